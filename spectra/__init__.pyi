@@ -1,0 +1,14 @@
+from .dataset import crop as crop
+from .dataset import from_arrays as from_arrays
+from .errors import SpectraError as SpectraError
+from .fitting import fit as fit
+from .fitting import to_lmfit as to_lmfit
+from .pipeline import run as run
+from .reading import inspect as inspect
+from .reading import read as read
+from .reading import read_series as read_series
+from .results import load as load
+from .results import save as save
+from .simulation import simulate as simulate
+
+STEPS: tuple[str, ...]

@@ -1,0 +1,5 @@
+"""The object that flows: an ``xarray.Dataset`` with one spectral axis, its conventions, checks and conversions."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -1,0 +1,13 @@
+from .accessor import SpectraAccessor as SpectraAccessor
+from .apply import map_spectra as map_spectra
+from .construct import from_arrays as from_arrays
+from .conventions import as_dataset as as_dataset
+from .conventions import series_dims as series_dims
+from .conventions import signal_name as signal_name
+from .conventions import spectral_axis as spectral_axis
+from .conventions import validate as validate
+from .flags import failed as failed
+from .flags import flag as flag
+from .flags import flag_names as flag_names
+from .flags import flag_table as flag_table
+from .window import crop as crop

@@ -1,0 +1,95 @@
+"""Options of verbs: one signature checks calls, recipes and command lines alike."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from spectra.errors import InvalidInput, UnknownOption, did_you_mean
+
+__all__ = ["check_options", "option_types", "plain"]
+
+
+def option_types(function: Callable[..., Any]) -> dict[str, Any]:
+    """Keyword-only options of ``function`` and their types, evaluated."""
+    keyword_only = [
+        p for p in inspect.signature(function).parameters.values() if p.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    annotated = types.SimpleNamespace(__annotations__={p.name: p.annotation for p in keyword_only})
+    scope = getattr(inspect.unwrap(function), "__globals__", {})
+    return typing.get_type_hints(annotated, globalns=scope, localns=scope, include_extras=True)
+
+
+def plain(value: Any) -> Any:
+    """Value with NumPy scalars and arrays turned into Python numbers and tuples (what TOML and JSON can hold)."""
+    if hasattr(value, "tolist") and type(value).__module__.startswith("numpy"):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return tuple(plain(v) for v in value)
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    return value
+
+
+def check_options(name: str, function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of ``function``: the given ones checked against their types, the others at their defaults.
+
+    Raises
+    ------
+    UnknownOption
+        An option that ``function`` does not have, with the closest one that it has.
+    InvalidInput
+        A value of the wrong type or outside a closed list, or a missing option that has no default.
+    """
+    parameters = {
+        p.name: p
+        for p in inspect.signature(function).parameters.values()
+        if p.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    for key in given:
+        if key not in parameters:
+            raise UnknownOption(f"{name} has no option {key!r}; {did_you_mean(key, parameters)}.")
+    missing = [p.name for p in parameters.values() if p.default is p.empty and p.name not in given]
+    if missing:
+        raise InvalidInput(f"{name} needs {missing[0]!r}, which was not given.")
+    hints = option_types(function)
+    return {
+        key: _checked(name, key, given[key], hints.get(key, Any)) if key in given else parameter.default
+        for key, parameter in parameters.items()
+    }
+
+
+def _checked(name: str, key: str, value: Any, hint: Any) -> Any:
+    import pydantic
+
+    value = plain(value)
+    try:
+        _adapter(hint).validate_python(value, strict=True)
+    except pydantic.ValidationError as error:
+        wanted = dict.fromkeys(problem["msg"].removeprefix("Input should be ") for problem in error.errors())
+        choices = [c for c in _literals(hint) if isinstance(c, str)]
+        hint_text = f"; {did_you_mean(value, choices)}" if isinstance(value, str) and choices else ""
+        raise InvalidInput(
+            f"{name}: {key} must be {' or '.join(wanted)}, got {value!r}{hint_text}."
+        ) from None
+    return value
+
+
+@functools.lru_cache(maxsize=1024)
+def _adapter(hint: Any) -> Any:
+    import pydantic
+
+    try:
+        return pydantic.TypeAdapter(hint, config=pydantic.ConfigDict(arbitrary_types_allowed=True))
+    except pydantic.PydanticUserError:  # the type brings its own configuration
+        return pydantic.TypeAdapter(hint)
+
+
+def _literals(hint: Any) -> list[Any]:
+    if typing.get_origin(hint) is typing.Literal:
+        return list(typing.get_args(hint))
+    return [choice for part in typing.get_args(hint) for choice in _literals(part)]

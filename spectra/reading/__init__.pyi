@@ -1,0 +1,3 @@
+from .inspection import inspect as inspect
+from .registry import read as read
+from .series import read_series as read_series

@@ -1,0 +1,5 @@
+"""One self-describing, re-runnable NeXus file per analysis; tables and curves out of it."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

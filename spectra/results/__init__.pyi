@@ -1,0 +1,2 @@
+from .store import load as load
+from .store import save as save

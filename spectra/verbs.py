@@ -1,0 +1,222 @@
+"""What makes a function a verb: options checked, input untouched, the call written into the history.
+
+A verb is ``verb(dataset, *, options) -> dataset``. The decorator here is the only place that knows the
+history, so a verb's body holds nothing but the naming of variables.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import datetime
+import functools
+import importlib
+import importlib.metadata
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from spectra.errors import InvalidInput, RecipeError, did_you_mean
+from spectra.options import check_options, plain
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Verb", "as_measured", "find_verb", "history", "list_verbs", "note", "record", "resolve", "verb"]
+
+F = TypeVar("F", bound=Callable[..., "xr.Dataset"])
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb as recipes, help and documentation see it."""
+
+    name: str
+    function: Callable[..., xr.Dataset]
+    summary: str
+    reads_files: bool
+
+
+@dataclass
+class _Call:
+    notes: list[str] = field(default_factory=list)
+    resolved: dict[str, Any] = field(default_factory=dict)
+
+
+_current: contextvars.ContextVar[_Call | None] = contextvars.ContextVar("spectra_call", default=None)
+
+
+def verb(
+    name: str, *, axis: str | tuple[str, ...] | None = None, needs: Mapping[str, str] | None = None
+) -> Callable[[F], F]:
+    """Make ``function(dataset, *, options) -> dataset`` a verb.
+
+    Parameters
+    ----------
+    name : str
+        As users and recipes call it: ``"xas.normalize"``.
+    axis : str or tuple of str, optional
+        Spectral axes that the verb works along; another one is refused with a sentence.
+    needs : mapping, optional
+        Variables that must be there, each with the verb that adds it.
+    """
+    axes = (axis,) if isinstance(axis, str) else axis
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def call(dataset: Any, /, **given: Any) -> xr.Dataset:
+            from spectra.dataset import as_dataset
+
+            data = as_dataset(dataset, verb=name)
+            _check_input(name, data, axes, needs or {})
+            options = check_options(name, function, given)
+            token = _current.set(_Call())
+            try:
+                result = function(_detached(data), **options)
+                this = cast(_Call, _current.get())
+            finally:
+                _current.reset(token)
+            result = record(
+                result, name, options, notes=this.notes, resolved=this.resolved, added=_added(data, result)
+            )
+            result.encoding = {**result.encoding, "as_measured": as_measured(data)}
+            return result
+
+        call.__dict__["verb_name"] = name
+        return cast(F, call)
+
+    return decorate
+
+
+def note(text: str) -> None:
+    """Say in the history what the running verb did with the data (a repair, a fall-back, a choice)."""
+    call = _current.get()
+    if call is not None and text not in call.notes:
+        call.notes.append(text)
+
+
+def resolve(**values: Any) -> None:
+    """Write into the history what an option left at its default came to."""
+    call = _current.get()
+    if call is not None:
+        call.resolved.update({k: plain(v) for k, v in values.items()})
+
+
+def record(
+    dataset: xr.Dataset,
+    name: str,
+    options: Mapping[str, Any],
+    *,
+    notes: list[str] | None = None,
+    resolved: Mapping[str, Any] | None = None,
+    added: list[str] | None = None,
+) -> xr.Dataset:
+    """``dataset`` with one more entry in its history; the dataset given is left as it was."""
+    entry: dict[str, Any] = {
+        "verb": name,
+        "options": {k: _described(v) for k, v in options.items()},
+        "version": importlib.metadata.version("redox-spectra"),
+        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+    if resolved:
+        entry["resolved"] = dict(resolved)
+    if notes:
+        entry["notes"] = list(notes)
+    if added:
+        entry["added"] = list(added)
+    return dataset.assign_attrs(history=json.dumps([*history(dataset), entry]))
+
+
+def history(dataset: xr.Dataset) -> list[dict[str, Any]]:
+    """Every verb that made ``dataset``, in order, with its options."""
+    return list(json.loads(dataset.attrs.get("history", "[]")))
+
+
+def as_measured(dataset: xr.Dataset) -> xr.Dataset:
+    """The dataset that the verbs in the history started from; ``dataset`` itself if none has run.
+
+    It travels with the dataset, sharing its arrays, so that a results file holds the data as measured and can be
+    re-run from itself. Where the series was cut or joined outside of verbs, the result of that is the new start:
+    the verbs before it (as many as its own history counts) are not run again.
+    """
+    from spectra.dataset import series_dims
+
+    start = dataset.encoding.get("as_measured")
+    if start is None:
+        return dataset
+    same_series = all(start.sizes.get(d) == dataset.sizes[d] for d in series_dims(dataset))
+    return start if same_series else dataset
+
+
+def find_verb(name: str) -> Verb:
+    """The verb called ``name``, from whichever installed package announces it."""
+    package, _, short = name.rpartition(".")
+    announced = _announced()
+    if package in announced and short in announced[package]:
+        function = getattr(importlib.import_module(package), short)
+        return Verb(name, function, _summary(function), reads_files=short in {"read", "read_series"})
+    raise RecipeError(f"no verb {name!r}; {did_you_mean(name, _all_names())}.")
+
+
+def list_verbs() -> list[Verb]:
+    """All verbs of all installed packages, by name."""
+    return [find_verb(name) for name in _all_names()]
+
+
+def _all_names() -> list[str]:
+    return sorted(f"{package}.{short}" for package, shorts in _announced().items() for short in shorts)
+
+
+@functools.cache
+def _announced() -> dict[str, tuple[str, ...]]:
+    entries = importlib.metadata.entry_points(group="spectra.steps")
+    return {entry.value.partition(":")[0]: tuple(entry.load()) for entry in entries}
+
+
+def _summary(function: Callable[..., Any]) -> str:
+    return (inspect.getdoc(function) or "").partition("\n")[0]
+
+
+def _detached(dataset: xr.Dataset) -> xr.Dataset:
+    """A copy whose labels and attributes can be changed freely; the arrays are shared and read-only by contract."""
+    copy = dataset.copy(deep=False)
+    for variable in copy.variables.values():
+        variable.attrs = dict(variable.attrs)
+    copy.attrs = dict(copy.attrs)
+    return copy
+
+
+def _added(before: xr.Dataset, after: xr.Dataset) -> list[str]:
+    """Variables that a verb made or wrote anew."""
+    old = before.variables
+    return [str(n) for n, v in after.variables.items() if n not in old or v._data is not old[n]._data]
+
+
+def _check_input(name: str, data: xr.Dataset, axes: tuple[str, ...] | None, needs: Mapping[str, str]) -> None:
+    from spectra.dataset import spectral_axis
+
+    found = spectral_axis(data)
+    if axes and found not in axes:
+        raise InvalidInput(
+            f"{name} works along {' or '.join(axes)}, and this dataset has {found}. "
+            f"Use a verb of its own technique ({data.attrs.get('technique', 'unknown')})."
+        )
+    for variable, maker in needs.items():
+        if variable not in data.variables:
+            raise InvalidInput(f"{name} needs the variable {variable!r}, which {maker} adds: call it first.")
+
+
+def _described(value: Any) -> Any:
+    """Option value as JSON can hold it; an object says itself how (``to_spec``) or by its text."""
+    value = plain(value)
+    if hasattr(value, "to_spec"):
+        return value.to_spec()
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return {
+            "not_storable": f"{type(value).__module__}.{type(value).__qualname__}",
+            "text": repr(value)[:500],
+        }
+    return value

@@ -1,0 +1,37 @@
+"""Fixtures every test can use: measured data where they lie, arrays that refuse to be written."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+_DATA = Path(os.environ.get("REDOX_SPECTRA_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder of measured spectra, beside the checkout; tests that need it are skipped without it, but not in CI."""
+    if not _DATA.is_dir():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"measured spectra are required in CI and not found at {_DATA}")
+        pytest.skip(f"measured spectra not found at {_DATA} (set REDOX_SPECTRA_DATA)")
+    return _DATA
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers, the same in every run."""
+    return np.random.default_rng(20240611)
+
+
+@pytest.fixture(scope="session")
+def frozen():
+    """Make an array read-only: nothing the library is given may change."""
+
+    def freeze(array):
+        copy = np.array(array)
+        copy.setflags(write=False)
+        return copy
+
+    return freeze

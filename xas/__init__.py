@@ -1,0 +1,8 @@
+"""X-ray absorption spectroscopy: XANES and EXAFS of one spectrum or an operando day."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+
+#: Verbs that recipes can name (``xas.normalize``), announced by the entry point ``spectra.steps``.
+STEPS = ("read", "read_series", "normalize", "edge_position", "autobk", "fourier")

@@ -1,0 +1,8 @@
+from .background import autobk as autobk
+from .edge import edge_position as edge_position
+from .normalization import normalize as normalize
+from .reading import read as read
+from .reading import read_series as read_series
+from .transform import fourier as fourier
+
+STEPS: tuple[str, ...]
