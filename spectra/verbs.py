@@ -189,8 +189,13 @@ def _detached(dataset: xr.Dataset) -> xr.Dataset:
 
 def _added(before: xr.Dataset, after: xr.Dataset) -> list[str]:
     """Variables that a verb made or wrote anew."""
-    old = before.variables
-    return [str(n) for n, v in after.variables.items() if n not in old or v._data is not old[n]._data]
+
+    def untouched(name: Any) -> bool:
+        old, new = before.variables.get(name), after.variables[name]
+        # arrays are compared by identity, which costs nothing; coordinates are copied on the way and compared by value
+        return old is not None and (new._data is old._data or (name in after.indexes and new.equals(old)))
+
+    return [str(name) for name in after.variables if not untouched(name)]
 
 
 def _check_input(name: str, data: xr.Dataset, axes: tuple[str, ...] | None, needs: Mapping[str, str]) -> None:

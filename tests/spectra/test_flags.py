@@ -1,0 +1,51 @@
+"""Flags: set per spectrum, explained, and never in each other's way."""
+
+import numpy as np
+import pytest
+
+import spectra
+from spectra.dataset import failed, flag, flag_names, flag_table
+
+
+@pytest.fixture
+def series():
+    return spectra.from_arrays([1.0, 2], np.ones((4, 2)), dims=("scan",))
+
+
+def test_no_flag_means_nothing_failed(series):
+    assert not failed(series).any()
+    assert flag_names(series, scan=0) == []
+    assert flag_table(series).empty
+
+
+def test_flags_add_up_and_keep_their_severity(series):
+    one = flag(series, [True, False, False, True], "no_edge", "No edge in range; widen the window.")
+    two = flag(one, [True, True, False, False], "weak", "Weak.", severity="warning")
+    assert "status" not in series  # the dataset given is left as it was
+    assert flag_names(two, scan=0) == ["no_edge", "weak"]
+    assert flag_names(two, scan=1) == ["weak"]
+    assert flag_names(two, scan=2) == []
+    np.testing.assert_array_equal(failed(two), [True, False, False, True])
+    table = flag_table(two)
+    assert list(table["flag"]) == ["no_edge", "weak"]
+    assert list(table["spectra"]) == [2, 2]
+    assert table["explanation"][0] == "No edge in range; widen the window."
+
+
+def test_the_same_flag_set_twice_is_one_flag(series):
+    twice = flag(flag(series, [True, False, False, False], "a", "A."), [False, True, False, False], "a", "A.")
+    assert list(flag_table(twice)["spectra"]) == [2]
+
+
+def test_a_single_spectrum_has_a_scalar_status():
+    single = flag(spectra.from_arrays([1.0, 2], [1.0, 2]), True, "flat", "Flat channel.")
+    assert single.status.shape == ()
+    assert bool(failed(single))
+
+
+def test_32_flags_are_refused(series):
+    data = series
+    for i in range(31):
+        data = flag(data, False, f"f{i}", "x")
+    with pytest.raises(ValueError, match="at most 31"):
+        flag(data, False, "one_more", "x")

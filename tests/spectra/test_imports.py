@@ -1,0 +1,37 @@
+"""Importing the packages is quick and quiet; larch leaves the user's settings alone."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ["scipy", "lmfit", "larch", "matplotlib", "numba", "pandas", "xarray", "h5py", "pydantic"]
+
+
+def _fresh(code: str) -> dict:
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    return json.loads(out.splitlines()[-1])
+
+
+@pytest.mark.parametrize("package", ["spectra", "xas", "xps"])
+def test_import_loads_nothing_heavy(package):
+    code = f"import {package}, sys, json; print(json.dumps([m for m in {HEAVY} if m in sys.modules]))"
+    assert _fresh(code) == []
+
+
+@pytest.mark.parametrize("package", ["spectra", "xas", "xps"])
+def test_every_public_name_resolves(package):
+    code = (
+        f"import {package} as p, json; bad = [n for n in p.__all__ if getattr(p, n, None) is None];"
+        "print(json.dumps(bad))"
+    )
+    assert _fresh(code) == []
+
+
+def test_no_technique_is_imported_by_the_core():
+    code = (
+        "import spectra, sys, json; [getattr(spectra, n) for n in spectra.__all__];"
+        "print(json.dumps([m for m in ('xas', 'xps') if m in sys.modules]))"
+    )
+    assert _fresh(code) == []
