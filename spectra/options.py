@@ -11,7 +11,7 @@ from typing import Any
 
 from spectra.errors import InvalidInput, UnknownOption, did_you_mean
 
-__all__ = ["check_options", "option_types", "plain"]
+__all__ = ["check_option", "check_options", "option_types", "plain"]
 
 
 def option_types(function: Callable[..., Any]) -> dict[str, Any]:
@@ -58,12 +58,13 @@ def check_options(name: str, function: Callable[..., Any], given: Mapping[str, A
         raise InvalidInput(f"{name} needs {missing[0]!r}, which was not given.")
     hints = option_types(function)
     return {
-        key: _checked(name, key, given[key], hints.get(key, Any)) if key in given else parameter.default
+        key: check_option(name, key, given[key], hints.get(key, Any)) if key in given else parameter.default
         for key, parameter in parameters.items()
     }
 
 
-def _checked(name: str, key: str, value: Any, hint: Any) -> Any:
+def check_option(name: str, key: str, value: Any, hint: Any) -> Any:
+    """``value`` made plain, if it is of the type ``hint``; otherwise an error with what ``name`` allows for ``key``."""
     import pydantic
 
     value = plain(value)
