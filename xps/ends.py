@@ -1,0 +1,75 @@
+"""The two ends of a background window: what every background starts from, and the noise they hand on to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spectra.errors import InvalidInput
+
+__all__ = ["Background", "carried_variance", "end_means", "spectra_along"]
+
+FloatArray = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Background:
+    """A background curve, whether and how fast it settled, and how it moves with the ends of the window.
+
+    The shares are the derivatives of the curve by the means of the low and of the high end; what the points
+    between hand on through integrals over the spectrum is small against that and left out.
+    """
+
+    background: FloatArray  # (..., n) in the units of the spectrum
+    converged: npt.NDArray[np.bool_]  # (...)
+    iterations: npt.NDArray[np.int_]  # (...)
+    low_share: FloatArray  # (..., n)
+    high_share: FloatArray  # (..., n)
+
+
+def spectra_along(
+    x: npt.ArrayLike, y: npt.ArrayLike, n_end: int
+) -> tuple[FloatArray, FloatArray, np.dtype[Any]]:
+    """Axis and spectra in double precision, checked, infinities as NaN, and the type that the curve is to have."""
+    axis: FloatArray = np.asarray(x, float)
+    values: npt.NDArray[Any] = np.asarray(y)
+    if axis.ndim != 1 or not values.ndim or values.shape[-1] != axis.size:
+        raise InvalidInput(
+            f"y has shape {values.shape} and x {axis.shape}: the last dimension of y must run along x."
+        )
+    if not (np.diff(axis) > 0).all():
+        raise InvalidInput("x must ascend strictly: reverse a descending axis together with its spectra.")
+    if n_end < 1:
+        raise InvalidInput(f"n_end must be at least 1, got {n_end}.")
+    if axis.size < 3 * n_end:
+        raise InvalidInput(
+            f"x has {axis.size} points; a background needs at least {3 * n_end} (3 × n_end = {n_end}). "
+            "Take a wider range or lower n_end."
+        )
+    dtype: np.dtype[Any] = values.dtype if np.issubdtype(values.dtype, np.floating) else np.dtype(float)
+    numbers: FloatArray = np.asarray(values, float)
+    finite = np.isfinite(numbers)
+    return axis, numbers if finite.all() else np.where(finite, numbers, np.nan), dtype
+
+
+def end_means(y: FloatArray, n_end: int) -> tuple[FloatArray, FloatArray]:
+    """Means of the first and of the last ``n_end`` points, (..., 1)."""
+    return y[..., :n_end].mean(-1, keepdims=True), y[..., -n_end:].mean(-1, keepdims=True)
+
+
+def carried_variance(
+    variance: FloatArray, low_share: FloatArray, high_share: FloatArray, n_end: int
+) -> tuple[FloatArray, FloatArray]:
+    """Variance of the background and of ``y - background`` where every point of y has its own ``variance``.
+
+    The end points are part of both y and background: near the ends the two go up and down together.
+    """
+    n = variance.shape[-1]
+    at_low, at_high = np.arange(n) < n_end, np.arange(n) >= n - n_end
+    low, high = end_means(variance, n_end)
+    of_background = (low_share**2 * low + high_share**2 * high) / n_end
+    shared = variance * (low_share * at_low + high_share * at_high) / n_end
+    return of_background, np.maximum(variance + of_background - 2 * shared, 0)
