@@ -1,2 +1,3 @@
-from .engine import fit as fit
-from .engine import to_lmfit as to_lmfit
+from .models import shape_model as shape_model
+from .shapes import Shape as Shape
+from .shapes import list_shapes as list_shapes
