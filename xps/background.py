@@ -42,7 +42,7 @@ def linear(x: npt.ArrayLike, y: npt.ArrayLike, *, n_end: int = 5) -> Background:
     Background
         ``converged`` is False only where a spectrum is not finite.
     """
-    x, y, dtype = spectra_along(x, y, n_end)
+    x, y, dtype = spectra_along(x, y)
     (low, high), (x_low, x_high) = end_means(y, n_end), end_means(x, n_end)
     # a spectrum that is broken anywhere has no background, whichever points a method happens to use
     along = (x - x_low) / (x_high - x_low) + 0 * y
@@ -87,7 +87,7 @@ def shirley(
     ----------
     D. A. Shirley, Phys. Rev. B 5, 4709 (1972), doi:10.1103/PhysRevB.5.4709
     """
-    x, y, dtype = spectra_along(x, y, n_end)
+    x, y, dtype = spectra_along(x, y)
     flat = y.reshape(-1, x.size)
     low, high = end_means(flat, n_end)
     step = high - low

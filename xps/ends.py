@@ -30,10 +30,8 @@ class Background:
     high_share: FloatArray  # (..., n)
 
 
-def spectra_along(
-    x: npt.ArrayLike, y: npt.ArrayLike, n_end: int
-) -> tuple[FloatArray, FloatArray, np.dtype[Any]]:
-    """Axis and spectra in double precision, checked, infinities as NaN, and the type that the curve is to have."""
+def spectra_along(x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[FloatArray, FloatArray, np.dtype[Any]]:
+    """Axis and spectra in double precision, checked, infinities as NaN, and the type of the spectra."""
     axis: FloatArray = np.asarray(x, float)
     values: npt.NDArray[Any] = np.asarray(y)
     if axis.ndim != 1 or not values.ndim or values.shape[-1] != axis.size:
@@ -42,13 +40,6 @@ def spectra_along(
         )
     if not (np.diff(axis) > 0).all():
         raise InvalidInput("x must ascend strictly: reverse a descending axis together with its spectra.")
-    if n_end < 1:
-        raise InvalidInput(f"n_end must be at least 1, got {n_end}.")
-    if axis.size < 3 * n_end:
-        raise InvalidInput(
-            f"x has {axis.size} points; a background needs at least {3 * n_end} (3 × n_end = {n_end}). "
-            "Take a wider range or lower n_end."
-        )
     dtype: np.dtype[Any] = values.dtype if np.issubdtype(values.dtype, np.floating) else np.dtype(float)
     numbers: FloatArray = np.asarray(values, float)
     finite = np.isfinite(numbers)
@@ -57,6 +48,13 @@ def spectra_along(
 
 def end_means(y: FloatArray, n_end: int) -> tuple[FloatArray, FloatArray]:
     """Means of the first and of the last ``n_end`` points, (..., 1)."""
+    if n_end < 1:
+        raise InvalidInput(f"n_end must be at least 1, got {n_end}.")
+    if y.shape[-1] < 3 * n_end:
+        raise InvalidInput(
+            f"the spectra have {y.shape[-1]} points; a background needs at least {3 * n_end} (3 × n_end = {n_end}). "
+            "Take a wider range or lower n_end."
+        )
     return y[..., :n_end].mean(-1, keepdims=True), y[..., -n_end:].mean(-1, keepdims=True)
 
 

@@ -119,7 +119,7 @@ def tougaard(
     S. Tougaard, Surf. Interface Anal. 11, 453 (1988), doi:10.1002/sia.740110902
     """
     loss = loss or named_loss("universal")
-    x, y, dtype = spectra_along(x, y, n_end)
+    x, y, dtype = spectra_along(x, y)
     low, high = end_means(y, n_end)
     scattering = _scattering(x, loss).T
     tail, of_one = (y - low) @ scattering, np.ones(x.size) @ scattering
