@@ -1,0 +1,255 @@
+"""E0: the origin of energies on the main rise of an edge, not fooled by pre-edge peaks and white lines.
+
+E0 is where the photoelectron's wavenumber is zero, and the point that ranges refer to. It is a convention and not a
+measure of valence; that is :func:`xas.edge_position`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spectra.dataset import series_dims, signal_name
+from xas.finite import on_finite_points
+from xas.tables import edge_energy
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Rise", "find_e0", "find_rise", "has_edge", "local_slope", "rise_ends", "series_e0"]
+
+Array = npt.NDArray[np.float64]
+
+#: Energies in eV from where the edge is expected: the points that scale the spectrum, and those that are looked at.
+FAR_BEFORE, BEFORE, AFTER, FAR_AFTER = -150.0, -20.0, 60.0, 100.0
+#: From 0.2 to 0.8 an edge rises within that many eV; what takes longer is the slope of a spectrum without an edge.
+WIDEST = 25.0
+#: Edges of oxides lie about that many eV above the tabulated energy of the atom.
+ABOVE_TABLE = 8.0
+#: Half width in eV of the local parabola that gives the slope: about the core-hole width of the 3d metals' K edges.
+SLOPE_WIDTH = 1.5
+#: A pre-edge peak is followed by a fall of at least this part of the edge step.
+DIP = 0.1
+#: A step smaller than this many standard deviations of the points before the edge is no edge.
+LEAST_STEP = 3.0
+#: Spectra of a series that are looked at for its common E0.
+MAX_SPECTRA = 64
+
+
+@dataclass(frozen=True)
+class Rise:
+    """Main rise of an edge on the grid around it, in units of the edge step."""
+
+    inside: slice  # the grid points looked at
+    level: Array  # (..., m) absorption there, 0 before the edge and about 1 behind it
+    half: npt.NDArray[np.intp]  # (...) index in it: last point below one half
+    present: npt.NDArray[np.bool_]  # (...) whether there is an edge
+
+
+def find_rise(energy: Array, mu: Array, near: float) -> Rise:
+    """Where the absorption rises for good near the energy ``near``.
+
+    A line through the points before the edge and the mean of those well behind it scale the spectrum. The rise passes
+    one half where the spectrum is below one half for the last time; it begins at the bottom of the deepest dip before
+    that, if a peak stands before the dip.
+
+    Parameters
+    ----------
+    energy : (n,) array
+        In eV, ascending.
+    mu : (..., n) array
+        Absorption, all finite.
+    near : float
+        Expected energy of the edge in eV, to 20 eV.
+
+    Returns
+    -------
+    Rise
+    """
+    part, inside = _windows(energy, near)
+    scaled, noise = _scaled(energy[part] - near, mu[..., part])
+    level = scaled[..., inside.start - part.start : inside.stop - part.start]
+    m = level.shape[-1]
+    half, low = _last(level < 0.5), _last(level < 0.2)
+    high = _first((level >= 0.8) & (np.arange(m) > half[..., None]))
+    x = energy[inside]
+    with np.errstate(invalid="ignore"):
+        present = (half >= 0) & (high < m) & (noise < 1 / LEAST_STEP)
+    present &= x[np.minimum(high, m - 1)] - x[np.maximum(low, 0)] < WIDEST
+    half = np.maximum(half, 0)
+    return Rise(inside, level, half, present)
+
+
+def rise_ends(rise: Rise) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """First and last index of the rise: behind the last pre-edge peak, and where 0.9 of the step is reached."""
+    level, m = rise.level, rise.level.shape[-1]
+    before_half = np.arange(m) <= rise.half[..., None]
+    dip = np.where(before_half, np.maximum.accumulate(level, axis=-1) - level, 0.0)
+    foot = np.where(dip.max(-1) > DIP, np.argmax(dip, axis=-1), 0)
+    return foot, np.minimum(_first((level >= 0.9) & ~before_half), m - 1)
+
+
+def _first(true: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    """Index of the first true value along the last axis; its length if there is none."""
+    return np.where(true.any(-1), np.argmax(true, axis=-1), true.shape[-1])
+
+
+def _last(true: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    """Index of the last true value along the last axis; -1 if there is none."""
+    return np.asarray(true.shape[-1] - 1 - _first(true[..., ::-1]))
+
+
+def _windows(energy: Array, near: float) -> tuple[slice, slice]:
+    """Grid points that scale the spectrum, and those among them where the rise is looked for."""
+    start, first, last, stop = map(
+        int, np.searchsorted(energy - near, [FAR_BEFORE, BEFORE, AFTER, FAR_AFTER])
+    )
+    first = min(first, energy.size - 4)
+    last = max(last, first + 4)
+    return slice(min(start, first), max(stop, last)), slice(first, last)
+
+
+def _scaled(x: Array, mu: Array) -> tuple[Array, Array]:
+    """Spectra between 0 before and 1 behind the edge, roughly, and the scatter before it on that scale."""
+    before = x < -12
+    if before.sum() < 3:
+        before = np.arange(x.size) < 3
+    behind = x > 25
+    if behind.sum() < 3:
+        behind = np.arange(x.size) >= x.size - max(3, x.size // 10)
+    degree = 1 if np.ptp(x[before]) > 20 else 0
+    basis = np.vander(x, degree + 1)
+    coefficients = mu[..., before] @ np.linalg.pinv(basis[before]).T
+    above = mu - coefficients @ basis.T
+    step = above[..., behind].mean(-1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scaled = np.where(step > 0, above / step, np.nan)
+        return scaled, np.sqrt((scaled[..., before] ** 2).mean(-1))
+
+
+def find_e0(energy: Array, mu: Array, near: float) -> Array:
+    """Energy of steepest ascent on the main rise, between grid points.
+
+    The slope is that of a local parabola (half width 1.5 eV, at least two points to each side); its maximum is sought
+    behind the last pre-edge peak and below 0.9 of the step, and refined by a parabola through three points.
+
+    Parameters
+    ----------
+    energy : (n,) array
+        In eV, ascending.
+    mu : (..., n) array
+        Absorption; points that are not finite are left out.
+    near : float
+        Expected energy of the edge in eV, to 20 eV.
+
+    Returns
+    -------
+    (...) array
+        In eV; NaN where no edge was found.
+    """
+
+    def prepare(grid: Array) -> Callable[[Array], dict[str, Array]]:
+        x = grid[_windows(grid, near)[1]]
+        slopes = local_slope(x, SLOPE_WIDTH).T
+
+        def kernel(rows: Array) -> dict[str, Array]:
+            rise = find_rise(grid, rows, near)
+            foot, top = rise_ends(rise)
+            slope, index = rise.level @ slopes, np.arange(x.size)
+            allowed = (index >= foot[:, None]) & (index <= top[:, None]) & np.isfinite(slope)
+            e0 = _vertex(x, slope, np.argmax(np.where(allowed, slope, -np.inf), axis=-1))
+            return {"e0": np.where(rise.present, e0, np.nan)}
+
+        return kernel
+
+    return on_finite_points(prepare, energy, mu, shapes={"e0": ()})["e0"]
+
+
+def has_edge(energy: Array, mu: Array, near: float) -> npt.NDArray[np.bool_]:
+    """Whether each spectrum has an absorption edge near the energy ``near``; shapes as in :func:`find_e0`."""
+
+    def prepare(grid: Array) -> Callable[[Array], dict[str, Array]]:
+        return lambda rows: {"present": find_rise(grid, rows, near).present.astype(float)}
+
+    return on_finite_points(prepare, energy, mu, shapes={"present": ()})["present"] == 1.0
+
+
+def local_slope(x: Array, half_width: float) -> Array:
+    """Matrix that turns values on the grid ``x`` into the slopes of parabolas fitted around each point.
+
+    Points within ``half_width`` take part (at least two to each side, where the grid has them), with Epanechnikov
+    weights; x (n,) gives (n, n).
+    """
+    distance = x - x[:, None]
+    fifth = np.sort(np.abs(distance), axis=1)[:, min(4, x.size - 1)]
+    reach = np.maximum(half_width, 1.01 * fifth)[:, None]
+    weight = np.clip(1 - (distance / reach) ** 2, 0, None)
+    powers = (distance / reach)[..., None] ** np.arange(3)
+    normal = np.einsum("ij,ija,ijb->iab", weight, powers, powers)
+    right = np.moveaxis(weight[..., None] * powers, 2, 1)
+    return np.asarray(np.linalg.solve(normal, right)[:, 1, :] / reach)
+
+
+def _vertex(x: Array, y: Array, peak: npt.NDArray[np.intp]) -> Array:
+    """Abscissa of the vertex of the parabola through the points beside ``peak``; the point itself at the ends."""
+    middle = np.clip(peak, 1, x.size - 2)
+    left, here, right = (np.take_along_axis(y, (middle + i)[:, None], axis=-1)[:, 0] for i in (-1, 0, 1))
+    a, b = x[middle] - x[middle - 1], x[middle + 1] - x[middle]
+    rise, fall = (here - left) / a, (here - right) / b
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shift = 0.5 * (rise * b - fall * a) / (rise + fall)
+    inner = (peak == middle) & (rise + fall > 0)
+    return np.where(inner, x[middle] + np.clip(shift, -a, b), x[peak])
+
+
+def series_e0(dataset: xr.Dataset) -> tuple[float | None, float, str]:
+    """Common E0 of a series, to 0.1 eV, where it was looked for, and why there; None if no spectrum has an edge.
+
+    The median over at most 64 spectra, evenly spaced over the series, so that bad ones do not matter. It is rounded
+    because it is an origin and not a measurement: 0.1 eV can be typed into another program.
+    """
+    energy = dataset["energy"].values.astype(float)
+    sample = _sample(dataset[signal_name(dataset)], series_dims(dataset))
+    near, why = _expected(dataset, energy, sample)
+    found = find_e0(energy, sample, near)
+    if not np.isfinite(found).any():
+        return None, near, why
+    return round(float(np.nanmedian(found)), 1), near, why
+
+
+def _sample(signal: xr.DataArray, dims: tuple[str, ...]) -> Array:
+    """At most 64 spectra of a series, evenly spaced, in memory."""
+    import xarray as xr
+
+    if not dims:
+        return np.asarray(signal.values, float)[None]
+    sizes = tuple(signal.sizes[d] for d in dims)
+    count = int(np.prod(sizes))
+    chosen = np.unravel_index(np.linspace(0, count - 1, min(count, MAX_SPECTRA)).astype(int), sizes)
+    index: dict[str, Any] = {d: xr.DataArray(i, dims="_spectrum") for d, i in zip(dims, chosen, strict=True)}
+    return np.asarray(signal.isel(index).transpose("_spectrum", "energy").values, float)
+
+
+def _expected(dataset: xr.Dataset, energy: Array, sample: Array) -> tuple[float, str]:
+    """Where to look for the edge: at the tabulated energy, or where the absorption steps up most."""
+    element, edge = dataset.attrs.get("element"), dataset.attrs.get("edge")
+    tabulated = edge_energy(element, edge)
+    if tabulated is not None and energy[0] < tabulated + AFTER and energy[-1] > tabulated + BEFORE:
+        return tabulated, f"near the tabulated {element} {edge} edge at {tabulated:g} eV"
+    return _largest_step(energy, sample) - ABOVE_TABLE, "at the largest step, as element and edge are not named"
+
+
+def _largest_step(energy: Array, sample: Array, reach: float = 25.0) -> float:
+    """Energy around which the mean absorption of ``reach`` eV above exceeds most that of ``reach`` eV below."""
+    good = sample[np.isfinite(sample).all(-1)]
+    mean = np.median(good if len(good) else np.nan_to_num(sample), axis=0)
+    area = np.concatenate([[0.0], np.cumsum(np.diff(energy) * (mean[1:] + mean[:-1]) / 2)])
+    reach = min(reach, np.ptp(energy) / 4)
+    low, high = (np.interp(energy + d, energy, area) for d in (-reach, reach))
+    step = (high - area) - (area - low)
+    whole = (energy - energy[0] >= reach) & (energy[-1] - energy >= reach)
+    return float(energy[np.argmax(np.where(whole, step, -np.inf))])
