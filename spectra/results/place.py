@@ -1,0 +1,123 @@
+"""Variables of a dataset in groups of a NeXus tree, and the record of where each of them lies.
+
+The record makes a file loadable without guessing: names, dimensions, kinds and attributes of the dataset are in it,
+the numbers are where NeXus wants them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spectra.results.fields import safe_name, to_field
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Places", "data_group", "field_name", "put"]
+
+Tree = dict[str, Any]
+
+
+@dataclass
+class Places:
+    """Path inside the entry and kind of each variable; several paths where it is split along a dimension."""
+
+    found: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def add(self, name: str, path: str, dtype: str) -> None:
+        """``name`` lies at ``path``."""
+        self.found[name] = {"path": path, "dtype": dtype}
+
+    def add_part(self, name: str, path: str, dtype: str, dim: str) -> None:
+        """The next slice of ``name`` along ``dim`` lies at ``path``."""
+        entry = self.found.setdefault(name, {"path": [], "dtype": dtype, "split": dim})
+        entry["path"].append(path)
+
+    def describe(self, dataset: xr.Dataset, *, without: Iterable[str] = ()) -> Tree:
+        """The record that :func:`spectra.load` builds the dataset from."""
+        return {
+            "attrs": {k: v for k, v in dataset.attrs.items() if k not in set(without)},
+            "coords": [str(name) for name in dataset.coords],
+            "variables": {
+                str(name): {
+                    "dims": list(variable.dims),
+                    "attrs": dict(variable.attrs),
+                    **self.found[str(name)],
+                }
+                for name, variable in dataset.variables.items()
+            },
+        }
+
+
+def field_name(name: str, taken: Mapping[str, Any]) -> str:
+    """Field for the variable ``name``: ``<name>_sigma`` is ``<name>_errors`` in NeXus."""
+    stem = name.removesuffix("_sigma")
+    return safe_name(stem if stem == name else f"{stem}_errors", taken)
+
+
+def put(group: Tree, name: str, variable: xr.Variable, *, called: str) -> str:
+    """Write ``variable`` (in the dataset: ``called``) into ``group`` as field ``name``; returns its kind."""
+    values, attributes, dtype = to_field(
+        variable.data if hasattr(variable.data, "dask") else variable.values, called
+    )
+    if values.dtype.kind in "biufc":
+        attributes = {"units": str(variable.attrs.get("units", "")), **attributes}
+    if variable.ndim:
+        text = str(variable.attrs.get("long_name") or called.replace("_", " "))
+        attributes["long_name"] = f"{text} ({attributes['units']})" if attributes.get("units") else text
+    group[name] = values
+    group.update({f"{name}@{key}": value for key, value in attributes.items()})
+    return dtype
+
+
+def data_group(
+    dataset: xr.Dataset,
+    path: str,
+    names: Sequence[str],
+    places: Places,
+    *,
+    signal: str | None,
+    called: Mapping[str, str] | None = None,
+) -> Tree:
+    """NXdata with the variables ``names``, and copies of the coordinates that a plot of them needs.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+    path : str
+        Of the group, inside the entry.
+    names : sequence of str
+        Variables that lie here; recorded in ``places``.
+    signal : str or None
+        The one that a viewer shows.
+    called : mapping, optional
+        Field names that differ from those of the variables.
+    """
+    group: Tree = {"@NX_class": "NXdata" if signal else "NXcollection"}
+    dims = dataset[signal].dims if signal else ()
+    beside = [
+        str(c) for c, v in dataset.coords.items() if v.ndim and set(v.dims) <= set(dims) and c not in names
+    ]
+    fields: dict[str, str] = {}
+    for name in [*names, *beside]:
+        fields[name] = (called or {}).get(name) or field_name(name, group)
+        dtype = put(group, fields[name], dataset[name].variable, called=name)
+        if name in names:
+            places.add(name, f"{path}/{fields[name]}", dtype)
+        if name in dataset.coords and dims and set(dataset[name].dims) <= set(dims) and dataset[name].ndim:
+            group[f"@{fields[name]}_indices"] = [dims.index(d) for d in dataset[name].dims]
+    if signal:
+        group["@signal"] = fields[signal]
+        if dims:
+            group["@axes"] = [_axis(str(d), fields, group) for d in dims]
+    return group
+
+
+def _axis(dim: str, fields: Mapping[str, str], group: Tree) -> str:
+    """Field to plot against along ``dim``: numbers only, ``.`` where there are none."""
+    name = fields.get(dim, ".")
+    return name if getattr(group.get(name), "dtype", np.dtype(object)).kind in "iuf" else "."

@@ -1,0 +1,178 @@
+"""Datasets as a tree of NeXus groups: a pure function, tested as a dictionary without a file.
+
+One NXentry per dataset (technique × region × series). ``data`` holds what was measured, ``process_NN_<verb>`` what
+each verb made of it, ``fit`` the fit, ``provenance`` all that is needed to do it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from spectra.dataset.conventions import series_dims, signal_name, spectral_axis
+from spectra.results.definitions import describe_experiment
+from spectra.results.fields import safe_name, to_json
+from spectra.results.fit_group import fit_group, fit_variables
+from spectra.results.place import Places, Tree, data_group
+from spectra.results.process_group import process_group
+from spectra.results.provenance import Provenance, provenance_group
+from spectra.verbs import as_measured, history
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["SCHEMA", "to_nexus"]
+
+#: Version of the layout; a reader refuses files of a later one.
+SCHEMA = "1"
+
+#: Derived curves in the order in which a viewer should open them.
+_SHOWN_FIRST = ("norm", "net", "chi", "chir_mag", "wavelet")
+
+
+def to_nexus(datasets: Mapping[str, xr.Dataset], provenance: Provenance | None = None) -> Tree:
+    """Tree of a results file.
+
+    Parameters
+    ----------
+    datasets : mapping of str to xarray.Dataset
+    provenance : Provenance, optional
+        What is not in the datasets: time, command, environment, recipe, bytes of the inputs.
+
+    Returns
+    -------
+    dict
+        Groups are dicts, fields arrays or text; ``"@name"`` and ``"field@name"`` are attributes.
+    """
+    said = provenance or Provenance()
+    root: Tree = {
+        "@NX_class": "NXroot",
+        "@creator": "redox-spectra",
+        "@spectra_schema": SCHEMA,
+        **said.root(),
+    }
+    for name, dataset in datasets.items():
+        root[safe_name(name, root)] = _entry(name, dataset, said)
+    root["@default"] = next(key for key in root if not key.startswith("@"))
+    return root
+
+
+def _entry(name: str, dataset: xr.Dataset, said: Provenance) -> Tree:
+    start = as_measured(dataset)
+    steps, first = history(dataset), len(history(start))
+    before, after = Places(), Places()
+    entry: Tree = {
+        "@NX_class": "NXentry",
+        "title": str(start.attrs.get("title") or name),
+        "data": _measured(start, before),
+    }
+    log = describe_experiment(entry, start)
+    made = _makers(start, dataset, steps, first)
+    after.found = {v: before.found[v] for v, maker in made.items() if maker is None}
+    fit = fit_variables(dataset, made)
+    shown = "data"
+    for index, step in enumerate(steps):
+        key = f"process_{index + 1:02d}_{safe_name(step['verb'].rpartition('.')[2])}"
+        mine = [v for v, maker in made.items() if maker == index and v not in fit]
+        groups = _groups(dataset, mine, key, after)
+        entry[key] = process_group(step, index + 1, groups)
+        if _default(groups):
+            entry[key]["@default"] = _default(groups)
+            shown = key
+        if fit and made["best_fit"] == index:
+            entry["fit"] = fit_group(dataset, fit, step, after)
+            shown = "fit"
+    outside = [v for v, maker in made.items() if maker == -1]
+    if outside:
+        entry["outside_of_verbs"] = {
+            "@NX_class": "NXcollection",
+            **_groups(dataset, outside, "outside_of_verbs", after),
+        }
+        log.append(f"not made by a verb, so a re-run does not make it: {', '.join(outside)}")
+    entry["@default"] = shown
+    record = {
+        "name": name,
+        "measured": before.describe(start, without=["history"]),
+        "result": after.describe(dataset, without=["history"]) if dataset is not start else None,
+    }
+    notes = [f"{step['verb']}: {text}" for step in steps for text in step.get("notes", [])]
+    entry["provenance"] = provenance_group(said, start, steps, first, to_json(record), [*notes, *log])
+    return entry
+
+
+def _measured(start: xr.Dataset, places: Places) -> Tree:
+    """NXdata of what was measured, under the field names that NeXus definitions ask for."""
+    signal, axis = signal_name(start), spectral_axis(start)
+    called = {signal: "data", f"{signal}_sigma": "data_errors"}
+    if axis in ("binding_energy", "kinetic_energy"):
+        called[axis] = "energy"
+    names = [*called, *(str(v) for v in start.variables if str(v) not in called)]
+    group = data_group(
+        start, "data", [n for n in names if n in start.variables], places, signal=signal, called=called
+    )
+    if axis in called:
+        group["energy@type"] = axis.removesuffix("_energy")
+    return group
+
+
+def _makers(
+    start: xr.Dataset, dataset: xr.Dataset, steps: list[dict[str, Any]], first: int
+) -> dict[str, int | None]:
+    """For each variable the number of the verb that made it, None for what was measured, −1 for anything else."""
+    made: dict[str, int | None] = {}
+    for name, variable in dataset.variables.items():
+        old = start.variables.get(name)
+        if old is not None and _same(old, variable):
+            made[str(name)] = None
+            continue
+        by = [i for i, step in enumerate(steps) if i >= first and str(name) in step.get("added", ())]
+        made[str(name)] = by[-1] if by else -1
+    return made
+
+
+def _same(old: xr.Variable, new: xr.Variable) -> bool:
+    if old._data is new._data:
+        return True
+    lazy = hasattr(old.data, "dask") or hasattr(new.data, "dask")
+    return old.dtype == new.dtype and not lazy and bool(old.equals(new))  # type: ignore[no-untyped-call]
+
+
+def _groups(dataset: xr.Dataset, names: list[str], path: str, places: Places) -> dict[str, Tree]:
+    """Variables that one verb made, a group for each kind of axes beyond the series'."""
+    axis, series = spectral_axis(dataset), series_dims(dataset)
+    kinds: dict[tuple[str, ...], list[str]] = {}
+    for name in names:
+        own = tuple(str(d) for d in dataset[name].dims if d not in series)
+        kinds.setdefault(own, []).append(name)
+    groups: dict[str, Tree] = {}
+    for own, members in sorted(kinds.items(), key=lambda item: (item[0] != (axis,), len(item[0]), item[0])):
+        key = "data" if own == (axis,) else "_".join(["data", *own]) if own else "values"
+        signal = _signal(dataset, members, own)
+        if signal is None and own == (axis,):  # the verb moved the axis: show what was measured on it
+            signal = signal_name(dataset)
+        key = safe_name(key, groups)
+        groups[key] = data_group(dataset, f"{path}/{key}", members, places, signal=signal)
+    return groups
+
+
+def _signal(dataset: xr.Dataset, names: list[str], own: tuple[str, ...]) -> str | None:
+    """The variable that a viewer shows of a group; none where nothing can be drawn."""
+    series = series_dims(dataset)
+    candidates = [
+        name
+        for name in names
+        if name in dataset.data_vars
+        and dataset[name].ndim
+        and dataset[name].dtype.kind in "iuf"
+        and not name.endswith("_sigma")
+        and name != "status"
+        and (own or set(dataset[name].dims) == set(series))
+    ]
+    candidates.sort(
+        key=lambda n: (_SHOWN_FIRST.index(n) if n in _SHOWN_FIRST else len(_SHOWN_FIRST), -dataset[n].ndim)
+    )
+    return candidates[0] if candidates else None
+
+
+def _default(groups: Mapping[str, Tree]) -> str | None:
+    return next((key for key, group in groups.items() if group["@NX_class"] == "NXdata"), None)

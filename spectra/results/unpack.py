@@ -1,0 +1,233 @@
+"""A results file as datasets again. The file is not trusted: nothing in it is run, nothing outside it is opened."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spectra.errors import ReadError, SpectraError
+from spectra.results.fields import from_field, from_json
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Entry", "read_entries"]
+
+_SCHEMA = 1
+_FREE = 1 << 20  # bytes that a field may claim without having them in the file
+
+
+@dataclass
+class Entry:
+    """One entry of a results file: data as measured, what verbs did to it, and what came out."""
+
+    name: str
+    steps: list[dict[str, Any]]
+    first: int
+    measured: dict[str, Any]
+    stored: dict[str, Any] | None
+    arrays: dict[Any, npt.NDArray[Any]] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+    def start(self) -> xr.Dataset:
+        """The dataset as measured, with the part of the history that led to it."""
+        return self._build(self.measured, self.steps[: self.first])
+
+    def result(self) -> xr.Dataset:
+        """The dataset as saved, carrying the data as measured along."""
+        if self.missing:
+            raise ReadError(
+                f"{self.missing[0]} is missing in the results file (entry {self.name!r}): "
+                "parts were deleted. spectra rerun makes them again."
+            )
+        start = self.start()
+        if self.stored is None:
+            return start
+        result = self._build(self.stored, self.steps)
+        result.encoding = {"as_measured": start}
+        return result
+
+    def _build(self, record: Mapping[str, Any], steps: list[dict[str, Any]]) -> xr.Dataset:
+        import xarray as xr
+
+        import spectra.dataset.accessor  # noqa: F401  the dataset has ``.spectra``
+        from spectra.dataset import validate
+
+        variables = {
+            name: xr.Variable(info["dims"], self.arrays[_key(info)], info["attrs"])
+            for name, info in record["variables"].items()
+        }
+        coords = {name: variables[name] for name in record["coords"]}
+        data = {name: variable for name, variable in variables.items() if name not in coords}
+        attrs = dict(record["attrs"])
+        if steps:
+            attrs["history"] = json.dumps(steps)
+        return validate(xr.Dataset(data, coords, attrs))
+
+
+def _key(info: Mapping[str, Any]) -> Any:
+    return json.dumps([info["path"], info["dtype"]])
+
+
+def read_entries(path: str | os.PathLike[str]) -> list[Entry]:
+    """All entries of the results file ``path``, arrays included.
+
+    Raises
+    ------
+    ReadError
+        The file is missing, damaged, or not a results file.
+    """
+    with _opened(path) as file:
+        names = [name for name in file if _text_attribute(_group(file, name), "NX_class") == "NXentry"]
+        if not names:
+            raise ReadError(f"{os.fspath(path)} holds no entry.")
+        return [_entry(_group(file, name)) for name in names]
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """The file, open; every way in which it can be wrong becomes one sentence."""
+    import h5py
+
+    shown = os.fspath(path)
+    if not Path(path).is_file():
+        raise ReadError(f"{shown} does not exist." if not Path(path).exists() else f"{shown} is a folder.")
+    if not h5py.is_hdf5(path):
+        raise ReadError(
+            f"{shown} is not a results file (not HDF5). Measured data are read with spectra.read."
+        )
+    try:
+        with h5py.File(path, "r", locking="best-effort") as file:
+            _check_origin(shown, file)
+            yield file
+    except SpectraError:
+        raise
+    except MemoryError:
+        raise ReadError(f"{shown} holds more than fits into memory.") from None
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        detail = str(error).partition("\n")[0][:200]
+        raise ReadError(f"{shown} is damaged or was changed by another program ({detail}).") from error
+
+
+def _check_origin(shown: str, file: Any) -> None:
+    schema = _text_attribute(file, "spectra_schema")
+    if not schema.isdecimal():
+        raise ReadError(
+            f"{shown} was not written by spectra.save. Measured data in it are read with spectra.read."
+        )
+    if int(schema) > _SCHEMA:
+        raise ReadError(
+            f"{shown} was written by a later version (layout {schema}, this version knows {_SCHEMA}): update redox-spectra."
+        )
+
+
+def _entry(group: Any) -> Entry:
+    recipe = from_json(_note(group, "recipe"))
+    layout = from_json(_note(group, "layout"))
+    entry = Entry(
+        str(layout["name"]),
+        list(recipe["steps"]),
+        int(recipe["measured_after"]),
+        layout["measured"],
+        layout["result"],
+    )
+    records = [entry.measured] if entry.stored is None else [entry.measured, entry.stored]
+    for record in records:
+        for info in record["variables"].values():
+            key = _key(info)
+            if key in entry.arrays:
+                continue
+            try:
+                entry.arrays[key] = _array(group, info)
+            except KeyError:
+                if record is entry.measured:
+                    raise
+                entry.missing.append(str(info["path"]))
+    return entry
+
+
+def _note(entry: Any, name: str) -> str:
+    value = _field(entry, f"provenance/{name}/data")[()]
+    return value.tobytes().decode() if isinstance(value, np.ndarray) else value.decode()
+
+
+def _array(entry: Any, info: Mapping[str, Any]) -> npt.NDArray[Any]:
+    """Array of a variable; where it is split along a dimension, its parts joined."""
+    if isinstance(info["path"], str):
+        return _values(entry, info["path"], info["dtype"])
+    parts = [_values(entry, path, info["dtype"]) for path in info["path"]]
+    return np.stack(parts, axis=info["dims"].index(info["split"]))
+
+
+def _values(entry: Any, path: str, dtype: str) -> npt.NDArray[Any]:
+    import h5py
+
+    found = _field(entry, path)
+    raw = found.asstr()[()] if h5py.check_string_dtype(found.dtype) else found[()]
+    attributes = {"start": _text_attribute(found, "start")}
+    return from_field(np.asarray(raw), attributes, dtype)
+
+
+def _field(entry: Any, path: str) -> Any:
+    """Field at ``path``: stored in this file, and no larger than what is stored."""
+    import h5py
+
+    parent, _, name = path.rpartition("/")
+    found = _group(entry, parent)[name] if _inside(_group(entry, parent), name) else None
+    if not isinstance(found, h5py.Dataset):
+        raise KeyError(path)
+    if found.is_virtual or found.external:
+        raise ReadError(f"{path} points out of the file; a results file holds its own data.")
+    if found.nbytes > _FREE and _allocated(found) < found.nbytes:
+        raise ReadError(f"{path} claims {found.nbytes} bytes that are not in the file: it is damaged.")
+    _load_filters(found)
+    return found
+
+
+def _load_filters(found: Any) -> None:
+    """Filters beyond HDF5's own (zstd) come with a package that announces them when imported."""
+    recipe = found.id.get_create_plist()
+    if any(recipe.get_filter(i)[0] >= 256 for i in range(recipe.get_nfilters())):
+        try:
+            import hdf5plugin  # noqa: F401
+        except ImportError:
+            raise ReadError(
+                f"{found.file.filename} is compressed with a filter that HDF5 itself has not: pip install hdf5plugin."
+            ) from None
+
+
+def _allocated(found: Any) -> int:
+    """Bytes that the stored chunks stand for once unpacked."""
+    if found.chunks is None:
+        return int(found.id.get_storage_size())
+    return int(found.id.get_num_chunks() * np.prod(found.chunks) * found.dtype.itemsize)
+
+
+def _group(parent: Any, path: str) -> Any:
+    for part in filter(None, path.split("/")):
+        if not _inside(parent, part):
+            raise KeyError(path)
+        parent = parent[part]
+    return parent
+
+
+def _inside(group: Any, name: str) -> bool:
+    """Whether ``name`` is a member of ``group`` in this very file, not a link to another one."""
+    import h5py
+
+    if group.get(name, getclass=True, getlink=True) is h5py.ExternalLink:
+        raise ReadError(f"{group.name}/{name} is a link to another file; a results file holds its own data.")
+    return name in group
+
+
+def _text_attribute(node: Any, name: str) -> str:
+    value = node.attrs.get(name, "")
+    return value if isinstance(value, str) else ""
