@@ -1,0 +1,124 @@
+"""Commands that compute or write: ``run``, ``rerun``, ``report``, ``export``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spectra.cli.app import ERROR, FAILED_SPECTRA, app, fail
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_Results = Annotated[Path, typer.Argument(metavar="RESULTS", help="Results file (.nxs).", show_default=False)]
+
+
+@app.command()
+def run(
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE", help="Recipe file, or the name of one that ships.", show_default=False
+        ),
+    ],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="Files to read, in the order of the series.", show_default=False
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Results file. Default: RECIPE.nxs in this folder.", show_default=False
+        ),
+    ] = None,
+    report: Annotated[bool, typer.Option(help="Write an HTML report beside the results.")] = True,
+    rows: Annotated[int, typer.Option(help="Rows of the summary shown at the end.", min=0)] = 20,
+) -> None:
+    """Read files, apply the verbs of a recipe, write results and a report.
+
+    A file or spectrum that fails is named and the others go on; the exit status is then 3.
+    """
+    from spectra.cli.progress import Bar
+    from spectra.pipeline import run as run_recipe
+    from spectra.pipeline.recipe import load_recipe
+
+    plan = load_recipe(recipe)
+    target = out or Path(f"{plan.name}.nxs")
+    started = time.perf_counter()
+    with Bar(plan.title or plan.name) as bar:
+        dataset = run_recipe(plan, files, out=target, command=_command_line(), progress=bar)
+    written = [target]
+    if report:
+        from spectra.report import write_report
+
+        written.append(write_report(target.with_suffix(".html"), dataset, title=plan.title or None))
+    _summarise(dataset, rows)
+    _end(dataset, written, time.perf_counter() - started)
+
+
+@app.command()
+def rerun(results: _Results) -> None:
+    """Compute a results file again from itself and compare every number."""
+    from spectra.results.rerun import rerun as rerun_file
+
+    found = rerun_file(results)
+    typer.echo(str(found))
+    if not found.identical:
+        raise typer.Exit(ERROR)
+
+
+@app.command()
+def report(
+    results: _Results,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="HTML file. Default: beside the results.", show_default=False),
+    ] = None,
+    fits: Annotated[int, typer.Option(help="Fits drawn of each series.", min=0)] = 6,
+) -> None:
+    """Write the HTML report of a results file: tables, figures, methods, provenance."""
+    from spectra.report import write_report
+    from spectra.results import load
+
+    typer.echo(write_report(out or results.with_suffix(".html"), load(results), fits=fits))
+
+
+def _command_line() -> str:
+    """The command as it was typed, to be typed again."""
+    import shlex
+
+    return shlex.join(["spectra", *sys.argv[1:]])
+
+
+def _summarise(dataset: xr.Dataset, rows: int) -> None:
+    from spectra.cli.tables import show_frame
+    from spectra.dataset import flag_table
+    from spectra.report.summary import summary_table
+
+    if rows:
+        show_frame(summary_table(dataset), title="Results (value ± standard uncertainty)", rows=rows)
+    flags = flag_table(dataset)
+    set_flags = flags[flags["spectra"] > 0]
+    if len(set_flags):
+        show_frame(set_flags, title="Flags")
+
+
+def _end(dataset: xr.Dataset, written: list[Path], seconds: float) -> None:
+    from spectra.dataset import failed
+    from spectra.pipeline.runner import files_left_out
+
+    bad = failed(dataset)
+    n_bad, left_out = int(bad.sum()), files_left_out(dataset)
+    typer.echo(f"{bad.size} spectra in {seconds:.1f} s, {n_bad} failed; wrote {', '.join(map(str, written))}")
+    for file, reason in left_out.items():
+        typer.echo(f"spectra: {file} was left out: {reason}", err=True)
+    if n_bad or left_out:
+        counted = [f"{n_bad} of {bad.size} spectra failed"] if n_bad else []
+        counted += [f"{len(left_out)} files could not be read"] if left_out else []
+        fail(f"finished, but {' and '.join(counted)}.", FAILED_SPECTRA)

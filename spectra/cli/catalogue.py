@@ -1,0 +1,167 @@
+"""Commands that show what there is: ``inspect`` a file, ``list`` what is installed, ``init`` a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spectra.cli.app import USAGE, app, fail
+
+
+@app.command()
+def inspect(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Any supported files.", show_default=False)
+    ],
+) -> None:
+    """Show what is in files: format, technique, spectra, axis, range."""
+    from spectra.cli.tables import show_frame
+    from spectra.reading import inspect as inspect_files
+
+    show_frame(inspect_files(*files))
+
+
+@app.command(name="list")
+def list_(
+    what: Annotated[
+        str, typer.Argument(metavar="[KIND]", help="readers, steps, recipes, shapes or demos.")
+    ] = "",
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="One of them: show all of it.")] = "",
+) -> None:
+    """Show the readers, steps, recipes, line shapes and demos that are installed.
+
+    `spectra list steps xas.normalize` shows every option of one step; `spectra list recipes NAME` prints a recipe.
+    """
+    from spectra.errors import did_you_mean
+
+    if what not in ("", *_KINDS):
+        fail(f"there is nothing called {what!r} to list; {did_you_mean(what, _KINDS)}.", USAGE)
+    for kind in [what] if what else _KINDS:
+        _KINDS[kind](name)
+
+
+@app.command()
+def init(
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE", help="Name of a shipped recipe, or of a new one (.toml).", show_default=False
+        ),
+    ],
+    steps: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[STEP...]", help="Verbs of a new recipe.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="File to write. Default: RECIPE.toml here.", show_default=False),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write a recipe to start from, every option in it with its default and meaning.
+
+    With the name of a shipped recipe: that one. Otherwise a new one made of STEPs, or of every step there is,
+    commented out.
+    """
+    from spectra.pipeline.shipped import list_recipes
+    from spectra.pipeline.template import annotated_recipe, fresh_recipe
+    from spectra.results.atomic import replace_file
+
+    shipped = {found.name: found.text for found in list_recipes()}
+    name = Path(recipe).name.removesuffix(".toml")
+    target = out or (Path(f"{name}.toml") if recipe in shipped else Path(recipe).with_suffix(".toml"))
+    if target.exists() and not force:
+        fail(f"{target} is there already: name another file with -o, or replace it with --force.", USAGE)
+    if recipe in shipped and not steps:
+        text = annotated_recipe(shipped[recipe], name=recipe)
+    else:
+        text = fresh_recipe(steps or (), name=name)
+    typer.echo(f"wrote {replace_file(target, text.encode())}")
+
+
+def _readers(name: str) -> None:
+    from spectra.cli.tables import show_rows
+    from spectra.reading.registry import readers
+
+    rows = [(r.name, " ".join(r.extensions), r.summary) for r in readers().values() if name in ("", r.name)]
+    show_rows(
+        ("reader", "usual endings", "reads"), rows, title="Readers (the content decides, not the ending)"
+    )
+
+
+def _steps(name: str) -> None:
+    from spectra.cli.tables import show_rows
+    from spectra.pipeline.describe import describe_options, readable, toml_value
+    from spectra.verbs import find_verb, list_verbs
+
+    if not name:
+        rows = [
+            (v.name, readable(v.summary), ", ".join(o.name for o in describe_options(v.function)))
+            for v in list_verbs()
+        ]
+        show_rows(
+            ("step", "what it does", "options"), rows, title="Steps (all of one: spectra list steps NAME)"
+        )
+        return
+    verb = find_verb(name)
+    options = [
+        (
+            o.name,
+            o.type,
+            "needed" if o.required else "–" if o.default is None else toml_value(o.default),
+            o.text,
+        )
+        for o in describe_options(verb.function)
+    ]
+    show_rows(
+        ("option", "type", "default", "meaning"), options, title=f"{verb.name}: {readable(verb.summary)}"
+    )
+
+
+def _recipes(name: str) -> None:
+    from spectra.cli.tables import show_rows
+    from spectra.pipeline.recipe import parse_recipe
+    from spectra.pipeline.shipped import find_recipe, list_recipes
+
+    if name:
+        typer.echo(find_recipe(name).text)
+        return
+    rows = []
+    for found in list_recipes():
+        plan = parse_recipe(found.text, name=found.name)
+        rows.append((plan.name, plan.title, " → ".join([plan.read.verb, *(s.verb for s in plan.steps)])))
+    show_rows(
+        ("recipe", "title", "steps"), rows, title="Recipes (spectra run NAME FILE...; spectra init NAME)"
+    )
+
+
+def _shapes(name: str) -> None:
+    from spectra.cli.tables import show_rows
+    from spectra.fitting.shapes import list_shapes
+
+    shapes = [s for s in list_shapes().values() if name in ("", s.name)]
+    show_rows(
+        ("shape", "what it is", "parameters"),
+        [(s.name, s.summary, ", ".join(s.names)) for s in shapes],
+        title="Line shapes",
+    )
+
+
+def _demos(name: str) -> None:
+    from spectra.cli.tables import show_rows
+    from spectra.demo import list_demos
+
+    rows = [(n, d.title, ", ".join(d.sources)) for n, d in list_demos().items() if name in ("", n)]
+    show_rows(("demo", "title", "simulated from (DOI)"), rows, title="Demos (spectra demo)")
+
+
+_KINDS: dict[str, Callable[[str], None]] = {
+    "readers": _readers,
+    "steps": _steps,
+    "recipes": _recipes,
+    "shapes": _shapes,
+    "demos": _demos,
+}

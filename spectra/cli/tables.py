@@ -1,0 +1,50 @@
+"""Tables and texts in the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+__all__ = ["console", "show_frame", "show_rows"]
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Terminal to write to; as wide as needed where the output goes to a file or another program."""
+    from rich.console import Console
+
+    found = Console(stderr=stderr, highlight=False)
+    return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=200)
+
+
+def show_rows(headers: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> None:
+    """Print a table of texts."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console().print(table)
+
+
+def show_frame(frame: pd.DataFrame, *, title: str | None = None, rows: int | None = None) -> None:
+    """Print a DataFrame, at most its first ``rows`` rows."""
+    shown = frame if rows is None else frame.head(rows)
+    cells = [[_cell(value) for value in row] for row in shown.itertuples(index=False, name=None)]
+    show_rows([str(c) for c in frame.columns], cells, title=title)
+    if len(shown) < len(frame):
+        console().print(f"… and {len(frame) - len(shown)} more rows")
+
+
+def _cell(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,30 @@
+"""What a running recipe tells whoever watches it; this one keeps silent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Progress"]
+
+
+class Progress:
+    """Silent observer of a run; a progress bar overrides what it shows."""
+
+    def reading(self, files: int) -> None:
+        """``files`` files are about to be read."""
+
+    def left_out(self, path: Path, reason: str) -> None:
+        """A file of a series could not be read and is left out."""
+
+    def running(self, verb: str, number: int, of: int) -> None:
+        """Step ``number`` (from 1) of ``of`` begins."""
+
+    def done(self, verb: str, dataset: xr.Dataset) -> None:
+        """A verb, the reading one included, has made ``dataset``."""
+
+    def saving(self, path: Path) -> None:
+        """The results file is about to be written."""

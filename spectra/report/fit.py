@@ -1,0 +1,91 @@
+"""A fit as it is judged by eye: data, components on the background, their sum, and what is left over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from spectra.dataset import flag_names, signal_name
+from spectra.report import conventions, style
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+__all__ = ["draw_fit"]
+
+
+def draw_fit(ax: Axes, dataset: xr.Dataset) -> None:
+    """Draw the fit of one spectrum in ``ax`` and its residual, over its uncertainty where known, on top of it."""
+    axis = conventions.axes_of(dataset, "best_fit")[0]
+    x = dataset[axis].values
+    best_fit, residual = (np.asarray(dataset[n].values, float) for n in ("best_fit", "residual"))
+    floor = _subtracted(dataset, best_fit + residual)
+    inside, components = _components(dataset, axis, best_fit)
+    if not np.isfinite(best_fit).any():
+        _draw_failure(ax, dataset, x)
+        return
+    base = floor + inside
+    ax.plot(x, best_fit + residual + floor, "o", color=style.DATA, ms=2.2, mfc="none", mew=0.6, label="data")
+    if np.ptp(base) > 0:
+        ax.plot(x, base, color=style.FLOOR, ls="--", lw=1.0, label="background")
+    for i, (name, curve) in enumerate(components.items()):
+        colour = style.COLOURS[i % len(style.COLOURS)]
+        ax.fill_between(x, base, base + curve, color=colour, alpha=0.25, lw=0)
+        drawn = np.where(np.abs(curve) > 2e-3 * np.nanmax(np.abs(best_fit)), base + curve, np.nan)
+        ax.plot(x, drawn, color=colour, lw=0.9, label=conventions.species_text(name))
+    ax.plot(x, best_fit + floor, color=style.FIT, lw=1.2, label="fit")
+    ax.legend()
+    ax.set_ylabel(conventions.variable_label(dataset, signal_name(dataset)))
+    _draw_residual(ax, dataset, x, residual)
+
+
+def _subtracted(dataset: xr.Dataset, fitted: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The background that was taken off before the fit, so that the figure shows what was measured."""
+    zero = np.zeros_like(fitted)
+    if "background" not in dataset or dataset["background"].dims != dataset["best_fit"].dims:
+        return zero
+    background = np.asarray(dataset["background"].values, float)
+    measured = np.asarray(dataset[signal_name(dataset)].values, float)
+    scale = np.nanmax(np.abs(measured))
+    return background if np.nanmax(np.abs(fitted + background - measured)) < 1e-6 * scale else zero
+
+
+def _components(
+    dataset: xr.Dataset, axis: str, best_fit: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], dict[str, npt.NDArray[np.float64]]]:
+    """What of the fit is no peak, and the peaks by name."""
+    if "component_curve" not in dataset:
+        return np.zeros_like(best_fit), {}
+    curves = dataset["component_curve"].transpose("component", axis)
+    peaks = {
+        str(name): np.asarray(curve, float)
+        for name, curve in zip(curves["component"].values, curves.values, strict=True)
+        if np.isfinite(curve).all()
+    }
+    inside = best_fit - sum(peaks.values(), np.zeros_like(best_fit))
+    return np.where(np.abs(inside) > 1e-9 * np.nanmax(np.abs(best_fit)), inside, 0.0), peaks
+
+
+def _draw_failure(ax: Axes, dataset: xr.Dataset, x: npt.NDArray[np.float64]) -> None:
+    measured = signal_name(dataset)
+    ax.plot(x, dataset[measured].values, color=style.DATA, lw=0.8)
+    why = ", ".join(name.replace("_", " ") for name in flag_names(dataset)) or "no fit"
+    ax.text(0.5, 0.95, f"not fitted: {why}", transform=ax.transAxes, ha="center", va="top", color=style.FIT)
+    ax.set_ylabel(conventions.variable_label(dataset, measured))
+
+
+def _draw_residual(
+    ax: Axes, dataset: xr.Dataset, x: npt.NDArray[np.float64], residual: npt.NDArray[np.float64]
+) -> None:
+    strip = ax.inset_axes((0.0, 1.03, 1.0, 0.22), sharex=ax)
+    sigma = dataset.get(f"{signal_name(dataset)}_sigma")
+    known = sigma is not None and sigma.shape == residual.shape
+    shown = residual / sigma.values if sigma is not None and known else residual
+    strip.axhline(0.0, color=style.FLOOR, lw=0.6)
+    strip.plot(x, shown, color=style.DATA, lw=0.7)
+    strip.set_ylabel("Res. / σ" if known else "Res.")
+    strip.tick_params(labelbottom=False)
+    strip.locator_params(axis="y", nbins=3)

@@ -1,0 +1,164 @@
+"""The report: one HTML file that needs nothing beside it, drawn from the datasets alone."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import importlib.metadata
+import importlib.resources
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spectra.errors import InvalidInput
+from spectra.report import methods
+from spectra.report.gallery import Picture, gallery
+from spectra.report.summary import summary_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+__all__ = ["report_page", "write_report"]
+
+
+@dataclass(frozen=True)
+class _Table:
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left_out: int = 0
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, *, total: int | None = None) -> _Table:
+        rows = tuple(tuple(map(str, row)) for row in frame.itertuples(index=False, name=None))
+        return cls(tuple(map(str, frame.columns)), rows, 0 if total is None else total - len(rows))
+
+
+@dataclass(frozen=True)
+class _Section:
+    """What the page shows of one dataset."""
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    simulated: str
+    results: _Table
+    flags: _Table
+    left_out: dict[str, str]
+    pictures: tuple[Picture, ...]
+    steps: tuple[methods.MethodStep, ...]
+    inputs: tuple[methods.InputFile, ...]
+
+
+def write_report(
+    path: str | Path,
+    datasets: xr.Dataset | Mapping[str, xr.Dataset] | Sequence[xr.Dataset],
+    *,
+    title: str | None = None,
+    fits: int = 6,
+    rows: int = 60,
+) -> Path:
+    """Write an HTML report: results with units and uncertainties, figures, methods, provenance.
+
+    Parameters
+    ----------
+    path : path
+        The ``.html`` file; the figures are inside it.
+    datasets : xarray.Dataset, or a mapping or sequence of them
+        As :func:`spectra.run` returns and :func:`spectra.load` reads them.
+    title : str, optional
+        Heading. Default: that of the first dataset.
+    fits : int
+        Fits drawn of each series: the failed ones first, the others evenly spread.
+    rows : int
+        Rows of each table of results; the results file holds all.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    InvalidInput
+        If there is no dataset.
+    WriteError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, numpy as np, spectra
+    >>> data = spectra.from_arrays(np.arange(9.0), np.arange(9.0), axis="raman_shift")
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> write_report(pathlib.Path(folder.name, "report.html"), data).name
+    'report.html'
+    >>> folder.cleanup()
+    """
+    from spectra.results.atomic import replace_file
+
+    return replace_file(path, report_page(datasets, title=title, fits=fits, rows=rows).encode())
+
+
+def report_page(
+    datasets: xr.Dataset | Mapping[str, xr.Dataset] | Sequence[xr.Dataset],
+    *,
+    title: str | None = None,
+    fits: int = 6,
+    rows: int = 60,
+) -> str:
+    """The page that :func:`write_report` writes, as text."""
+    import jinja2
+
+    named = _named(datasets)
+    sections = [_section(name, dataset, fits=fits, rows=rows) for name, dataset in named.items()]
+    source = (
+        importlib.resources.files("spectra.report").joinpath("report.html.j2").read_text(encoding="utf-8")
+    )
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["data_uri"] = _data_uri
+    return environment.from_string(source).render(
+        title=title or sections[0].title,
+        sections=sections,
+        version=importlib.metadata.version("redox-spectra"),
+        made=datetime.datetime.now().astimezone().isoformat(timespec="minutes", sep=" "),
+    )
+
+
+def _data_uri(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def _named(datasets: Any) -> dict[str, xr.Dataset]:
+    import xarray as xr
+
+    if isinstance(datasets, xr.Dataset):
+        datasets = [datasets]
+    if not isinstance(datasets, Mapping):
+        datasets = {_title(dataset, f"Dataset {i}"): dataset for i, dataset in enumerate(datasets, 1)}
+    if not datasets:
+        raise InvalidInput("a report needs at least one dataset, got none.")
+    return dict(datasets)
+
+
+def _title(dataset: xr.Dataset, fallback: str) -> str:
+    return str(dataset.attrs.get("title") or fallback)
+
+
+def _section(name: str, dataset: xr.Dataset, *, fits: int, rows: int) -> _Section:
+    from spectra.dataset import flag_table
+    from spectra.pipeline.runner import files_left_out
+    from spectra.results.table import tidy_table
+
+    flags = flag_table(dataset)
+    return _Section(
+        title=_title(dataset, name),
+        facts=methods.facts(dataset),
+        simulated=methods.simulated(dataset),
+        results=_Table.of(summary_table(dataset, rows=rows), total=len(tidy_table(dataset))),
+        flags=_Table.of(flags[flags["spectra"] > 0]),
+        left_out=files_left_out(dataset),
+        pictures=tuple(gallery(dataset, fits=fits)),
+        steps=methods.steps(dataset),
+        inputs=methods.inputs(dataset),
+    )

@@ -1,0 +1,69 @@
+"""The results of a dataset as a table for people: value ± standard uncertainty, units in the headers, flags."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+__all__ = ["summary_table", "with_uncertainty"]
+
+
+def with_uncertainty(value: float, sigma: float | None) -> str:
+    """``value ± sigma``, the uncertainty with two significant digits and the value to the same place.
+
+    Examples
+    --------
+    >>> with_uncertainty(6549.7213, 0.0456)
+    '6549.721 ± 0.046'
+    >>> with_uncertainty(35837.2, 214.0)
+    '35840 ± 210'
+    """
+    if value is None or math.isnan(value):
+        return "–"
+    if sigma is None or not math.isfinite(sigma) or sigma <= 0:
+        return f"{value:.6g}"
+    places = 1 - math.floor(math.log10(sigma))
+    if places >= 0:
+        sigma = round(sigma, places)
+        places = 1 - math.floor(math.log10(sigma))  # 0.0996 rounds up to 0.10
+    if places > 9 or abs(value) >= 1e7:
+        return f"{value:.6g} ± {sigma:.2g}"
+    places = max(places, 0) if places >= 0 else places
+    if places >= 0:
+        return f"{value:.{places}f} ± {sigma:.{places}f}"
+    return f"{round(value, places):.0f} ± {round(sigma, places):.0f}"
+
+
+def summary_table(dataset: xr.Dataset, *, rows: int | None = None) -> pd.DataFrame:
+    """Tidy results as texts: one row per spectrum and component, at most ``rows``."""
+    import pandas as pd
+
+    from spectra.results.table import tidy_table
+
+    table = tidy_table(dataset)
+    shown = table if rows is None else table.head(rows)
+    columns = {}
+    for name in shown.columns:
+        if str(name).endswith("_sigma") and str(name).removesuffix("_sigma") in shown.columns:
+            continue
+        sigma = shown.get(f"{name}_sigma")
+        errors = [None] * len(shown) if sigma is None else list(sigma)
+        columns[_header(dataset, str(name))] = [
+            _cell(value, error) for value, error in zip(shown[name], errors, strict=True)
+        ]
+    return pd.DataFrame(columns)
+
+
+def _header(dataset: xr.Dataset, name: str) -> str:
+    units = dataset[name].attrs.get("units", "") if name in dataset.variables else ""
+    return f"{name} ({units})" if units else name
+
+
+def _cell(value: Any, sigma: Any) -> str:
+    if isinstance(value, float):
+        return with_uncertainty(value, None if sigma is None else float(sigma))
+    return "–" if value is None else str(value)
