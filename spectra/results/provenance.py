@@ -23,7 +23,7 @@ from spectra.results.place import Tree
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Provenance", "gather", "inputs_of", "provenance_group"]
+__all__ = ["Provenance", "gather", "inputs_of", "package_versions", "provenance_group"]
 
 #: Packages whose versions can change a number.
 _PACKAGES = (
@@ -124,23 +124,28 @@ def _content(item: Mapping[str, Any], room: float) -> tuple[bytes | None, str]:
     return content, ""
 
 
+def package_versions() -> dict[str, str]:
+    """Installed versions of the packages that can change a number."""
+    versions = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
 def _environment() -> dict[str, Any]:
     import h5py
 
-    packages = {}
-    for name in _PACKAGES:
-        try:
-            packages[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    blas = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": platform.processor() or platform.machine(),
         "blas": f"{blas.get('name', '')} {blas.get('version', '')}".strip(),
         "hdf5": h5py.version.hdf5_version,
-        "packages": packages,
+        "packages": package_versions(),
     }
 
 

@@ -34,6 +34,7 @@ class Entry:
     first: int
     measured: dict[str, Any]
     stored: dict[str, Any] | None
+    environment: dict[str, Any] = field(default_factory=dict)
     arrays: dict[Any, npt.NDArray[Any]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
 
@@ -48,6 +49,13 @@ class Entry:
                 f"{self.missing[0]} is missing in the results file (entry {self.name!r}): "
                 "parts were deleted. spectra rerun makes them again."
             )
+        return self._result()
+
+    def what_is_left(self) -> xr.Dataset:
+        """The dataset as saved, without the variables whose groups were deleted."""
+        return self._result()
+
+    def _result(self) -> xr.Dataset:
         start = self.start()
         if self.stored is None:
             return start
@@ -64,8 +72,9 @@ class Entry:
         variables = {
             name: xr.Variable(info["dims"], self.arrays[_key(info)], info["attrs"])
             for name, info in record["variables"].items()
+            if _key(info) in self.arrays
         }
-        coords = {name: variables[name] for name in record["coords"]}
+        coords = {name: variables[name] for name in record["coords"] if name in variables}
         data = {name: variable for name, variable in variables.items() if name not in coords}
         attrs = dict(record["attrs"])
         if steps:
@@ -138,6 +147,7 @@ def _entry(group: Any) -> Entry:
         int(recipe["measured_after"]),
         layout["measured"],
         layout["result"],
+        from_json(_note(group, "environment")) if "environment" in group["provenance"] else {},
     )
     records = [entry.measured] if entry.stored is None else [entry.measured, entry.stored]
     for record in records:
