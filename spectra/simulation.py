@@ -101,7 +101,7 @@ def simulate(
     peaks = curves.sum(axis=1)
     floor = np.broadcast_to(_background(background, grid, peaks), peaks.shape)
     expected = peaks + floor
-    scale = 1.0 if counts is None else counts / expected.max()
+    scale = 1.0 if counts is None else _scale(expected, counts)
     values, sigma = _measured(scale * expected, counted=counts is not None, noise=noise, rng=rng)
     single = size is None
     dims = () if single else (dim,)
@@ -182,16 +182,21 @@ def _background(background: Background, grid: Array, peaks: Array) -> Array:
     return values
 
 
+def _scale(expected: Array, counts: float) -> float:
+    if not (np.isfinite(expected).all() and (expected >= 0).all() and expected.max() > 0 and counts > 0):
+        raise InvalidInput(
+            "expected counts must be finite, none negative and not all zero: raise the background, or give a positive "
+            f"counts (got {counts:g})."
+        )
+    return float(counts / expected.max())
+
+
 def _measured(
     expected: Array, *, counted: bool, noise: float, rng: int | np.random.Generator | None
 ) -> tuple[Array, Array | None]:
     """Values with noise and the standard uncertainty that who measured them would state."""
     if noise < 0:
         raise InvalidInput(f"noise must be 0 or more, got {noise}.")
-    if counted and not (np.isfinite(expected).all() and (expected >= 0).all()):
-        raise InvalidInput(
-            "expected counts are negative or not finite somewhere: raise the background or counts."
-        )
     random = np.random.default_rng(rng)
     values = random.poisson(expected).astype(float) if counted else expected
     variance = np.maximum(values, 1.0) if counted else np.zeros_like(expected)
