@@ -23,7 +23,19 @@ from spectra.options import check_options, plain
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Verb", "as_measured", "find_verb", "history", "list_verbs", "note", "record", "resolve", "verb"]
+__all__ = [
+    "Verb",
+    "as_measured",
+    "find_verb",
+    "history",
+    "list_verbs",
+    "note",
+    "note_input",
+    "reading_verb",
+    "record",
+    "resolve",
+    "verb",
+]
 
 F = TypeVar("F", bound=Callable[..., "xr.Dataset"])
 
@@ -42,6 +54,7 @@ class Verb:
 class _Call:
     notes: list[str] = field(default_factory=list)
     resolved: dict[str, Any] = field(default_factory=dict)
+    inputs: list[dict[str, Any]] = field(default_factory=list)
 
 
 _current: contextvars.ContextVar[_Call | None] = contextvars.ContextVar("spectra_call", default=None)
@@ -87,6 +100,44 @@ def verb(
         return cast(F, call)
 
     return decorate
+
+
+def reading_verb(name: str) -> Callable[[F], F]:
+    """Make ``function(paths, *, options) -> dataset`` a verb: the first entry of the dataset's history.
+
+    The files it opened are listed in ``attrs["inputs"]`` (JSON: name as given, SHA-256, size). A file that carries
+    a history of its own, as results files do, keeps it and gets no other.
+    """
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def call(paths: Any, /, **given: Any) -> xr.Dataset:
+            options = check_options(name, function, given)
+            token = _current.set(_Call())
+            try:
+                result = function(paths, **options)
+                this = cast(_Call, _current.get())
+            finally:
+                _current.reset(token)
+            made = history(result)
+            if made and made[0]["verb"] != "spectra.from_arrays":
+                return result
+            notes = [*this.notes, *(text for entry in made for text in entry.get("notes", []))]
+            start = result.assign_attrs(history="[]", inputs=json.dumps(this.inputs))
+            return record(start, name, options, notes=list(dict.fromkeys(notes)), resolved=this.resolved)
+
+        call.__dict__["verb_name"] = name
+        return cast(F, call)
+
+    return decorate
+
+
+def note_input(file: str, sha256: str, size: int) -> None:
+    """Say in the history which file the running verb reads; the same file twice counts once."""
+    call = _current.get()
+    entry = {"file": file, "sha256": sha256, "size": size}
+    if call is not None and entry not in call.inputs:
+        call.inputs.append(entry)
 
 
 def note(text: str) -> None:

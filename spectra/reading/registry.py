@@ -1,0 +1,247 @@
+"""Readers and how the one for a file is found: by its content, never by its name alone.
+
+A reader is announced under the entry point group ``spectra.readers`` as an object :class:`Reader`; anybody's
+package can bring one.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import inspect
+import logging
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from spectra.errors import InvalidInput, ReadError, did_you_mean
+from spectra.options import check_options
+from spectra.reading.foreign import recognise
+from spectra.reading.source import Source, open_source
+from spectra.verbs import reading_verb
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Reader", "choose", "find_reader", "matching", "read", "read_scans", "readers", "scan_name"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How one kind of file is recognised and read.
+
+    Parameters
+    ----------
+    name : str
+        As ``reader=`` and ``spectra list readers`` call it.
+    summary : str
+        What it reads, in half a sentence.
+    extensions : tuple of str
+        Usual endings, with the dot. A hint only: they decide between readers that are equally sure of the content.
+    sniff : callable
+        ``sniff(source)`` is the confidence from 0 (not mine) to 1 (certain) that the content is of this kind. It
+        must be quick and must not raise.
+    scans : callable
+        ``scans(source, **options)`` is the list of all datasets in the file, never empty: what cannot be read
+        raises :class:`~spectra.errors.ReadError`. Its keyword-only options are the reader's own.
+    """
+
+    name: str
+    summary: str
+    extensions: tuple[str, ...]
+    sniff: Callable[[Source], float]
+    scans: Callable[..., list[xr.Dataset]]
+
+
+@functools.cache
+def readers() -> dict[str, Reader]:
+    """Every reader of every installed package, by name."""
+    found: dict[str, Reader] = {}
+    for entry in importlib.metadata.entry_points(group="spectra.readers"):
+        try:
+            reader = entry.load()
+        except Exception as error:  # a broken package of somebody else must not stop reading
+            _log.warning("reader %s (%s) cannot be loaded: %s", entry.name, entry.value, error)
+            continue
+        found[reader.name] = reader
+    return found
+
+
+def find_reader(source: Source, name: str | None = None) -> Reader:
+    """The reader called ``name``, or the one that is surest of the content of ``source``."""
+    known = readers()
+    if name is not None:
+        if name not in known:
+            raise InvalidInput(f"there is no reader {name!r}; {did_you_mean(name, known)}.")
+        return known[name]
+    suffix = source.path.suffix.lower()
+    ranked = sorted(known.values(), key=lambda r: (-r.sniff(source), suffix not in r.extensions, r.name))
+    if ranked and ranked[0].sniff(source) > 0.1:
+        return ranked[0]
+    kind = recognise(source)
+    if kind is not None:
+        raise ReadError(f"{source.name} is {kind.what}, which is not read here: {kind.remedy}.")
+    if ranked and ranked[0].sniff(source) > 0:
+        return ranked[0]
+    raise ReadError(
+        f"{source.name} is binary and of no kind known here ({', '.join(sorted(known))}); "
+        "export it as text, VAMAS or NeXus."
+    )
+
+
+def read_scans(
+    path: str | os.PathLike[str],
+    *,
+    reader: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    hints: Mapping[str, Any] | None = None,
+) -> list[xr.Dataset]:
+    """All datasets in one file.
+
+    Parameters
+    ----------
+    path : path
+    reader : str, optional
+        Name of the reader; by default the content decides.
+    options : mapping, optional
+        Options of the reader; those that are None are not given. One that it does not have is refused.
+    hints : mapping, optional
+        Options that are given where the reader has them and ``options`` does not set them.
+    """
+    given = {k: v for k, v in (options or {}).items() if v is not None}
+    source = open_source(path, encoding=given.pop("encoding", None))
+    found = find_reader(source, reader)
+    own = inspect.signature(found.scans).parameters
+    hinted = {k: v for k, v in (hints or {}).items() if k in own and k not in given and v is not None}
+    checked = check_options(f"the {found.name} reader", found.scans, {**hinted, **given})
+    try:
+        scans = found.scans(source, **checked)
+    except InvalidInput as error:
+        raise ReadError(f"{source.name}: {error}") from error
+    if not scans:
+        raise ReadError(f"{source.name} holds no spectrum that the {found.name} reader could find.")
+    for scan in scans:
+        scan.attrs.setdefault("reader", found.name)
+        scan.attrs.setdefault("title", source.path.stem)
+    return scans
+
+
+def scan_name(scan: xr.Dataset) -> str:
+    """What a scan is called where one has to be chosen: its title and, where it says, its sample."""
+    title, sample = str(scan.attrs.get("title", "")), str(scan.attrs.get("sample", ""))
+    return f"{title} {sample}" if sample and sample != title else title
+
+
+def choose(scans: list[xr.Dataset], select: str | int | None, *, file: str) -> xr.Dataset:
+    """The scan that ``select`` names: by title, region, sample or two of them, or by its number from 0.
+
+    A name is compared without regard to case, and a prefix such as ``2:`` that programs put before a name is
+    left out of account.
+    """
+    if isinstance(select, int):
+        if not -len(scans) <= select < len(scans):
+            raise InvalidInput(
+                f"{file} holds {len(scans)} scans; select={select} must be at most {len(scans) - 1}."
+            )
+        return scans[select]
+    fitting = scans if select is None else matching(scans, select)
+    if len(fitting) == 1:
+        return fitting[0]
+    listed = ", ".join(f"{i}: {scan_name(s)!r}" for i, s in enumerate(scans))
+    if not fitting:
+        raise InvalidInput(f"{file} holds no {select!r}; it holds {listed}.")
+    what = f"{len(fitting)} scans called {select!r}" if select is not None else f"{len(scans)} scans"
+    raise InvalidInput(
+        f"{file} holds {what}: choose one with select= its name or number, "
+        f"or read all with read_series ({listed})."
+    )
+
+
+def matching(scans: list[xr.Dataset], name: str) -> list[xr.Dataset]:
+    """Scans that ``name`` fits: by title, else by region, else by one of these with the sample, else by sample."""
+    wanted = _plain_name(name)
+    for keys in (("title",), ("region",), ("title", "sample"), ("region", "sample"), ("sample",)):
+        for order in (keys, keys[::-1]):
+            found = [
+                s for s in scans if _plain_name(" ".join(str(s.attrs.get(k, "")) for k in order)) == wanted
+            ]
+            if found:
+                return found
+    return []
+
+
+def _plain_name(name: str) -> str:
+    return re.sub(r"^\d+:", "", re.sub(r"\s+", " ", name.strip().lower())).strip()
+
+
+@reading_verb("spectra.read")
+def read(
+    path: str | os.PathLike[str],
+    *,
+    reader: str | None = None,
+    select: str | int | None = None,
+    columns: dict[str, int | str] | None = None,
+    axis: str | None = None,
+    axis_units: str | None = None,
+    delimiter: str | None = None,
+    decimal: Literal[".", ","] | None = None,
+    encoding: str | None = None,
+) -> xr.Dataset:
+    r"""Read one dataset of spectra from a file of any kind that a reader is installed for.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file. What it is is decided by its content.
+    reader : str, optional
+        Name of the reader where the content should not decide; ``spectra list readers`` shows them.
+    select : str or int, optional
+        Which of several scans: its name, or its number from 0. Needed where the file holds more than one.
+    columns : dict, optional
+        Name of the axis or variable → column, by number from 1 or by label: ``{"energy": 2, "mu": "xmu"}``. Where
+        variables are named, only they are read. In HDF5 files the right side is the path of a dataset.
+    axis : str, optional
+        Spectral axis: ``energy``, ``binding_energy``, ``kinetic_energy``, ``energy_loss``, ``raman_shift`` or
+        ``wavenumber``. Needed for text whose axis has no label.
+    axis_units : str, optional
+        Units of the axis in the file where they are not stated: ``eV``, ``keV``, ``meV``, ``1/cm``.
+    delimiter : str, optional
+        Text: what stands between columns; ``" "`` for any white space. Default: found from the content.
+    decimal : {".", ","}, optional
+        Text: the decimal mark. Default: found from the content.
+    encoding : str, optional
+        Text: the encoding, such as ``latin-1``. Default: found from the content.
+
+    Returns
+    -------
+    xarray.Dataset
+        Axis ascending, finite and without duplicates; what was done for that is noted in the history.
+
+    Raises
+    ------
+    ReadError
+        The file is missing, empty, damaged, of an unknown kind, or holds no numbers where they should be.
+    InvalidInput
+        The file holds several scans and none or an unknown one was selected.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, spectra
+    >>> file = pathlib.Path(tempfile.mkdtemp()) / "mn2o3.csv"
+    >>> _ = file.write_text("energy (keV);mu\n6,55;0,1\n6,56;1,2\n")
+    >>> spectra.read(file).energy.values
+    array([6550., 6560.])
+    """
+    options = {
+        "columns": columns,
+        "axis": axis,
+        "axis_units": axis_units,
+        "delimiter": delimiter,
+        "decimal": decimal,
+        "encoding": encoding,
+    }
+    return choose(read_scans(path, reader=reader, options=options), select, file=os.fspath(path))

@@ -1,0 +1,359 @@
+"""A series of scans (many files, or many scans of one) as one dataset with a series dimension."""
+
+from __future__ import annotations
+
+import datetime
+import glob
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from spectra.dataset.conventions import spectral_axis
+from spectra.errors import InvalidInput, ReadError
+from spectra.reading.registry import choose, matching, read_scans, scan_name
+from spectra.reading.scan import notes_of
+from spectra.verbs import note, reading_verb
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Grid", "Paths", "expand", "read_each", "read_series", "stack"]
+
+Grid = Literal["first", "union", "intersection"]
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+#: Longest text that becomes a coordinate where it differs from scan to scan.
+_SHORT = 200
+
+#: Relative difference of energies that are the same: what printing with 8 digits leaves.
+_SAME_GRID = 1e-8
+
+
+def expand(paths: Paths) -> list[str]:
+    """Files that ``paths`` names: a pattern is sorted with numbers by value, a list keeps its order."""
+    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    files: list[str] = []
+    for item in (os.fspath(path) for path in given):
+        if glob.has_magic(item) and not Path(item).exists():
+            found = sorted((f for f in glob.glob(item, recursive=True) if Path(f).is_file()), key=_natural)
+            if not found:
+                raise ReadError(f"no file matches {item!r} (looked in {Path.cwd()}).")
+            files += found
+        else:
+            files.append(item)
+    if not files:
+        raise InvalidInput("a series needs at least one file; the list of paths is empty.")
+    return files
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name)]
+
+
+def read_each(
+    paths: Paths,
+    *,
+    select: str | int | tuple[str | int, ...] | None = None,
+    reader: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    hints: Mapping[str, Any] | None = None,
+    prepare: Callable[[xr.Dataset], xr.Dataset] = lambda scan: scan,
+) -> list[tuple[str, xr.Dataset]]:
+    """Every selected scan of every file, each with its label: file, and name of the scan where a file has several."""
+    files = expand(paths)
+    found: list[tuple[str, xr.Dataset]] = []
+    stems = Counter(Path(f).name for f in files)
+    for file in files:
+        scans = [prepare(scan) for scan in read_scans(file, reader=reader, options=options, hints=hints)]
+        chosen = _chosen(scans, select, file)
+        name = Path(file).stem if stems[Path(file).name] == 1 else str(Path(file).with_suffix(""))
+        several = len(chosen) > 1 and len({scan_name(s) for s in chosen}) > 1
+        found += [(f"{name} {scan_name(scan)}" if several else name, scan) for scan in chosen]
+    return found
+
+
+def _chosen(
+    scans: list[xr.Dataset], select: str | int | tuple[str | int, ...] | None, file: str
+) -> list[xr.Dataset]:
+    if select is None:
+        return scans
+    chosen: list[xr.Dataset] = []
+    for one in select if isinstance(select, tuple) else (select,):
+        several = matching(scans, one) if isinstance(one, str) else []
+        chosen += several or [choose(scans, one, file=file)]
+    return chosen
+
+
+def stack(
+    scans: Sequence[tuple[str, xr.Dataset]],
+    *,
+    dim: str = "scan",
+    coordinate: tuple[float, ...] | str | None = None,
+    grid: Grid | None = None,
+) -> xr.Dataset:
+    """Labelled scans as one dataset; options as in :func:`read_series`."""
+    import xarray as xr
+
+    datasets = [scan for _, scan in scans]
+    axis = _common_axis(scans)
+    _note_together(datasets)
+    energies = _common_grid(scans, axis, grid)
+    names = _common_variables(datasets)
+    x = energies if energies is not None else datasets[0][axis].values
+    variables = {
+        name: ((dim, axis), _stacked(datasets, name, axis, energies), datasets[0][name].attrs)
+        for name in names
+    }
+    axis_coordinate = (axis, x, dict(datasets[0][axis].attrs))
+    shared, differing = _common_attributes(datasets, dim)
+    dataset = xr.Dataset(variables, {axis: axis_coordinate}, shared)
+    dataset = dataset.assign_coords(
+        {key: (dim, values) for key, values in differing.items() if key not in variables}
+        | {"label": (dim, [label for label, _ in scans], {"long_name": "file and scan"})}
+    )
+    return _with_coordinate(_with_time(dataset, datasets, dim), datasets, dim, coordinate)
+
+
+def _common_axis(scans: Sequence[tuple[str, xr.Dataset]]) -> str:
+    axes = {label: spectral_axis(scan) for label, scan in scans}
+    if len(set(axes.values())) > 1:
+        shown = ", ".join(f"{label}: {axis}" for label, axis in list(axes.items())[:4])
+        raise ReadError(
+            f"the scans lie along different axes and make no series ({shown}); select those that belong together."
+        )
+    return next(iter(axes.values()))
+
+
+def _note_together(datasets: Sequence[xr.Dataset]) -> None:
+    counted = Counter(text for scan in datasets for text in notes_of(scan))
+    for text, count in counted.items():
+        note(text if count == len(datasets) == 1 else f"{text} ({count} of {len(datasets)} scans)")
+
+
+def _common_grid(
+    scans: Sequence[tuple[str, xr.Dataset]], axis: str, grid: Grid | None
+) -> npt.NDArray[np.float64] | None:
+    """Grid to interpolate to; None where all scans have the same."""
+    first_label, first = scans[0][0], scans[0][1][axis].values
+    odd = next((label for label, scan in scans if not _same(scan[axis].values, first)), None)
+    if odd is None:
+        return None
+    if grid is None:
+        raise ReadError(
+            f"{first_label} and {odd} have different {axis} values; say grid='first', 'union' or 'intersection' to "
+            "interpolate, or read them apart."
+        )
+    grids = [scan[axis].values for _, scan in scans]
+    low, high = max(g[0] for g in grids), min(g[-1] for g in grids)
+    if grid == "first":
+        chosen = first
+    else:
+        merged = np.unique(np.concatenate(grids))
+        merged = merged[np.append(True, np.diff(merged) > _SAME_GRID * np.abs(merged[1:]))]
+        chosen = merged if grid == "union" else merged[(merged >= low) & (merged <= high)]
+    if chosen.size < 2:
+        raise ReadError(
+            f"the scans share no {axis} range ({low:g} to {high:g}); grid='intersection' leaves nothing."
+        )
+    note(
+        f"scans were interpolated linearly to {chosen.size} points ({grid}); outside of its own range a scan is NaN"
+    )
+    return np.asarray(chosen)
+
+
+def _same(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> bool:
+    return a.shape == b.shape and bool((np.abs(a - b) <= _SAME_GRID * np.abs(b)).all())
+
+
+def _common_variables(datasets: Sequence[xr.Dataset]) -> list[str]:
+    signal = str(datasets[0].attrs["signal"])
+    shared = [str(n) for n in datasets[0].data_vars if all(n in scan.data_vars for scan in datasets)]
+    if signal not in shared or any(scan.attrs["signal"] != signal for scan in datasets):
+        signals = ", ".join(sorted({str(scan.attrs["signal"]) for scan in datasets}))
+        raise ReadError(
+            f"the scans measured different things ({signals}) and make no series; read them apart."
+        )
+    left = sorted({str(n) for scan in datasets for n in scan.data_vars} - set(shared))
+    if left:
+        note(f"variables that not every scan has were left out: {', '.join(left)}")
+    return [signal, *(name for name in shared if name != signal)]
+
+
+def _stacked(
+    datasets: Sequence[xr.Dataset], name: str, axis: str, energies: npt.NDArray[np.float64] | None
+) -> npt.NDArray[Any]:
+    if energies is None:
+        return np.stack([scan[name].values for scan in datasets])
+    return np.stack(
+        [
+            np.interp(energies, scan[axis].values, scan[name].values, left=np.nan, right=np.nan)
+            for scan in datasets
+        ]
+    )
+
+
+def _common_attributes(
+    datasets: Sequence[xr.Dataset], dim: str
+) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """Attributes that all scans share, and the short ones that differ, one value per scan."""
+    keys = dict.fromkeys(
+        k for scan in datasets for k in scan.attrs if k not in ("history", "title", "signal")
+    )
+    shared: dict[str, Any] = {"signal": datasets[0].attrs["signal"]}
+    differing: dict[str, list[Any]] = {}
+    for key in keys:
+        values = [scan.attrs.get(key) for scan in datasets]
+        if all(value == values[0] for value in values):
+            shared[key] = values[0]
+        elif all(value is None or isinstance(value, int | float) for value in values):
+            differing[key] = [np.nan if value is None else value for value in values]
+        elif all(len(str(value)) <= _SHORT for value in values):
+            differing[key] = ["" if value is None else str(value) for value in values]
+    titles = [str(scan.attrs.get("title", "")) for scan in datasets]
+    shared["title"] = (
+        titles[0] if len(set(titles)) == 1 else f"{titles[0]} … {titles[-1]} ({len(titles)} along {dim})"
+    )
+    return shared, differing
+
+
+def _with_time(dataset: xr.Dataset, datasets: Sequence[xr.Dataset], dim: str) -> xr.Dataset:
+    """Wall-clock time of each scan in s since the first, where every scan says when it began."""
+    starts = [scan.attrs.get("start_time") for scan in datasets]
+    if not all(starts):
+        if dim == "time":
+            missing = sum(not s for s in starts)
+            raise ReadError(
+                f"{missing} of {len(starts)} scans do not say when they began; choose another dim or coordinate=."
+            )
+        return dataset
+    times = [datetime.datetime.fromisoformat(str(s)) for s in starts]
+    if len({t.tzinfo is None for t in times}) > 1:
+        return dataset
+    first = min(times)
+    seconds = np.array([(t - first).total_seconds() for t in times])
+    attrs = {"units": "s", "start": first.isoformat(), "long_name": "time since the first spectrum"}
+    dataset = dataset.assign_coords(time=(dim, seconds, attrs))
+    return dataset.sortby("time") if dim == "time" else dataset
+
+
+def _with_coordinate(
+    dataset: xr.Dataset, datasets: Sequence[xr.Dataset], dim: str, coordinate: tuple[float, ...] | str | None
+) -> xr.Dataset:
+    """Coordinate of the series dimension itself: as given, out of the metadata, the time, or a running number."""
+    n = len(datasets)
+    if coordinate is None:
+        return (
+            dataset
+            if dim in dataset.coords
+            else dataset.assign_coords({dim: (dim, np.arange(n), {"units": ""})})
+        )
+    if not isinstance(coordinate, str):
+        if len(coordinate) != n:
+            raise InvalidInput(f"coordinate has {len(coordinate)} values; the series has {n} spectra.")
+        return dataset.assign_coords({dim: (dim, np.asarray(coordinate, float), {"units": ""})})
+    values, units = zip(*(_metadata_number(scan, coordinate) for scan in datasets), strict=True)
+    return dataset.assign_coords({dim: (dim, np.array(values), {"units": units[0], "long_name": coordinate})})
+
+
+def _metadata_number(scan: xr.Dataset, key: str) -> tuple[float, str]:
+    known = {
+        **json.loads(scan.attrs.get("metadata", "{}")),
+        **json.loads(scan.attrs.get("experiment", "{}")),
+        **scan.attrs,
+    }
+    lower = {str(k).lower(): v for k, v in known.items()}
+    if key.lower() not in lower:
+        raise InvalidInput(f"{scan_name(scan)} has no metadata {key!r} to be the coordinate.")
+    match = re.match(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S*)", str(lower[key.lower()]))
+    if match is None:
+        raise InvalidInput(
+            f"{scan_name(scan)}: {key} is {lower[key.lower()]!r}, not a number; give coordinate= as numbers."
+        )
+    return float(match.group(1)), match.group(2)
+
+
+@reading_verb("spectra.read_series")
+def read_series(
+    paths: Paths,
+    *,
+    dim: str = "scan",
+    coordinate: tuple[float, ...] | str | None = None,
+    select: str | int | tuple[str | int, ...] | None = None,
+    grid: Grid | None = None,
+    reader: str | None = None,
+    columns: dict[str, int | str] | None = None,
+    axis: str | None = None,
+    axis_units: str | None = None,
+    delimiter: str | None = None,
+    decimal: Literal[".", ","] | None = None,
+    encoding: str | None = None,
+) -> xr.Dataset:
+    r"""Read a series of scans, many files or many scans of one file, into one dataset with a series dimension.
+
+    Parameters
+    ----------
+    paths : path, pattern or list of such
+        ``"operando/*.xdi"``; a pattern is sorted with numbers by value, a list keeps its order.
+    dim : str
+        Name of the series dimension. With ``time`` the wall clock is its coordinate and orders it.
+    coordinate : tuple of float or str, optional
+        Coordinate of ``dim``: one number per spectrum, or the name of a number in the metadata
+        (``Sample.temperature``). Default: the running number from 0.
+    select : str, int or tuple, optional
+        Which scans of each file, by name or number from 0; a name may fit several. Default: all.
+    grid : {"first", "union", "intersection"}, optional
+        Axis values to interpolate to (linearly) where the scans differ: those of the first scan, all, or all inside
+        the range that every scan has. Without it differing scans are refused.
+    reader : str, optional
+        Name of the reader where the content should not decide.
+    columns : dict, optional
+        Name of the axis or variable → column, as in :func:`spectra.read`.
+    axis : str, optional
+        Spectral axis, as in :func:`spectra.read`.
+    axis_units : str, optional
+        Units of the axis in the files where they are not stated.
+    delimiter : str, optional
+        Text: what stands between columns.
+    decimal : {".", ","}, optional
+        Text: the decimal mark.
+    encoding : str, optional
+        Text: the encoding.
+
+    Returns
+    -------
+    xarray.Dataset
+        Along ``dim`` lie the coordinates ``label`` (file and scan), what the files say differently (``start_time``,
+        ``sample``, ...) and, where every file says when it began, ``time``: s since the first spectrum, the wall clock
+        of which is its attribute ``start``.
+
+    Raises
+    ------
+    ReadError
+        A file cannot be read, or the scans do not fit together.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, spectra
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> for n in (1, 2, 10):
+    ...     _ = (folder / f"scan{n}.txt").write_text(f"energy mu\n6530 {n}\n6540 1\n")
+    >>> spectra.read_series(folder / "*.txt").mu[:, 0].values
+    array([ 1.,  2., 10.])
+    """
+    options = {
+        "columns": columns,
+        "axis": axis,
+        "axis_units": axis_units,
+        "delimiter": delimiter,
+        "decimal": decimal,
+        "encoding": encoding,
+    }
+    each = read_each(paths, select=select, reader=reader, options=options)
+    return stack(each, dim=dim, coordinate=coordinate, grid=grid)

@@ -1,0 +1,103 @@
+"""What CasaXPS writes into the comments of a VAMAS block: calibrations, regions and components of its fits.
+
+Positions and limits stand there as kinetic energies; here they are given as binding energies too. A link is the
+number of the component (from 0, in the same block) that a value is tied to, with a factor (area, width) or an
+offset (position).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = ["casaxps_comments"]
+
+_NUMBER = r"([+-]?\d[\d.]*(?:[eE][+-]?\d+)?)"
+_NAMES = r"\(\*(.*?)\*\)\s*\(\*(.*?)\*\)"
+_REGION = re.compile(rf"\s*CASA region {_NAMES}\s+(.*)$")
+_COMPONENT = re.compile(
+    rf"\s*CASA comp {_NAMES}\s+Area {' '.join([_NUMBER] * 5)} MFWHM {' '.join([_NUMBER] * 5)} "
+    rf"Position {' '.join([_NUMBER] * 5)} RSF {_NUMBER}"
+)
+_CALIBRATION = re.compile(rf"\s*Calib M = {_NUMBER}(?:,{_NUMBER})? A = {_NUMBER} (BE|KE)")
+
+
+def casaxps_comments(lines: Sequence[str], photon_energy: float | None) -> dict[str, Any]:
+    """Calibrations, regions and components in the comment lines of a block; empty where CasaXPS wrote none.
+
+    Parameters
+    ----------
+    lines : sequence of str
+        Comment lines of the block.
+    photon_energy : float or None
+        In eV; binding energies are None without it.
+    """
+    calibrations = [_calibration(m) for line in lines if (m := _CALIBRATION.match(line))]
+    regions = [_region(m, photon_energy) for line in lines if (m := _REGION.match(line))]
+    components = [_component(m, photon_energy) for line in lines if (m := _COMPONENT.match(line))]
+    found = {"calibrations": calibrations, "regions": regions, "components": components}
+    return {key: value for key, value in found.items() if value}
+
+
+def _binding(kinetic: float, photon_energy: float | None) -> float | None:
+    return None if photon_energy is None else round(photon_energy - kinetic, 9)
+
+
+def _calibration(match: re.Match[str]) -> dict[str, Any]:
+    measured = float(match.group(1))
+    if match.group(2):  # a range was marked: its middle
+        measured = (measured + float(match.group(2))) / 2
+    assigned = float(match.group(3))
+    return {
+        "measured": measured,
+        "assigned": assigned,
+        "shift": round(assigned - measured, 9),
+        "scale": match.group(4),
+    }
+
+
+def _region(match: re.Match[str], photon_energy: float | None) -> dict[str, Any]:
+    numbers = [float(word) for word in re.findall(_NUMBER, re.sub(r"\(\*.*?\*\)", " ", match.group(3)))]
+    low, high, rsf = numbers[:3]
+    return {
+        "name": match.group(1),
+        "background": match.group(2),
+        "kinetic_energy": [low, high],
+        "binding_energy": [_binding(high, photon_energy), _binding(low, photon_energy)],
+        "rsf": rsf,
+        "background_parameters": numbers[3:],
+    }
+
+
+def _component(match: re.Match[str], photon_energy: float | None) -> dict[str, Any]:
+    numbers = [float(word) for word in match.groups()[2:]]
+    area, width, position = (_quantity(numbers[i : i + 5]) for i in (0, 5, 10))
+    position["offset"] = position.pop("factor")
+    tied = position["link"] is not None
+    return {
+        "name": match.group(1),
+        "shape": match.group(2),
+        "area": area,
+        "fwhm": width,
+        "position_kinetic": position,
+        "position_binding": {
+            "value": _binding(position["value"], photon_energy),
+            "low": None if tied else _binding(position["high"], photon_energy),
+            "high": None if tied else _binding(position["low"], photon_energy),
+            "link": position["link"],
+            "offset": -position["offset"] if tied else None,
+        },
+        "rsf": numbers[15],
+    }
+
+
+def _quantity(numbers: list[float]) -> dict[str, Any]:
+    value, low, high, link, factor = numbers
+    return {
+        "value": value,
+        "low": low,
+        "high": high,
+        "link": None if link < 0 else int(link),
+        "factor": factor,
+    }
