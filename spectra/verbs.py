@@ -6,6 +6,7 @@ history, so a verb's body holds nothing but the naming of variables.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import datetime
 import functools
@@ -13,7 +14,7 @@ import importlib
 import importlib.metadata
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -35,6 +36,7 @@ __all__ = [
     "record",
     "resolve",
     "verb",
+    "watch_inputs",
 ]
 
 F = TypeVar("F", bound=Callable[..., "xr.Dataset"])
@@ -58,6 +60,10 @@ class _Call:
 
 
 _current: contextvars.ContextVar[_Call | None] = contextvars.ContextVar("spectra_call", default=None)
+
+_watcher: contextvars.ContextVar[Callable[[str], None] | None] = contextvars.ContextVar(
+    "spectra_watcher", default=None
+)
 
 
 def verb(
@@ -132,12 +138,25 @@ def reading_verb(name: str) -> Callable[[F], F]:
     return decorate
 
 
+@contextlib.contextmanager
+def watch_inputs(told: Callable[[str], None]) -> Iterator[None]:
+    """Call ``told`` with the name of each file that is opened inside the block: for a progress bar."""
+    token = _watcher.set(told)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
+
+
 def note_input(file: str, sha256: str, size: int) -> None:
     """Say in the history which file the running verb reads; the same file twice counts once."""
     call = _current.get()
     entry = {"file": file, "sha256": sha256, "size": size}
     if call is not None and entry not in call.inputs:
         call.inputs.append(entry)
+    told = _watcher.get()
+    if told is not None:
+        told(file)
 
 
 def note(text: str) -> None:

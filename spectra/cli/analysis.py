@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -64,13 +64,19 @@ def run(
 
 @app.command()
 def rerun(results: _Results) -> None:
-    """Compute a results file again from itself and compare every number."""
+    """Compute a results file again from itself alone and compare every number."""
+    from spectra.cli.tables import show_frame
     from spectra.results.rerun import rerun as rerun_file
 
     found = rerun_file(results)
-    typer.echo(str(found))
+    show_frame(found.differences)
+    if found.versions:
+        typer.echo(f"Versions that changed since: {', '.join(found.versions)}")
+    same = int(found.differences["same"].sum())
+    said = f"{same} of {len(found.differences)} variables are the same to 1e-10 relative"
     if not found.identical:
-        raise typer.Exit(ERROR)
+        fail(f"{said}; the others are listed above.", ERROR)
+    typer.echo(f"{said}.")
 
 
 @app.command()
@@ -87,6 +93,32 @@ def report(
     from spectra.results import load
 
     typer.echo(write_report(out or results.with_suffix(".html"), load(results), fits=fits))
+
+
+@app.command()
+def export(
+    results: _Results,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder. Default: beside the results.", show_default=False),
+    ] = None,
+    format: Annotated[
+        Literal["csv", "text"] | None,
+        typer.Option(
+            help="csv: tables; text: every curve on its own grid. Default: both.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Write the results as CSV tables and every curve as text, for other programs."""
+    from spectra.results.export import export as export_results
+
+    folder = out or results.with_suffix("")
+    formats: tuple[Literal["csv", "text"], ...] = ("csv", "text") if format is None else (format,)
+    written = [path for chosen in formats for path in export_results(results, folder, format=chosen)]
+    typer.echo(
+        f"wrote {len(written)} files into {folder}: {', '.join(path.name for path in written[:6])}"
+        + (", …" if len(written) > 6 else "")
+    )
 
 
 def _command_line() -> str:

@@ -17,6 +17,9 @@ class Progress:
     def reading(self, files: int) -> None:
         """``files`` files are about to be read."""
 
+    def file_read(self, path: Path) -> None:
+        """A file has been opened."""
+
     def left_out(self, path: Path, reason: str) -> None:
         """A file of a series could not be read and is left out."""
 

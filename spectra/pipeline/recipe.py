@@ -38,13 +38,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe that passed the check."""
+    """A recipe that passed the check; ``text`` is the TOML it was written in, if it was."""
 
     name: str
     title: str
     description: str
     read: Step
     steps: tuple[Step, ...]
+    text: str = field(default="", compare=False)
 
     def resolved(self) -> dict[str, Any]:
         """The recipe as plain data with every option of every verb, as results files store it."""
@@ -148,6 +149,7 @@ def _check(content: Mapping[str, Any], *, name: str, text: str | None) -> Recipe
         description=content.get("description", "").strip(),
         read=_step(content["read"], fault, "read", reads=True),
         steps=tuple(_step(step, fault, "step", i, reads=False) for i, step in enumerate(steps)),
+        text=text or "",
     )
 
 

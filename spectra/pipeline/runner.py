@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from spectra.errors import InvalidInput, SpectraError, WriteError
 from spectra.pipeline.progress import Progress
 from spectra.pipeline.recipe import Recipe, Step, load_recipe
-from spectra.verbs import find_verb
+from spectra.verbs import find_verb, watch_inputs
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,7 +41,7 @@ def run(
     recipe : str, Path, mapping or Recipe
         Path of a recipe, name of one that ships (``spectra list recipes``), or the same data in Python.
     paths : path or iterable of paths
-        Files to read, in the order of the series.
+        Files to read, in the order of the series; a pattern is sorted with numbers by value.
     out : path, optional
         Results file to write.
     command : str, optional
@@ -78,11 +78,15 @@ def run(
     >>> folder.cleanup()
     """
     plan = load_recipe(recipe)
-    files = [Path(paths)] if isinstance(paths, str | os.PathLike) else [Path(path) for path in paths]
+    files = _files(paths)
     target = _target(out, files)
     watch = progress or Progress()
     watch.reading(len(files))
-    dataset = _read(plan.read, files, watch).assign_attrs(attrs or {})
+    with watch_inputs(lambda file: watch.file_read(Path(file))):
+        dataset = _read(plan.read, files).assign_attrs(attrs or {})
+    for file, reason in files_left_out(dataset).items():
+        watch.left_out(Path(file), reason)
+    watch.done(plan.read.verb, dataset)
     for number, step in enumerate(plan.steps, 1):
         watch.running(step.verb, number, len(plan.steps))
         dataset = find_verb(step.verb).function(dataset, **step.options)
@@ -92,7 +96,7 @@ def run(
 
         watch.saving(target)
         said = command or f"spectra.run({plan.name!r}, {[file.name for file in files]!r})"
-        save(target, dataset, recipe=plan.resolved(), command=said)
+        save(target, dataset, recipe=plan.text or plan.resolved(), command=said)
     return dataset
 
 
@@ -101,10 +105,18 @@ def files_left_out(dataset: xr.Dataset) -> dict[str, str]:
     return dict(json.loads(dataset.attrs.get(_LEFT_OUT, "{}")))
 
 
+def _files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
+    """Files to read, patterns such as ``scan_*.xdi`` written out."""
+    from spectra.reading.series import expand
+
+    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    if not given:
+        raise InvalidInput("no files were given: name at least one to read.")
+    return [Path(file) for file in expand(given)]
+
+
 def _target(out: str | Path | None, files: Sequence[Path]) -> Path | None:
     """Output path, checked before hours of work go into what cannot be written."""
-    if not files:
-        raise InvalidInput("no files were given: name at least one to read.")
     if out is None:
         return None
     target = Path(out)
@@ -120,7 +132,7 @@ def _target(out: str | Path | None, files: Sequence[Path]) -> Path | None:
     return target
 
 
-def _read(step: Step, files: Sequence[Path], watch: Progress) -> xr.Dataset:
+def _read(step: Step, files: Sequence[Path]) -> xr.Dataset:
     function = find_verb(step.verb).function
     if step.verb.endswith(".read"):
         if len(files) > 1:
@@ -128,14 +140,11 @@ def _read(step: Step, files: Sequence[Path], watch: Progress) -> xr.Dataset:
                 f"{step.verb} reads one file and {len(files)} were given; "
                 f'for a series write verb = "{step.verb}_series" in [read].'
             )
-        dataset = function(files[0], **step.options)
-    else:
-        dataset = _read_series(step, files, watch)
-    watch.done(step.verb, dataset)
-    return dataset
+        return function(files[0], **step.options)
+    return _read_series(step, files)
 
 
-def _read_series(step: Step, files: Sequence[Path], watch: Progress) -> xr.Dataset:
+def _read_series(step: Step, files: Sequence[Path]) -> xr.Dataset:
     """The series of those files that can be read; where one cannot, each is tried alone to find out which."""
     function = find_verb(step.verb).function
     try:
@@ -145,8 +154,6 @@ def _read_series(step: Step, files: Sequence[Path], watch: Progress) -> xr.Datas
         good = [file for file in files if file not in reasons]
         if not good or not reasons:  # nothing to read, or it is the files together that do not fit
             raise problem
-    for file, reason in reasons.items():
-        watch.left_out(file, reason)
     left_out = json.dumps({str(file): reason for file, reason in reasons.items()}, ensure_ascii=False)
     return function(good, **step.options).assign_attrs({_LEFT_OUT: left_out})
 

@@ -18,6 +18,7 @@ __all__ = ["Coordinate", "coordinate", "draw_curves", "draw_image", "draw_trend"
 
 _MOST_LINES = 40
 _MOST_NAMES = 12
+_LONG = 7200  # s; longer series are drawn in hours
 
 
 @dataclass(frozen=True)
@@ -42,17 +43,38 @@ def coordinate(dataset: xr.Dataset, dim: str) -> Coordinate:
     if dim not in dataset.coords:
         return Coordinate(np.arange(size, dtype=float), f"{name.capitalize()} number")
     values = dataset[dim].values
+    names = _names(dataset, dim)
+    if names is not None:
+        return Coordinate(np.arange(size, dtype=float), "", names)
     if np.issubdtype(values.dtype, np.datetime64):
         start = values.min()
         hours = (values - start) / np.timedelta64(3600, "s")
         return Coordinate(hours, f"Time since {np.datetime_as_string(start, unit='m').replace('T', ' ')} (h)")
     if np.issubdtype(values.dtype, np.timedelta64):
         return Coordinate(values / np.timedelta64(3600, "s"), f"{name.capitalize()} (h)")
+    attrs = dataset[dim].attrs
+    if attrs.get("units") == "s" and values.max() - values.min() > _LONG:
+        since = str(attrs.get("start", ""))[:16].replace("T", " ")
+        return Coordinate(values / 3600, f"Time since {since} (h)" if since else f"{name.capitalize()} (h)")
     if np.issubdtype(values.dtype, np.number):
         units = conventions.unit_text(str(dataset[dim].attrs.get("units", "")))
         label = str(dataset[dim].attrs.get("long_name", name)).capitalize()
         return Coordinate(values.astype(float), f"{label} ({units})" if units else label)
     return Coordinate(np.arange(size, dtype=float), "", tuple(map(str, values)))
+
+
+def _names(dataset: xr.Dataset, dim: str) -> tuple[str, ...] | None:
+    """What the spectra of a short series are called, where their coordinate only counts them."""
+    size = dataset.sizes[dim]
+    values = dataset[dim].values
+    if size > _MOST_NAMES or values.dtype.kind not in "iu" or not np.array_equal(values, np.arange(size)):
+        return None
+    for name in ("sample", "label"):
+        if name in dataset.coords and dataset[name].dims == (dim,):
+            texts = tuple(map(str, dataset[name].values))
+            if len(set(texts)) == size:
+                return texts
+    return None
 
 
 def draw_curves(ax: Axes, dataset: xr.Dataset, variable: str, axis: str) -> None:

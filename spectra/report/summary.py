@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,15 +53,14 @@ def summary_table(dataset: xr.Dataset, *, rows: int | None = None) -> pd.DataFra
             continue
         sigma = shown.get(f"{name}_sigma")
         errors = [None] * len(shown) if sigma is None else list(sigma)
-        columns[_header(dataset, str(name))] = [
+        columns[_header(str(name), table.attrs.get("units", {}))] = [
             _cell(value, error) for value, error in zip(shown[name], errors, strict=True)
         ]
     return pd.DataFrame(columns)
 
 
-def _header(dataset: xr.Dataset, name: str) -> str:
-    units = dataset[name].attrs.get("units", "") if name in dataset.variables else ""
-    return f"{name} ({units})" if units else name
+def _header(name: str, units: Mapping[str, str]) -> str:
+    return f"{name} ({units[name]})" if units.get(name) else name
 
 
 def _cell(value: Any, sigma: Any) -> str:
