@@ -21,6 +21,7 @@ __all__ = ["from_field", "from_json", "safe_name", "to_field", "to_json"]
 
 _NON_FINITE = "non_finite_number"  # JSON has no NaN and no infinity
 _TIME = re.compile(r"(datetime64|timedelta64)\[(ns|us|ms|s)\]")
+_PLAIN = re.compile(r"[<>=|]?(bool|u?int\d+|float\d+|complex\d+|[US]\d+|[biufc]\d+)")
 _UTC = "+00:00"  # NumPy's dates are taken as UTC
 _STEPS = {"ns": 10**9, "us": 10**6, "ms": 10**3, "s": 1}
 
@@ -35,8 +36,8 @@ def safe_name(text: str, taken: Mapping[str, Any] | set[str] = frozenset()) -> s
     return unique
 
 
-def to_field(values: Any, where: str) -> tuple[Any, dict[str, Any], str]:
-    """Array as a field of HDF5, the attributes that it needs there, and the kind of array it was.
+def to_field(values: Any, where: str) -> tuple[Any, dict[str, str]]:
+    """Array as a field of HDF5, and what :func:`from_field` must know to undo it: ``dtype``, for dates ``start``.
 
     Parameters
     ----------
@@ -46,14 +47,14 @@ def to_field(values: Any, where: str) -> tuple[Any, dict[str, Any], str]:
         What these values are, for the error where they cannot be written.
     """
     if values.dtype.kind in "biufc":
-        return values, {}, str(values.dtype)
+        return values, {"dtype": str(values.dtype)}
     array = np.asarray(values)
     if array.dtype.kind in "Mm":
         return _to_seconds(array)
     if array.dtype.kind in "UT" or (
         array.dtype.kind == "O" and all(isinstance(v, str) for v in array.ravel())
     ):
-        return _texts(array, where), {}, "object" if array.dtype.kind == "O" else str(array.dtype)
+        return _texts(array, where), {"dtype": "object" if array.dtype.kind == "O" else str(array.dtype)}
     kinds = (
         sorted({type(v).__name__ for v in array.ravel()}) if array.dtype.kind == "O" else [str(array.dtype)]
     )
@@ -63,15 +64,14 @@ def to_field(values: Any, where: str) -> tuple[Any, dict[str, Any], str]:
     )
 
 
-def from_field(raw: npt.NDArray[Any], attributes: Mapping[str, Any], dtype: str) -> npt.NDArray[Any]:
-    """Array of the kind ``dtype`` out of what :func:`to_field` made of it."""
+def from_field(raw: npt.NDArray[Any], record: Mapping[str, Any]) -> npt.NDArray[Any]:
+    """Array as it was before :func:`to_field`."""
+    dtype = str(record["dtype"])
     if _TIME.fullmatch(dtype):
-        return _from_seconds(raw, str(attributes.get("start", "")), dtype)
+        return _from_seconds(raw, str(record.get("start", "")), dtype)
     if dtype.startswith("StringDType"):
         return raw.astype(np.dtypes.StringDType())
-    if dtype != "object" and not re.fullmatch(
-        r"[<>=|]?(bool|u?int\d+|float\d+|complex\d+|[US]\d+|[biufc]\d+)", dtype
-    ):
+    if dtype != "object" and not _PLAIN.fullmatch(dtype):
         raise ReadError(f"a results file cannot hold values of the kind {dtype!r}.")
     return raw.astype(np.dtype(dtype), copy=False)
 
@@ -92,22 +92,22 @@ def _encodable(text: str) -> bool:
     return True
 
 
-def _to_seconds(array: npt.NDArray[Any]) -> tuple[Any, dict[str, Any], str]:
+def _to_seconds(array: npt.NDArray[Any]) -> tuple[Any, dict[str, str]]:
     """Seconds since the first date, which a viewer can plot against; ISO 8601 text where they would lose digits."""
     if _TIME.fullmatch(str(array.dtype)) is None:  # minutes, days: seconds hold them exactly
         array = array.astype("datetime64[s]" if array.dtype.kind == "M" else "timedelta64[s]")
-    kind, missing = str(array.dtype), np.isnat(array)
-    attributes: dict[str, Any] = {"units": "s"}
+    missing = np.isnat(array)
+    record = {"dtype": str(array.dtype)}
     zero = np.zeros((), array.dtype)
     if array.dtype.kind == "M":
         zero = array[~missing].min() if not missing.all() else zero
-        attributes["start"] = f"{zero}{_UTC}"
+        record["start"] = f"{zero}{_UTC}"
     counts = (array - zero).astype(np.int64)
     seconds = np.where(missing, np.nan, counts / _STEPS[np.datetime_data(array.dtype)[0]])
-    if np.array_equal(_from_seconds(seconds, attributes.get("start", ""), kind), array, equal_nan=True):
-        return seconds, attributes, kind
+    if np.array_equal(from_field(seconds, record), array, equal_nan=True):
+        return seconds, record
     texts = [f"{v}{_UTC}" if array.dtype.kind == "M" else str(v.astype(np.int64)) for v in array.ravel()]
-    return np.asarray(texts, object).reshape(array.shape), {}, kind
+    return np.asarray(texts, object).reshape(array.shape), record
 
 
 def _from_seconds(raw: npt.NDArray[Any], start: str, kind: str) -> npt.NDArray[Any]:

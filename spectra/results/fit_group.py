@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from spectra.dataset.conventions import series_dims, signal_name, spectral_axis
-from spectra.results.fields import safe_name
+from spectra.results.fields import safe_name, to_field
 from spectra.results.place import Places, Tree, data_group, field_name, put
 
 if TYPE_CHECKING:
@@ -64,7 +62,8 @@ def fit_group(dataset: xr.Dataset, names: set[str], step: Mapping[str, Any], pla
     merit = [n for n in ordered if n in _MERIT]
     for name in merit:
         field = f"figure_of_merit_{name}"
-        places.add(name, f"fit/{field}", put(group, field, dataset[name].variable, called=name))
+        record = put(group, field, dataset[name].variable, called=name, titled=False)
+        places.add(name, f"fit/{field}", record)
         group[f"{field}@metric"] = _MERIT[name]
     status = [n for n in ordered if n in _STATUS]
     if status:
@@ -111,20 +110,20 @@ def _peak(dataset: xr.Dataset, index: int, names: list[str], places: Places) -> 
     for name in names:
         variable = dataset[name].variable.isel(component=index)
         if name == "component":
-            places.add_part(name, f"{path}/label", _kind(dataset[name].variable), "component")
+            places.add_part(name, f"{path}/label", to_field(variable.values, name)[1], "component")
         elif axis in variable.dims:
             data = peak.setdefault("data", _curve_axes(dataset, name))
             field = "intensity" if name == "component_curve" else field_name(name, data)
-            dtype = put(data, field, variable, called=name)
-            places.add_part(name, f"{path}/data/{field}", dtype, "component")
+            record = put(data, field, variable, called=name)
+            places.add_part(name, f"{path}/data/{field}", record, "component")
             data.setdefault("@signal", field)
         else:
             field = field_name(name, parameters)
-            dtype = put(parameters, field, variable, called=name)
-            places.add_part(name, f"{path}/function/fit_parameters/{field}", dtype, "component")
+            record = put(parameters, field, variable, called=name, titled=False)
+            places.add_part(name, f"{path}/function/fit_parameters/{field}", record, "component")
     peak["function"] = {"@NX_class": "NXfit_function", "fit_parameters": parameters}
     if "area" in names:
-        put(peak, "total_area", dataset["area"].variable.isel(component=index), called="area")
+        put(peak, "total_area", dataset["area"].variable.isel(component=index), called="area", titled=False)
     return peak
 
 
@@ -143,10 +142,6 @@ def _curve_axes(dataset: xr.Dataset, name: str) -> Tree:
         axes.append(field if numeric else ".")
     group["@axes"] = axes
     return group
-
-
-def _kind(variable: xr.Variable) -> str:
-    return "object" if variable.dtype.kind == "O" else str(np.asarray(variable.data).dtype)
 
 
 def _trend(dataset: xr.Dataset, names: list[str]) -> Tree:

@@ -17,7 +17,7 @@ from spectra.results.fields import safe_name, to_field
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Places", "data_group", "field_name", "put"]
+__all__ = ["Places", "Tree", "data_group", "field_name", "is_number", "put"]
 
 Tree = dict[str, Any]
 
@@ -26,15 +26,15 @@ Tree = dict[str, Any]
 class Places:
     """Path inside the entry and kind of each variable; several paths where it is split along a dimension."""
 
-    found: dict[str, dict[str, Any]] = field(default_factory=dict)
+    found: dict[str, Tree] = field(default_factory=dict)
 
-    def add(self, name: str, path: str, dtype: str) -> None:
-        """``name`` lies at ``path``."""
-        self.found[name] = {"path": path, "dtype": dtype}
+    def add(self, name: str, path: str, record: Mapping[str, str]) -> None:
+        """``name`` lies at ``path``; ``record`` is what :func:`put` said of it."""
+        self.found[name] = {"path": path, **record}
 
-    def add_part(self, name: str, path: str, dtype: str, dim: str) -> None:
+    def add_part(self, name: str, path: str, record: Mapping[str, str], dim: str) -> None:
         """The next slice of ``name`` along ``dim`` lies at ``path``."""
-        entry = self.found.setdefault(name, {"path": [], "dtype": dtype, "split": dim})
+        entry = self.found.setdefault(name, {"path": [], "split": dim, **record})
         entry["path"].append(path)
 
     def describe(self, dataset: xr.Dataset, *, without: Iterable[str] = ()) -> Tree:
@@ -59,19 +59,23 @@ def field_name(name: str, taken: Mapping[str, Any]) -> str:
     return safe_name(stem if stem == name else f"{stem}_errors", taken)
 
 
-def put(group: Tree, name: str, variable: xr.Variable, *, called: str) -> str:
-    """Write ``variable`` (in the dataset: ``called``) into ``group`` as field ``name``; returns its kind."""
-    values, attributes, dtype = to_field(
-        variable.data if hasattr(variable.data, "dask") else variable.values, called
-    )
-    if values.dtype.kind in "biufc":
-        attributes = {"units": str(variable.attrs.get("units", "")), **attributes}
-    if variable.ndim:
-        text = str(variable.attrs.get("long_name") or called.replace("_", " "))
-        attributes["long_name"] = f"{text} ({attributes['units']})" if attributes.get("units") else text
+def put(group: Tree, name: str, variable: xr.Variable, *, called: str, titled: bool = True) -> dict[str, str]:
+    """Write ``variable`` (in the dataset: ``called``) into ``group`` as field ``name``, with units.
+
+    Returns what a reader must know of it. ``titled`` fields also say what a viewer should write at their axis.
+    """
+    lazy = hasattr(variable.data, "dask")
+    values, record = to_field(variable.data if lazy else variable.values, called)
     group[name] = values
-    group.update({f"{name}@{key}": value for key, value in attributes.items()})
-    return dtype
+    if values.dtype.kind not in "biufc":
+        return record
+    units = "s" if variable.dtype.kind in "mM" else str(variable.attrs.get("units", ""))
+    group[f"{name}@units"] = units
+    if titled and variable.ndim:
+        text = str(variable.attrs.get("long_name") or called.replace("_", " "))
+        since = f" since {record['start']}" if "start" in record else ""
+        group[f"{name}@long_name"] = f"{text} ({units}{since})" if units else text
+    return record
 
 
 def data_group(
@@ -100,14 +104,16 @@ def data_group(
     group: Tree = {"@NX_class": "NXdata" if signal else "NXcollection"}
     dims = dataset[signal].dims if signal else ()
     beside = [
-        str(c) for c, v in dataset.coords.items() if v.ndim and set(v.dims) <= set(dims) and c not in names
+        str(c)
+        for c, v in dataset.coords.items()
+        if v.ndim and set(v.dims) <= set(dims) and c not in names and is_number(v.variable)
     ]
     fields: dict[str, str] = {}
     for name in [*names, *beside]:
         fields[name] = (called or {}).get(name) or field_name(name, group)
-        dtype = put(group, fields[name], dataset[name].variable, called=name)
+        record = put(group, fields[name], dataset[name].variable, called=name)
         if name in names:
-            places.add(name, f"{path}/{fields[name]}", dtype)
+            places.add(name, f"{path}/{fields[name]}", record)
         if name in dataset.coords and dims and set(dataset[name].dims) <= set(dims) and dataset[name].ndim:
             group[f"@{fields[name]}_indices"] = [dims.index(d) for d in dataset[name].dims]
     if signal:
@@ -115,6 +121,11 @@ def data_group(
         if dims:
             group["@axes"] = [_axis(str(d), fields, group) for d in dims]
     return group
+
+
+def is_number(variable: xr.Variable) -> bool:
+    """Whether NXdata can hold it: numbers, booleans, dates; no text."""
+    return variable.dtype.kind in "biufcmM"
 
 
 def _axis(dim: str, fields: Mapping[str, str], group: Tree) -> str:

@@ -39,13 +39,10 @@ def process_group(step: Mapping[str, Any], number: int, groups: Mapping[str, Tre
         "date": str(step.get("time", "")),
         "sequence_index": np.int64(number),
         "parameters": _parameters(step, texts),
-        "note": {
+        "remarks": {
             "@NX_class": "NXnote",
             "type": "text/plain",
-            "description": step["verb"],
-            "data": "\n".join(
-                [f"{step['verb']}: {summary}" if summary else step["verb"], *step.get("notes", ())]
-            ),
+            "description": "\n".join([f"{step['verb']}: {summary}".rstrip(": "), *step.get("notes", ())]),
         },
         **groups,
     }

@@ -13,7 +13,7 @@ from spectra.dataset.conventions import series_dims, signal_name, spectral_axis
 from spectra.results.definitions import describe_experiment
 from spectra.results.fields import safe_name, to_json
 from spectra.results.fit_group import fit_group, fit_variables
-from spectra.results.place import Places, Tree, data_group
+from spectra.results.place import Places, Tree, data_group, is_number
 from spectra.results.process_group import process_group
 from spectra.results.provenance import Provenance, provenance_group
 from spectra.verbs import as_measured, history
@@ -52,21 +52,22 @@ def to_nexus(datasets: Mapping[str, xr.Dataset], provenance: Provenance | None =
         **said.root(),
     }
     for name, dataset in datasets.items():
-        root[safe_name(name, root)] = _entry(name, dataset, said)
+        where = safe_name(name, root)
+        root[where] = _entry(name, dataset, said, where)
     root["@default"] = next(key for key in root if not key.startswith("@"))
     return root
 
 
-def _entry(name: str, dataset: xr.Dataset, said: Provenance) -> Tree:
+def _entry(name: str, dataset: xr.Dataset, said: Provenance, where: str) -> Tree:
     start = as_measured(dataset)
     steps, first = history(dataset), len(history(start))
     before, after = Places(), Places()
     entry: Tree = {
         "@NX_class": "NXentry",
         "title": str(start.attrs.get("title") or name),
-        "data": _measured(start, before),
+        **_measured(start, before),
     }
-    log = describe_experiment(entry, start)
+    log = describe_experiment(entry, start, where)
     made = _makers(start, dataset, steps, first)
     after.found = {v: before.found[v] for v, maker in made.items() if maker is None}
     fit = fit_variables(dataset, made)
@@ -101,18 +102,23 @@ def _entry(name: str, dataset: xr.Dataset, said: Provenance) -> Tree:
 
 
 def _measured(start: xr.Dataset, places: Places) -> Tree:
-    """NXdata of what was measured, under the field names that NeXus definitions ask for."""
+    """NXdata of what was measured, under the field names that NeXus definitions ask for; text stands beside."""
     signal, axis = signal_name(start), spectral_axis(start)
     called = {signal: "data", f"{signal}_sigma": "data_errors"}
     if axis in ("binding_energy", "kinetic_energy"):
         called[axis] = "energy"
-    names = [*called, *(str(v) for v in start.variables if str(v) not in called)]
-    group = data_group(
-        start, "data", [n for n in names if n in start.variables], places, signal=signal, called=called
-    )
+    names = [
+        *(n for n in called if n in start.variables),
+        *(str(v) for v in start.variables if str(v) not in called),
+    ]
+    numbers = [n for n in names if is_number(start[n].variable)]
+    group = data_group(start, "data", numbers, places, signal=signal, called=called)
     if axis in called:
         group["energy@type"] = axis.removesuffix("_energy")
-    return group
+    texts = [n for n in names if n not in numbers]
+    return {"data": group} | (
+        {"labels": data_group(start, "labels", texts, places, signal=None)} if texts else {}
+    )
 
 
 def _makers(
@@ -141,9 +147,11 @@ def _groups(dataset: xr.Dataset, names: list[str], path: str, places: Places) ->
     """Variables that one verb made, a group for each kind of axes beyond the series'."""
     axis, series = spectral_axis(dataset), series_dims(dataset)
     kinds: dict[tuple[str, ...], list[str]] = {}
+    texts = [name for name in names if not is_number(dataset[name].variable)]
     for name in names:
-        own = tuple(str(d) for d in dataset[name].dims if d not in series)
-        kinds.setdefault(own, []).append(name)
+        if name not in texts:
+            own = tuple(str(d) for d in dataset[name].dims if d not in series)
+            kinds.setdefault(own, []).append(name)
     groups: dict[str, Tree] = {}
     for own, members in sorted(kinds.items(), key=lambda item: (item[0] != (axis,), len(item[0]), item[0])):
         key = "data" if own == (axis,) else "_".join(["data", *own]) if own else "values"
@@ -152,6 +160,9 @@ def _groups(dataset: xr.Dataset, names: list[str], path: str, places: Places) ->
             signal = signal_name(dataset)
         key = safe_name(key, groups)
         groups[key] = data_group(dataset, f"{path}/{key}", members, places, signal=signal)
+    if texts:
+        key = safe_name("labels", groups)
+        groups[key] = data_group(dataset, f"{path}/{key}", texts, places, signal=None)
     return groups
 
 

@@ -83,7 +83,7 @@ class Entry:
 
 
 def _key(info: Mapping[str, Any]) -> Any:
-    return json.dumps([info["path"], info["dtype"]])
+    return json.dumps([info["path"], info["dtype"]])  # one array where two datasets share a variable
 
 
 def read_entries(path: str | os.PathLike[str]) -> list[Entry]:
@@ -172,18 +172,17 @@ def _note(entry: Any, name: str) -> str:
 def _array(entry: Any, info: Mapping[str, Any]) -> npt.NDArray[Any]:
     """Array of a variable; where it is split along a dimension, its parts joined."""
     if isinstance(info["path"], str):
-        return _values(entry, info["path"], info["dtype"])
-    parts = [_values(entry, path, info["dtype"]) for path in info["path"]]
+        return _values(entry, info["path"], info)
+    parts = [_values(entry, path, info) for path in info["path"]]
     return np.stack(parts, axis=info["dims"].index(info["split"]))
 
 
-def _values(entry: Any, path: str, dtype: str) -> npt.NDArray[Any]:
+def _values(entry: Any, path: str, record: Mapping[str, Any]) -> npt.NDArray[Any]:
     import h5py
 
     found = _field(entry, path)
     raw = found.asstr()[()] if h5py.check_string_dtype(found.dtype) else found[()]
-    attributes = {"start": _text_attribute(found, "start")}
-    return from_field(np.asarray(raw), attributes, dtype)
+    return from_field(np.asarray(raw), record)
 
 
 def _field(entry: Any, path: str) -> Any:
