@@ -51,9 +51,10 @@ def map_spectra(
     known = {d: array.sizes[d] for array, dims in inputs for d in dims}
     lengths = {**known, **(sizes or {})}
 
-    def call(*arrays: Any) -> tuple[Any, ...]:
+    def call(*arrays: Any) -> Any:
         result = kernel(*arrays)
-        return tuple(np.asarray(result[name]) for name in names)
+        made = tuple(np.asarray(result[name]) for name in names)
+        return made if len(made) > 1 else made[0]
 
     results = xr.apply_ufunc(
         call,
@@ -67,7 +68,9 @@ def map_spectra(
             "output_sizes": {d: lengths[d] for name in names for d in outputs[name]},
             "allow_rechunk": True,
         },
-        keep_attrs=False,
+        keep_attrs="override",  # the coordinates keep their units; those of the inputs are taken off below
     )
     arrays = results if isinstance(results, tuple) else (results,)
+    for array in arrays:
+        array.attrs = {}
     return dict(zip(names, arrays, strict=True))

@@ -136,3 +136,19 @@ def test_kernels_see_arrays_and_give_back_labels(lazy):
     assert out["total"].dims == ("y", "x")
     np.testing.assert_array_equal(out["total"], data.intensity.sum("energy"))
     np.testing.assert_array_equal(out["doubled"].transpose("y", "x", "energy"), 2 * data.intensity)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_kernels_leave_the_units_of_coordinates(lazy):
+    """A verb that assigns what a kernel gave must not take the units off the axis."""
+    time = ([0.0, 5.0], "s")
+    data = spectra.from_arrays(
+        [1.0, 2, 3], np.ones((2, 3)), units="counts", dims=("time",), coords={"time": time}
+    )
+    signal = data.intensity.chunk({"time": 1}) if lazy else data.intensity
+    out = map_spectra(_moments, [(signal, ("energy",))], {"total": (), "doubled": ("energy",)})
+    result = data.assign(out)
+    assert result.energy.attrs == {"units": "eV"}
+    assert result.time.attrs == {"units": "s"}
+    assert result.total.attrs == result.doubled.attrs == {}
+    assert result.intensity.attrs == {"units": "counts"}
