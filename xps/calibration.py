@@ -139,8 +139,8 @@ def calibrate(
     Returns
     -------
     xarray.Dataset
-        On the calibrated axis, with ``charge_shift`` and ``charge_shift_sigma`` (eV). Flag: ``no_reference_line``
-        (the spectrum takes the median shift, its ``charge_shift`` is NaN).
+        On the calibrated axis, with ``charge_shift`` and ``charge_shift_sigma`` (eV). Flags: ``no_reference_line``
+        (the spectrum takes the median shift, its ``charge_shift`` is NaN), ``counts_not_finite``.
 
     Raises
     ------
@@ -162,6 +162,10 @@ def calibrate(
     -1.3
     """
     position, sigma = _reference(reference, position, sigma)
+    nothing = ~np.isfinite(dataset[signal_name(dataset)]).any(AXIS)
+    dataset = flag(
+        dataset, nothing, "counts_not_finite", "The spectrum holds no finite counts: it was not measured."
+    )
     found, found_sigma, how = _shift(dataset, reference, position, measured, shift, window)
     resolve(position=position, sigma=sigma)
     common = float(found.median(skipna=True))
