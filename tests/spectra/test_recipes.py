@@ -1,7 +1,9 @@
 """Recipes: checked as they are written, with the line of what is wrong; run, saved and left out as they say."""
 
 import json
+import re
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -160,6 +162,13 @@ class TestCheck:
 
 
 class TestShipped:
+    def test_recipes_in_the_documentation_can_be_run_as_written(self):
+        page = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
+        blocks = [block for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if "[read]" in block]
+        assert blocks
+        for block in blocks:
+            assert parse_recipe(block).steps
+
     def test_every_shipped_recipe_can_be_run_as_written(self):
         recipes = list_recipes()
         assert recipes
