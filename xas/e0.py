@@ -6,9 +6,9 @@ measure of valence; that is :func:`xas.edge_position`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,7 @@ SLOPE_WIDTH = 1.5
 DIP = 0.1
 #: A step smaller than this many standard deviations of the points before the edge is no edge.
 LEAST_STEP = 3.0
-#: Spectra of a series that are looked at for its common E0.
+#: So many spectra of a series are looked at for one with an edge.
 MAX_SPECTRA = 64
 
 
@@ -95,7 +95,7 @@ def rise_ends(rise: Rise) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
 
 def _first(true: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
     """Index of the first true value along the last axis; its length if there is none."""
-    return np.where(true.any(-1), np.argmax(true, axis=-1), true.shape[-1])
+    return np.asarray(np.where(true.any(-1), np.argmax(true, axis=-1), true.shape[-1]))
 
 
 def _last(true: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
@@ -175,7 +175,7 @@ def has_edge(energy: Array, mu: Array, near: float) -> npt.NDArray[np.bool_]:
     def prepare(grid: Array) -> Callable[[Array], dict[str, Array]]:
         return lambda rows: {"present": find_rise(grid, rows, near).present.astype(float)}
 
-    return on_finite_points(prepare, energy, mu, shapes={"present": ()})["present"] == 1.0
+    return np.asarray(on_finite_points(prepare, energy, mu, shapes={"present": ()})["present"] == 1.0)
 
 
 def local_slope(x: Array, half_width: float) -> Array:
@@ -209,47 +209,46 @@ def _vertex(x: Array, y: Array, peak: npt.NDArray[np.intp]) -> Array:
 def series_e0(dataset: xr.Dataset) -> tuple[float | None, float, str]:
     """Common E0 of a series, to 0.1 eV, where it was looked for, and why there; None if no spectrum has an edge.
 
-    The median over at most 64 spectra, evenly spaced over the series, so that bad ones do not matter. It is rounded
+    That of the first spectrum that has an edge, so that no bad spectrum later in the series moves it. It is rounded
     because it is an origin and not a measurement: 0.1 eV can be typed into another program.
     """
     energy = dataset["energy"].values.astype(float)
-    sample = _sample(dataset[signal_name(dataset)], series_dims(dataset))
-    near, why = _expected(dataset, energy, sample)
-    found = find_e0(energy, sample, near)
-    if not np.isfinite(found).any():
-        return None, near, why
-    return round(float(np.nanmedian(found)), 1), near, why
+    near, why = np.nan, ""
+    for spectrum in _first_spectra(dataset[signal_name(dataset)], series_dims(dataset)):
+        near, why = _expected(dataset, energy, spectrum)
+        found = float(find_e0(energy, spectrum, near))
+        if np.isfinite(found):
+            return round(found, 1), near, why
+    return None, near, why
 
 
-def _sample(signal: xr.DataArray, dims: tuple[str, ...]) -> Array:
-    """At most 64 spectra of a series, evenly spaced, in memory."""
-    import xarray as xr
-
-    if not dims:
-        return np.asarray(signal.values, float)[None]
+def _first_spectra(signal: xr.DataArray, dims: tuple[str, ...]) -> Iterator[Array]:
+    """The first spectrum of a series, then others evenly spaced over it, one by one as they are asked for."""
     sizes = tuple(signal.sizes[d] for d in dims)
     count = int(np.prod(sizes))
-    chosen = np.unravel_index(np.linspace(0, count - 1, min(count, MAX_SPECTRA)).astype(int), sizes)
-    index: dict[str, Any] = {d: xr.DataArray(i, dims="_spectrum") for d, i in zip(dims, chosen, strict=True)}
-    return np.asarray(signal.isel(index).transpose("_spectrum", "energy").values, float)
+    for number in np.unique(np.linspace(0, count - 1, min(count, MAX_SPECTRA)).astype(int)):
+        index = dict(zip(dims, np.unravel_index(number, sizes), strict=True)) if dims else {}
+        yield np.asarray(signal.isel(index).values, float)
 
 
-def _expected(dataset: xr.Dataset, energy: Array, sample: Array) -> tuple[float, str]:
+def _expected(dataset: xr.Dataset, energy: Array, spectrum: Array) -> tuple[float, str]:
     """Where to look for the edge: at the tabulated energy, or where the absorption steps up most."""
     element, edge = dataset.attrs.get("element"), dataset.attrs.get("edge")
     tabulated = edge_energy(element, edge)
     if tabulated is not None and energy[0] < tabulated + AFTER and energy[-1] > tabulated + BEFORE:
         return tabulated, f"near the tabulated {element} {edge} edge at {tabulated:g} eV"
-    return _largest_step(energy, sample) - ABOVE_TABLE, "at the largest step, as element and edge are not named"
+    guess = _largest_step(energy, spectrum) - ABOVE_TABLE
+    return guess, "at the largest step, as element and edge are not named"
 
 
-def _largest_step(energy: Array, sample: Array, reach: float = 25.0) -> float:
+def _largest_step(energy: Array, spectrum: Array, reach: float = 25.0) -> float:
     """Energy around which the mean absorption of ``reach`` eV above exceeds most that of ``reach`` eV below."""
-    good = sample[np.isfinite(sample).all(-1)]
-    mean = np.median(good if len(good) else np.nan_to_num(sample), axis=0)
-    area = np.concatenate([[0.0], np.cumsum(np.diff(energy) * (mean[1:] + mean[:-1]) / 2)])
-    reach = min(reach, np.ptp(energy) / 4)
+    known = np.isfinite(spectrum)
+    if known.sum() < 2:
+        return float(energy.mean())
+    mu = np.interp(energy, energy[known], spectrum[known])
+    area = np.concatenate([[0.0], np.cumsum(np.diff(energy) * (mu[1:] + mu[:-1]) / 2)])
+    reach = min(reach, float(np.ptp(energy)) / 4)
     low, high = (np.interp(energy + d, energy, area) for d in (-reach, reach))
-    step = (high - area) - (area - low)
     whole = (energy - energy[0] >= reach) & (energy[-1] - energy >= reach)
-    return float(energy[np.argmax(np.where(whole, step, -np.inf))])
+    return float(energy[np.argmax(np.where(whole, high - 2 * area + low, -np.inf))])

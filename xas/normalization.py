@@ -28,6 +28,8 @@ Array = npt.NDArray[np.float64]
 
 #: What a spectrum's code in the output ``failure`` of :func:`normalize_spectra` means.
 FINE, NO_EDGE, NO_RANGE = 0.0, 1.0, 2.0
+CURVES = ("pre_edge", "post_edge", "norm", "norm_sigma", "flat")
+NUMBERS = ("edge_step", "edge_step_sigma", "failure")
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def normalization_operator(
 
 
 def normalize_spectra(
-    energy: Array, mu: Array, e0: Array, ranges: Ranges, sigma: Array, *, victoreen: float = 0.0
+    energy: Array, mu: Array, e0: Array, ranges: Ranges, *, sigma: Array | None = None, victoreen: float = 0.0
 ) -> dict[str, Array]:
     """Normalise spectra on one grid.
 
@@ -99,8 +101,8 @@ def normalize_spectra(
         Origins in eV. One matrix product for all spectra that share one.
     ranges : Ranges
         Where the curves are fitted.
-    sigma : (...) or (..., n) array
-        Standard deviation of the noise of ``mu``, per spectrum or per point.
+    sigma : (...) or (..., n) array, optional
+        Standard deviation of the noise of ``mu``, per spectrum or per point. Default: estimated from each spectrum.
     victoreen : float
         The pre-edge curve is a polynomial divided by E to this power.
 
@@ -112,36 +114,48 @@ def normalize_spectra(
     """
 
     def prepare(grid: Array) -> Callable[..., dict[str, Array]]:
-        @functools.cache
-        def operator(origin: float) -> NormalizationOperator | None:
-            return normalization_operator(grid, origin, ranges, victoreen=victoreen)
+        operator = functools.cache(
+            lambda origin: normalization_operator(grid, origin, ranges, victoreen=victoreen)
+        )
 
-        def kernel(rows: Array, origins: Array, noise: Array) -> dict[str, Array]:
-            out = {name: np.full(rows.shape, np.nan) for name in curves}
-            out |= {name: np.full(len(rows), np.nan) for name in numbers}
-            for origin in np.unique(origins):
-                same = origins == origin
-                chosen: Any = slice(None) if same.all() else np.flatnonzero(same)
-                fits = operator(float(origin)) if np.isfinite(origin) else None
-                if fits is None:
-                    out["failure"][chosen] = NO_RANGE
-                    continue
-                present = find_rise(grid, rows[chosen], float(origin) - ABOVE_TABLE).present
-                for name, values in _normalized(fits, rows[chosen], noise[chosen]).items():
-                    values[~present] = np.nan
-                    out[name][chosen] = values
-                out["failure"][chosen] = np.where(present, FINE, NO_EDGE)
-            out["failure"][~np.isfinite(origins)] = NO_EDGE
+        def share(origin: float, rows: Array, known: Array | None) -> dict[str, Array]:
+            """Spectra that share one origin."""
+            fits = operator(origin) if np.isfinite(origin) else None
+            if fits is None:
+                failure = np.full(len(rows), NO_RANGE if np.isfinite(origin) else NO_EDGE)
+                return _failed(rows) | {"failure": failure}
+            present = find_rise(grid, rows, origin - ABOVE_TABLE).present
+            made = _normalized(fits, rows, estimate_noise(grid, rows) if known is None else known)
+            for values in made.values() if not present.all() else ():
+                values[~present] = np.nan
+            return made | {"failure": np.where(present, FINE, NO_EDGE)}
+
+        def kernel(rows: Array, origins: Array, known: Array | None = None) -> dict[str, Array]:
+            if (origins == origins[0]).all():
+                return share(float(origins[0]), rows, known)
+            out = _failed(rows)
+            # ranges move over the grid with E0: no two spectra share their matrices
+            for i in range(len(rows)):
+                one = slice(i, i + 1)
+                made = share(float(origins[i]), rows[one], None if known is None else known[one])
+                for name, values in made.items():
+                    out[name][one] = values
             return out
 
         return kernel
 
-    curves = ("pre_edge", "post_edge", "norm", "norm_sigma", "flat")
-    numbers = ("edge_step", "edge_step_sigma", "failure")
-    shapes: dict[str, tuple[int, ...] | None] = {**dict.fromkeys(curves), **dict.fromkeys(numbers, ())}
-    result = on_finite_points(prepare, energy, mu, e0, sigma, shapes=shapes)
+    shapes: dict[str, tuple[int, ...] | None] = {**dict.fromkeys(CURVES), **dict.fromkeys(NUMBERS, ())}
+    others = [e0] if sigma is None else [e0, sigma]
+    result = on_finite_points(prepare, energy, mu, *others, shapes=shapes)
     result["failure"] = np.where(np.isnan(result["failure"]), NO_RANGE, result["failure"])
     return result
+
+
+def _failed(rows: Array) -> dict[str, Array]:
+    return {
+        **{name: np.full(rows.shape, np.nan) for name in CURVES},
+        **{name: np.full(len(rows), np.nan) for name in NUMBERS},
+    }
 
 
 def _normalized(fits: NormalizationOperator, mu: Array, sigma: Array) -> dict[str, Array]:
@@ -223,8 +237,9 @@ def normalize(
         Absorption ``mu`` along ``energy`` in eV; with ``mu_sigma`` if it is known. ``attrs["element"]`` and
         ``attrs["edge"]`` say where to look for the edge.
     e0 : float or {"series", "each"}
-        Origin in eV. "series": one for all spectra, the median (to 0.1 eV) of the energies of steepest ascent on the
-        main rise, behind pre-edge peaks and below 0.9 of the step. "each": that energy of each spectrum, not rounded.
+        Origin in eV. "series": one for all spectra, the energy (to 0.1 eV) of steepest ascent on the main rise of the
+        first spectrum with an edge, behind pre-edge peaks and below 0.9 of the step. "each": that energy of each
+        spectrum, not rounded.
     pre : (float, float), optional
         Range of the pre-edge line in eV from E0, as in (-150, -30). Default: from the second point to half way.
     post : (float, float), optional
@@ -291,17 +306,18 @@ def normalize(
     noise = "estimated from the spectrum" if sigma is None else f"{signal.name}_sigma"
 
     def kernel(mu: Array, e0s: Array, *given: Array) -> dict[str, Array]:
-        known = np.broadcast_to(given[0], mu.shape) if given else estimate_noise(energy, mu)
+        known = np.broadcast_to(given[0], mu.shape).astype(float) if given else None
         starts = np.broadcast_to(e0s, mu.shape[:-1])
-        return normalize_spectra(energy, mu.astype(float), starts, ranges, known, victoreen=victoreen)
+        rows = np.asarray(mu, float)
+        return normalize_spectra(energy, rows, starts, ranges, sigma=known, victoreen=victoreen)
 
     inputs: list[Any] = [(signal, ("energy",)), (origins, ())]
     inputs += [] if sigma is None else [(sigma, ("energy",))]
-    curves = ("pre_edge", "post_edge", "norm", "norm_sigma", "flat")
-    numbers = ("edge_step", "edge_step_sigma", "failure")
-    made = map_spectra(kernel, inputs, {**dict.fromkeys(curves, ("energy",)), **dict.fromkeys(numbers, ())})
+    made = map_spectra(kernel, inputs, {**dict.fromkeys(CURVES, ("energy",)), **dict.fromkeys(NUMBERS, ())})
     failure = made.pop("failure")
-    result = dataset.assign({"e0": origins.assign_attrs(units="eV", long_name="origin of energies E0"), **made})
+    result = dataset.assign(
+        {"e0": origins.assign_attrs(units="eV", long_name="origin of energies E0"), **made}
+    )
     units = str(signal.attrs.get("units", ""))
     for name, text in LONG_NAMES.items():
         own = "" if name in {"norm", "norm_sigma", "flat"} else units

@@ -27,7 +27,8 @@ class Ranges:
 
 def points_between(energy: Array, low: float, high: float) -> slice:
     """Grid points of a range, as larch counts them: from the last one at or below ``low`` up to, but not including,
-    the one nearest to ``high``."""
+    the one nearest to ``high``.
+    """
     first = max(0, int(np.searchsorted(energy, low, side="right")) - 1)
     return slice(first, int(np.abs(energy - high).argmin()))
 
@@ -74,7 +75,9 @@ def choose_ranges(
     post = _post_range(energy, e0, post, next_edge, notes)
     points = points_between(energy, e0 + pre[0], e0 + pre[1])
     if pre_order and points.stop - points.start < 3:
-        notes.append(f"the pre-edge range ({pre[0]:g}, {pre[1]:g}) eV holds fewer than 3 points: constant, not a line")
+        notes.append(
+            f"the pre-edge range ({pre[0]:g}, {pre[1]:g}) eV holds fewer than 3 points: constant, not a line"
+        )
         pre_order = 0
     if points.stop - points.start < 1:
         raise InvalidInput(
@@ -121,7 +124,9 @@ def _pre_range(
             "Move or widen the range."
         )
     if low < below:
-        notes.append(f"the pre-edge range was asked from {low:g} eV and begins with the data at {below:.1f} eV")
+        notes.append(
+            f"the pre-edge range was asked from {low:g} eV and begins with the data at {below:.1f} eV"
+        )
     return (max(low, below), high)
 
 
