@@ -162,7 +162,7 @@ def calibrate(
     -1.3
     """
     position, sigma = _reference(reference, position, sigma)
-    nothing = ~np.isfinite(dataset[signal_name(dataset)]).any(AXIS)
+    nothing = dataset[signal_name(dataset)].isnull().all(AXIS)
     dataset = flag(
         dataset, nothing, "counts_not_finite", "The spectrum holds no finite counts: it was not measured."
     )
