@@ -1,0 +1,160 @@
+"""What every verb promises, checked on every verb that any installed package announces.
+
+Input unchanged, call in the history, unknown options and foreign axes refused, a series the same as a loop, a lazy
+dataset the same as one in memory, a bad spectrum flagged and its neighbours untouched.
+"""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import spectra
+import xas
+import xps  # noqa: F401
+from spectra.dataset import failed, series_dims, signal_name, spectral_axis
+from spectra.verbs import find_verb, history, list_verbs
+
+N = 3
+
+
+def _xas_series() -> xr.Dataset:
+    energy = np.concatenate(
+        [np.arange(6339, 6529, 4.0), np.arange(6529, 6580, 0.4), np.arange(6580, 7339, 2.5)]
+    )
+    edge = 6546.0 + np.arange(N)[:, None]
+    k = np.sqrt(0.262468424 * np.clip(energy - edge, 0, None))
+    fine = np.where(energy > edge, 0.4 * np.sin(2 * 2.0 * k) * np.exp(-0.02 * k**2) / (1 + k), 0)
+    step = 0.5 + np.arctan((energy - edge) / 1.5) / np.pi
+    white_line = 0.4 * np.exp(-(((energy - edge - 6) / 5) ** 2))
+    mu = 0.6 - 1e-4 * (energy - 6540) + 0.8 * (step + white_line + step * fine)
+    mu = mu + np.random.default_rng(1).normal(scale=1e-4, size=mu.shape)
+    attrs = {"technique": "xas", "element": "Mn", "edge": "K"}
+    return spectra.from_arrays(energy, mu, name="mu", dims=("scan",), attrs=attrs)
+
+
+def _xps_series() -> xr.Dataset:
+    energy = np.arange(632, 664, 0.1)
+    doublet = np.exp(-(((energy - 641.9) / 1.3) ** 2)) + 0.5 * np.exp(-(((energy - 653.5) / 1.4) ** 2))
+    loss = np.cumsum(doublet) / doublet.sum()
+    counts = np.random.default_rng(2).poisson(
+        (2000 + 3000 * doublet + 800 * loss) * np.arange(1, N + 1)[:, None]
+    )
+    attrs = {"technique": "xps", "region": "Mn 2p", "element": "Mn"}
+    return spectra.from_arrays(
+        energy, counts, axis="binding_energy", name="counts", units="counts", dims=("scan",), attrs=attrs
+    )
+
+
+def _normalized() -> xr.Dataset:
+    return xas.normalize(_xas_series(), pre=(-180, -30), post=(60, 700))
+
+
+#: verb -> (dataset it works on, its options). A new verb needs a line here.
+CASES = {
+    "spectra.crop": (_xps_series, {"window": (638, 648)}),
+    "xas.normalize": (_xas_series, {"pre": (-180, -30), "post": (60, 700)}),
+    "xas.edge_position": (_normalized, {}),
+    "xas.autobk": (_normalized, {}),
+    "xas.fourier": (lambda: xas.autobk(_normalized()), {"k": (3, 12)}),
+    "xps.calibrate": (_xps_series, {"shift": 0.3}),
+    "xps.subtract_background": (_xps_series, {}),
+    "xps.deconvolve": (lambda: xps.subtract_background(_xps_series()), {"states": ("Mn3+", "Mn4+")}),
+}
+
+
+def _frozen(dataset: xr.Dataset) -> xr.Dataset:
+    """The same dataset over read-only arrays."""
+    copy = dataset.copy(deep=True)
+    for variable in copy.data_vars.values():
+        variable.values.setflags(write=False)
+    return copy
+
+
+def test_every_verb_is_under_contract():
+    announced = {v.name for v in list_verbs() if not v.reads_files}
+    assert announced <= set(CASES) | {"spectra.fit"}  # spectra.fit: tests/spectra/fitting
+    assert set(CASES) <= announced
+
+
+@pytest.mark.parametrize("name", CASES)
+class TestVerbContract:
+    def call(self, name, dataset):
+        return find_verb(name).function(dataset, **CASES[name][1])
+
+    def test_input_is_unchanged_and_the_call_is_in_the_history(self, name):
+        data = _frozen(CASES[name][0]())
+        before = data.copy(deep=True)
+        result = self.call(name, data)
+        xr.testing.assert_identical(data, before)
+        assert [e["verb"] for e in history(result)] == [*(e["verb"] for e in history(data)), name]
+        assert set(CASES[name][1]) <= set(history(result)[-1]["options"])
+
+    def test_everything_added_has_units(self, name):
+        data = CASES[name][0]()
+        result = self.call(name, data)
+        missing = [n for n, v in result.variables.items() if v.dtype.kind in "fiu" and "units" not in v.attrs]
+        assert missing == []
+
+    def test_an_unknown_option_is_a_type_error(self, name):
+        with pytest.raises(TypeError, match="has no option 'windwo'"):
+            find_verb(name).function(CASES[name][0](), windwo=1)
+
+    def test_a_foreign_axis_is_refused(self, name):
+        if name.startswith("spectra."):
+            return  # the core's verbs serve every axis
+        raman = spectra.from_arrays(np.arange(100.0), np.ones(100), axis="raman_shift")
+        with pytest.raises(ValueError, match="this dataset has raman_shift"):
+            self.call(name, raman)
+
+    def test_a_series_equals_a_loop(self, name):
+        data = CASES[name][0]()
+        whole = self.call(name, data)
+        for i in range(N):
+            if name in {
+                "xas.normalize"
+            }:  # one E0 for the whole series: given here, as a single spectrum has its own
+                one = find_verb(name).function(
+                    data.isel(scan=i), **CASES[name][1], e0=float(whole.e0.values.flat[0])
+                )
+            else:
+                one = self.call(name, data.isel(scan=i))
+            self.assert_close(one, whole.isel(scan=i))
+
+    def test_a_lazy_dataset_gives_the_same(self, name):
+        data = CASES[name][0]()
+        lazy = self.call(name, data.chunk({"scan": 1}))
+        self.assert_close(lazy.compute(), self.call(name, data))
+
+    def test_a_bad_spectrum_is_flagged_and_its_neighbours_are_not_touched(self, name):
+        data = CASES[name][0]()
+        bad = data.copy(deep=True)
+        for variable in bad.data_vars:
+            if "scan" in bad[variable].dims and variable != "status":
+                bad[variable] = bad[variable].astype(float)
+                bad[variable][{"scan": 1}] = np.nan
+        result = self.call(name, bad)
+        if not name.startswith("spectra."):
+            assert list(failed(result).values) == [False, True, False]
+        good = self.call(name, data)
+        for i in (0, 2):
+            self.assert_close(result.isel(scan=i), good.isel(scan=i))
+
+    def test_a_map_works_like_a_series(self, name):
+        data = CASES[name][0]()
+        as_map = data.expand_dims(y=2).copy(deep=True)
+        whole = self.call(name, as_map)
+        self.assert_close(whole.isel(y=1), self.call(name, data))
+
+    @staticmethod
+    def assert_close(one, other):
+        for variable in one.data_vars:
+            if one[variable].dtype.kind in "fiu" and variable in other:
+                expected, got = np.broadcast_arrays(other[variable].values, one[variable].values)
+                scale = np.nanmax(np.abs(expected)) if np.isfinite(expected).any() else 1.0
+                np.testing.assert_allclose(got, expected, rtol=1e-8, atol=1e-9 * scale, err_msg=str(variable))
+
+
+def test_the_samples_are_what_they_say():
+    for make, axis, signal in ((_xas_series, "energy", "mu"), (_xps_series, "binding_energy", "counts")):
+        data = make()
+        assert (spectral_axis(data), signal_name(data), series_dims(data)) == (axis, signal, ("scan",))
