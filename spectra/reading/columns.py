@@ -25,6 +25,9 @@ _SCALES = {"eV": 1.0, "keV": 1e3, "meV": 1e-3, "1/cm": 1.0, "1/m": 1e-2}
 #: Photon energies written in keV: below the hardest edge in use, above the softest in a crystal monochromator.
 _KEV_RANGE = (1.5, 45.0)
 
+#: Turning points per point beyond which a column is no axis; an encoder that jitters stays well below.
+_MOST_TURNS = 0.2
+
 #: Names of the measured quantity, the surest first; without one it is the first column that varies.
 _SIGNALS = (
     r"^norm|munorm",
@@ -67,11 +70,18 @@ class Columns:
         *,
         columns: Mapping[str, int | str] | None = None,
         axis: str | None = None,
+        default_axis: str | None = None,
+        stated_axis: str | None = None,
         axis_units: str | None = None,
         attrs: Mapping[str, Any] | None = None,
         notes: Sequence[str] = (),
     ) -> xr.Dataset:
-        """Dataset of the table; ``columns``, ``axis`` and ``axis_units`` as in :func:`spectra.read`."""
+        """Dataset of the table.
+
+        ``columns``, ``axis`` and ``axis_units`` are as in :func:`spectra.read`. ``stated_axis`` is the axis that the
+        file names apart from its labels; ``default_axis`` is preferred where the labels name several, and taken for
+        the first column where nothing names one.
+        """
         done = list(notes)
         names = self._names()
         asked = {name: self._number(column, names) for name, column in (columns or {}).items()}
@@ -80,8 +90,10 @@ class Columns:
                 raise InvalidInput(
                     f"columns: {name!r} cannot be a variable; use lower case, digits, underscores."
                 )
-        axis_name, position = self._axis(asked, axis, done)
+        axis_name, position = self._axis(asked, axis, stated_axis, default_axis, done)
         x = self._axis_values(position, axis_name, axis_units, done)
+        if axis_name not in asked:
+            self._refuse_zigzag(x, axis_name, position)
         wanted = {n: p for n, p in asked.items() if n != axis_name} or self._others(names, position)
         for name, p in wanted.items():
             if p in self.words:
@@ -108,10 +120,9 @@ class Columns:
     def _count_missing(self, values: Mapping[str, npt.NDArray[np.float64]], notes: list[str]) -> None:
         for name, column in values.items():
             missing = np.flatnonzero(~np.isfinite(column))
-            if missing.size == 0 or missing.size == column.size:
-                continue
-            shown = ", ".join(str(i + self.first_line) for i in missing[:3])
-            notes.append(f"{name} holds no number in {missing.size} of {column.size} rows (line {shown}...)")
+            if 0 < missing.size < column.size:
+                where = f"row {missing[0] + 1}" + (" and others" if missing.size > 1 else "")
+                notes.append(f"{name} holds no number in {missing.size} of {column.size} rows ({where})")
 
     def _text(self, position: int) -> str:
         return f"text ({self.words[position]!r} in line {self.first_line})"
@@ -139,7 +150,14 @@ class Columns:
             return names.index(column)
         raise InvalidInput(f"no column is labelled {column!r}; {did_you_mean(column, filter(None, labels))}.")
 
-    def _axis(self, asked: Mapping[str, int], axis: str | None, notes: list[str]) -> tuple[str, int]:
+    def _axis(
+        self,
+        asked: Mapping[str, int],
+        axis: str | None,
+        stated: str | None,
+        default: str | None,
+        notes: list[str],
+    ) -> tuple[str, int]:
         """Name of the spectral axis and its column."""
         if axis is not None and axis not in AXES:
             raise InvalidInput(f"axis {axis!r} is not a spectral axis; {did_you_mean(axis, AXES)}.")
@@ -147,15 +165,22 @@ class Columns:
         if given:
             return given[0], asked[given[0]]
         labels = self.labels or []
-        named = {n: axis_of_label(label) for n, label in enumerate(labels) if n not in self.words}
-        candidates = [n for n, kind in named.items() if kind is not None and (axis is None or kind == axis)]
-        candidates = [n for n in candidates if np.ptp(self.values[:, n]) != 0] or candidates
+        named = {
+            p: kind
+            for p, label in enumerate(labels)
+            if p not in self.words and (kind := axis_of_label(label))
+        }
+        wanted = axis or (default if default in named.values() else None)
+        candidates = [p for p, kind in named.items() if wanted in (None, kind)]
+        candidates = [p for p in candidates if np.ptp(self.values[:, p]) != 0] or candidates
         if candidates:
-            best = min(candidates, key=lambda n: (is_requested(labels[n]), n))
-            return str(named[best]), best
-        if axis is None:
+            best = min(candidates, key=lambda p: (is_requested(labels[p]), p))
+            specific = named[best] == "energy" and stated is not None and axis is None
+            return (stated if specific and stated else named[best]), best
+        fallback = axis or stated or default
+        if fallback is None:
             raise ReadError(f"{self.file}: {self._which_axis()}")
-        return axis, self._unlabelled(axis, notes)
+        return fallback, self._unlabelled(fallback, notes, said=stated is not None and axis is None)
 
     def _which_axis(self) -> str:
         said = (
@@ -167,10 +192,10 @@ class Columns:
             f"{said}; say axis='energy' (or {', '.join(list(AXES)[1:])}), and columns= if it is not column 1."
         )
 
-    def _unlabelled(self, axis: str, notes: list[str]) -> int:
+    def _unlabelled(self, axis: str, notes: list[str], *, said: bool) -> int:
         """Column taken for an axis that no label names: the first, unless it only counts or stays."""
         x = self.values[:, 0]
-        label = f" ({self._label(0)})" if self._label(0) else ""
+        label = self._in_brackets(0)
         steps = np.diff(x)
         if 0 in self.words or (steps == 0).all():
             raise ReadError(
@@ -181,7 +206,8 @@ class Columns:
                 f"{self.file}: column 1{label} counts points or pixels and is no {axis}: calibrate it, "
                 f"or name the column with columns={{'{axis}': N}}."
             )
-        notes.append(f"column 1{label} was taken as the {axis}: no label names it")
+        if not said:
+            notes.append(f"column 1{label} was taken as the {axis}: no label names it")
         return 0
 
     def _axis_values(
@@ -200,6 +226,19 @@ class Columns:
                 f"{axis} cannot be given in {units!r}; allowed: {'eV, keV, meV' if AXES[axis] == 'eV' else '1/cm, 1/m'}."
             )
         return x * _SCALES[units] if _SCALES[units] != 1 else x
+
+    def _refuse_zigzag(self, x: npt.NDArray[np.float64], axis: str, position: int) -> None:
+        """A column that turns back and forth all the time was measured, and is no axis whatever its label."""
+        steps = np.diff(x[np.isfinite(x)])
+        turns = np.count_nonzero(np.diff(np.sign(steps[steps != 0])))
+        if steps.size > 8 and turns > _MOST_TURNS * steps.size:
+            raise ReadError(
+                f"{self.file}: column {position + 1}{self._in_brackets(position)} turns back and forth {turns} times in "
+                f"{x.size} points and is no {axis}; name the column with columns={{'{axis}': N}}."
+            )
+
+    def _in_brackets(self, position: int) -> str:
+        return f" ({self._label(position)})" if self._label(position) else ""
 
     def _units_by_size(self, x: npt.NDArray[np.float64], axis: str, position: int, notes: list[str]) -> str:
         if axis != "energy":

@@ -26,18 +26,19 @@ def _foreign(pattern: bytes, what: str, remedy: str) -> Foreign:
 _FOREIGN = (
     _foreign(rb"\s*SSRL\s.{0,40}EXAFS Data Collector.*\x00", "a binary file of the SSRL EXAFS Data Collector",
              "export it as ASCII at the beamline or with its conversion program"),
-    _foreign(rb"[^\n]{0,4}\x00.{60,120}\x00.{0,40}\xff?\x00{8,}.*D?\x00\x00", "a binary scan of NSLS beamline X15B",
+    _foreign(rb"(\x05\x00|\x02\x00|\x00\x05|\x00\x02)", "an Igor binary wave", "save the wave as text"),
+    _foreign(rb"....\n\x00\x00\x00[ -~]{60,}\s*\x00", "a binary scan of NSLS beamline X15B",
              "convert it to columns with the beamline's program"),
     _foreign(rb"SOFH", "a PHI MultiPak file (.spe or .pro)", "export it from MultiPak as ASCII"),
     _foreign(rb"PK\x03\x04.*xl/", "an Excel workbook", "save the sheet as CSV"),
     _foreign(rb"PK\x03\x04", "a zip archive", "unpack it and read the files in it"),
-    _foreign(rb"(\x05\x00|\x02\x00|\x00\x05|\x00\x02).{300}", "an Igor binary wave", "save the wave as text"),
     _foreign(rb"%PDF", "a PDF document", "read the data file instead"),
     _foreign(rb"\x93NUMPY", "a NumPy array", "load it with numpy and hand it to spectra.from_arrays"),
     _foreign(rb"\s*(<\?xml|<!DOCTYPE|<[a-z]+[ >])", "an XML document", "export the spectra as text, VAMAS or NeXus"),
+    _foreign(rb"\s*(\{\s*\"|\[\s*[\[{])", "a JSON document", "only Athena projects are read from JSON"),
     _foreign(rb"EC-Lab ASCII FILE", "an EC-Lab electrochemistry table",
              "it holds no spectra: join it to a series by wall-clock time"),
-    _foreign(rb"[^\n]*Feff\s.*Rmt=|#[^\n]*Feff.*Rmt=", "a FEFF path file", "it is theory for a fit of paths, not a spectrum"),
+    _foreign(rb"(.*\n)?[^\n]*Feff\s.*Rmt=", "a FEFF path file", "it is theory for a fit of paths, not a spectrum"),
     _foreign(rb".*\n\s*TITLE.*\n\s*(HOLE|EDGE|POTENTIALS)", "an input file of FEFF", "it holds no spectrum"),
 )  # fmt: skip
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from spectra.reading.table import split_cells
 
-__all__ = ["axis_of_label", "column_labels", "is_requested", "metadata_of", "units_of_label"]
+__all__ = [
+    "axis_of_header",
+    "axis_of_label",
+    "column_labels",
+    "is_requested",
+    "metadata_of",
+    "units_of_label",
+]
 
 #: Words by which a label names a spectral axis, tried in this order.
 _AXES = (
@@ -24,6 +31,8 @@ _NO_AXIS = re.compile(
 _REQUESTED = re.compile(r"request|set.?point|:sp\b|nominal|setting|\braw\b", re.IGNORECASE)
 
 _SEPARATOR = re.compile(r"[\s#%;!*'\"]*[-=_*#/\\.+~\s]*$")
+_PROSE = re.compile(r"[\s#%;!*]*(?!ColumnLabels)[A-Za-z][^:\t]{0,40}:\s*\S|.*[.]\s*$|.*\w[.;] +[A-Za-z]")
+_SECTION = re.compile(r"\s*\[.*\]\s*$")
 _PREFIX = re.compile(r"^\s*(#[LC]\s+|#\(\d\)\s*|[#%;!*]+\s*|//\s*)?(ColumnLabels:\s*)?")
 _INDEXED = re.compile(r"\bcolumn[ ._]*(\d+)\s*[:=]\s*(.+?)\s*$", re.IGNORECASE)
 _LIST = re.compile(r"(\d+)\)\s*(.+?)(?=\s+\d+\)\s|\s*$)")
@@ -35,6 +44,16 @@ def axis_of_label(label: str) -> str | None:
     if _NO_AXIS.search(label):
         return None
     return next((axis for axis, words in _AXES if re.search(words, label, re.IGNORECASE)), None)
+
+
+def axis_of_header(metadata: Mapping[str, str]) -> str | None:
+    """The spectral axis that a header names apart from the labels: ``Energy Axis: Binding Energy``."""
+    for key, value in metadata.items():
+        if re.fullmatch(r"energy (axis|scale)|dimension 1 name|x.?(axis|label)", key, re.IGNORECASE):
+            axis = axis_of_label(value if "energy" in value.lower() else f"{value} energy")
+            if axis is not None:
+                return axis
+    return None
 
 
 def is_requested(label: str) -> bool:
@@ -56,8 +75,12 @@ def column_labels(header: Sequence[str], width: int, delimiter: str) -> list[str
     The nearest line of labels with an axis among them counts, else a numbered list (``column 2: i0``, ``2) i0``),
     labels one below the other, the line just above the table.
     """
-    lines = [line for line in header if line.strip() and not _SEPARATOR.match(line)]
-    written = [_words(line, width, delimiter) for line in reversed(lines[-6:])]
+    lines = [
+        line for line in header if line.strip() and not _SEPARATOR.match(line) and not _SECTION.match(line)
+    ]
+    written = [
+        None if _PROSE.match(line) else _words(line, width, delimiter) for line in reversed(lines[-6:])
+    ]
     with_axis = next((labels for labels in written if labels and any(map(axis_of_label, labels))), None)
     nearest = written[0] if written else None
     return (
@@ -65,7 +88,7 @@ def column_labels(header: Sequence[str], width: int, delimiter: str) -> list[str
         or _numbered(lines, width)
         or _one_per_line(lines, width)
         or nearest
-        or (_too_few(lines[-1], width) if lines else None)
+        or (_too_few(lines[-1], width) if lines and not _PROSE.match(lines[-1]) else None)
     )
 
 

@@ -20,7 +20,7 @@ from spectra.errors import InvalidInput, ReadError, did_you_mean
 from spectra.options import check_options
 from spectra.reading.foreign import recognise
 from spectra.reading.source import Source, open_source
-from spectra.verbs import reading_verb
+from spectra.verbs import history, reading_verb
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -113,6 +113,10 @@ def read_scans(
         Options that are given where the reader has them and ``options`` does not set them.
     """
     given = {k: v for k, v in (options or {}).items() if v is not None}
+    if not isinstance(path, str | os.PathLike):
+        raise InvalidInput(
+            f"one path is read here, got {type(path).__name__}; read several files with read_series."
+        )
     source = open_source(path, encoding=given.pop("encoding", None))
     found = find_reader(source, reader)
     own = inspect.signature(found.scans).parameters
@@ -125,8 +129,9 @@ def read_scans(
     if not scans:
         raise ReadError(f"{source.name} holds no spectrum that the {found.name} reader could find.")
     for scan in scans:
-        scan.attrs.setdefault("reader", found.name)
-        scan.attrs.setdefault("title", source.path.stem)
+        if not history(scan) or history(scan)[0]["verb"] == "spectra.from_arrays":  # not a result of ours
+            scan.attrs.setdefault("reader", found.name)
+            scan.attrs.setdefault("title", source.path.stem)
     return scans
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from spectra.errors import ReadError
 from spectra.reading.columns import Columns
-from spectra.reading.labels import column_labels, metadata_of
+from spectra.reading.labels import axis_of_header, column_labels, metadata_of
 from spectra.reading.registry import Reader
 from spectra.reading.source import Source
 from spectra.reading.table import find_dialect, parse_tables
@@ -31,11 +31,15 @@ def scans(
     *,
     columns: dict[str, int | str] | None = None,
     axis: str | None = None,
+    default_axis: str | None = None,
     axis_units: str | None = None,
     delimiter: str | None = None,
     decimal: Literal[".", ","] | None = None,
 ) -> list[xr.Dataset]:
-    """Every table in a text file as a dataset; options as in :func:`spectra.read`."""
+    """Every table in a text file as a dataset; options as in :func:`spectra.read`.
+
+    ``default_axis`` is what an axis without a label is, for those who know the technique.
+    """
     if not source.is_text:
         raise ReadError(f"{source.name} is binary, not text.")
     lines = source.text.split("\n")
@@ -54,9 +58,12 @@ def scans(
             Columns(source.name, table.values, labels, table.first_line, table.words).scan(
                 columns=columns,
                 axis=axis,
+                default_axis=default_axis,
+                stated_axis=axis_of_header(metadata),
                 axis_units=axis_units,
                 attrs={
-                    "title": _block_title(table.header, number) if len(tables) > 1 else source.path.stem,
+                    "title": _block_title(table.header)
+                    or (f"table {number + 1}" if len(tables) > 1 else source.path.stem),
                     "header": "\n".join(table.header).strip(),
                     "metadata": json.dumps(metadata) if metadata else "",
                     "start_time": start_time(metadata),
@@ -83,11 +90,11 @@ def _why_no_table(lines: Sequence[str]) -> str:
     return "no table of numbers was found; a spectrum needs two columns and at least 2 rows."
 
 
-def _block_title(header: Sequence[str], number: int) -> str:
-    """What a table among several is called: its region, cycle or scan line, else its number."""
-    for pattern in (r"^\W*Region:\s*(.+)", r"^(Cycle \d+:.+)", r"^Element\s+([^;]+);", r"^#S\s+(.+)"):
+def _block_title(header: Sequence[str]) -> str | None:
+    """What a table calls itself: its region, cycle or scan line."""
+    for pattern in (r"^\W*Region:\s*(.+)", r"^(Cycle \d+:.+)", r"^Element\s+([^;]+\S)\s*;", r"^#S\s+(.+)"):
         for line in header:
             match = re.match(pattern, line)
             if match:
                 return match.group(1).strip()
-    return f"table {number + 1}"
+    return None

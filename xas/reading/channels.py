@@ -47,6 +47,7 @@ class _Roles:
 
     columns: dict[str, str]
     fluorescence: tuple[str, ...]
+    absorber: str | None  # element whose line the fluorescence channels hold
 
     def needs(self, channel: str, *roles: str) -> None:
         missing = [role for role in roles if role not in self.columns]
@@ -99,12 +100,24 @@ def with_mu(scan: xr.Dataset, *, channel: Channel = "auto") -> xr.Dataset:
         )
     result = result[["mu", *[n for n in result.data_vars if n != "mu"]]]
     result.attrs = {**scan.attrs, **_sample(scan), "technique": "xas", "signal": "mu", "channel": chosen}
-    if chosen == "mu" and _NORMALISED.search(roles.columns["mu"]):
+    result.attrs["mu_from"] = _recipe(scan, roles, chosen)
+    if chosen == "fluorescence" and roles.absorber and "element" not in result.attrs:
+        result.attrs["element"] = roles.absorber
+        notes.append(
+            f"the element is {roles.absorber}, the only one of the detector's lines with an edge in the scan"
+        )
+    if chosen == "mu" and (_NORMALISED.search(roles.columns["mu"]) or _says_normalised(scan)):
         result.attrs["normalized"] = "yes"
         notes.append(f"the column {roles.columns['mu']} is already normalised and was read as mu")
     for text in notes:
         result = add_note(result, text)
     return _flag_flat(result)
+
+
+def _says_normalised(scan: xr.Dataset) -> bool:
+    """Whether the header calls the columns normalised without one label saying so."""
+    said = f"{scan.attrs.get('metadata', '')} {scan.attrs.get('header', '')}"
+    return re.search(r"normali[sz]ed mu\(E\)", said) is not None
 
 
 def _roles(scan: xr.Dataset) -> _Roles:
@@ -117,24 +130,33 @@ def _roles(scan: xr.Dataset) -> _Roles:
             if found:
                 columns[role] = found[0]
                 break
-    elements = _regions_of_interest(names, scan)
     if len(names) == 1 and "mu" not in columns:
         columns["mu"] = names[0]
-    return _Roles(columns, elements)
+    return _Roles(columns, *_regions_of_interest(names, scan))
 
 
-def _regions_of_interest(names: list[str], scan: xr.Dataset) -> tuple[str, ...]:
-    """Channels of one fluorescence line, one per element of the detector; a sum that the file has counts alone."""
+def _regions_of_interest(names: list[str], scan: xr.Dataset) -> tuple[tuple[str, ...], str | None]:
+    """Channels of one fluorescence line and its element; a sum that the file has counts alone."""
     by_line: dict[str, list[str]] = {}
     for name in names:
         match = _ROI.match(name)
         symbol = element_symbol(match.group(1) or match.group(3)) if match else None
         if symbol:
             by_line.setdefault(symbol, []).append(name)
-    absorber = scan.attrs.get("element")
-    chosen = by_line.get(str(absorber)) or (next(iter(by_line.values())) if len(by_line) == 1 else [])
+    absorber = str(scan.attrs.get("element", ""))
+    if absorber not in by_line:
+        inside = list(by_line) if len(by_line) <= 1 else [s for s in by_line if _edge_inside(s, scan)]
+        absorber = inside[0] if len(inside) == 1 else ""
+    chosen = by_line.get(absorber, [])
     sums = [n for n in chosen if "sum" in n]
-    return tuple(sums[:1] or chosen)
+    return tuple(sums[:1] or chosen), absorber or None
+
+
+def _edge_inside(symbol: str, scan: xr.Dataset) -> bool:
+    import xraydb
+
+    energies = [edge.energy for edge in xraydb.xray_edges(symbol).values()]
+    return any(float(scan.energy[0]) < energy < float(scan.energy[-1]) for energy in energies)
 
 
 def _chosen(scan: xr.Dataset, roles: _Roles, channel: Channel) -> tuple[str, list[str]]:
@@ -163,11 +185,13 @@ def _chosen(scan: xr.Dataset, roles: _Roles, channel: Channel) -> tuple[str, lis
             f"{scan.attrs.get('title', 'the scan')}: which columns make μ is not said by their names "
             f"({', '.join(map(str, scan.data_vars))}); name them, such as columns={{'i0': 2, 'itrans': 3}} or {{'mu': 2}}."
         )
+    best = "fluorescence" if roles.fluorescence and "fluorescence" in possible else possible[0]
     if len(possible) == 2:
+        other = next(name for name in possible if name != best)
         notes.append(
-            "the file holds transmission and fluorescence; mu is the transmission (channel='fluorescence' for the other)"
+            f"the file holds transmission and fluorescence; mu is the {best} (channel={other!r} for the other)"
         )
-    return possible[0], notes
+    return best, notes
 
 
 def _check_channel(roles: _Roles, channel: str) -> None:
@@ -256,6 +280,23 @@ def _absorption(
     return counts / i0, np.sqrt(np.maximum(counts, 1)) / np.abs(i0) if counted else None, notes
 
 
+def _recipe(scan: xr.Dataset, roles: _Roles, channel: str) -> str:
+    """How μ was made, with the columns as the file calls them: ``ln(Io / It)``."""
+
+    def label(name: str) -> str:
+        return str(scan[name].attrs.get("long_name", name))
+
+    column = {role: label(name) for role, name in roles.columns.items()}
+    if channel == "mu":
+        return column["mu"]
+    if channel == "transmission":
+        return f"ln({column['i0']} / {column['itrans']})"
+    if channel == "reference":
+        return f"ln({column['itrans']} / {column['irefer']})" if "irefer" in column else column["mu_ref"]
+    above = " + ".join(map(label, roles.fluorescence)) if roles.fluorescence else column["ifluor"]
+    return f"({above}) / {column['i0']}" if len(roles.fluorescence) > 1 else f"{above} / {column['i0']}"
+
+
 def _log_ratio(
     top: npt.NDArray[np.float64], bottom: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.float64], int]:
@@ -307,7 +348,8 @@ def _flag_flat(scan: xr.Dataset) -> xr.Dataset:
     if not (reference > 0.05 and here < 0.05 * reference):
         return scan
     text = (
-        "mu shows no edge and the reference channel does: the sample sat there; read with channel='reference'"
+        "mu shows no edge and the reference channel does: the sample sat in the reference position "
+        "(channel='reference') or was meant to be measured in fluorescence (channel='fluorescence')"
     )
     return add_note(flag(scan, True, "flat_mu", text, severity="warning"), text)
 
@@ -339,7 +381,7 @@ def read(
     channel : {"auto", "mu", "transmission", "fluorescence", "reference"}
         ``mu`` takes the column the file gives, ``transmission`` is ln(i0/itrans), ``fluorescence`` ifluor/i0 (elements
         of the detector summed), ``reference`` ln(itrans/irefer). ``auto`` takes the file's own μ, else what its
-        metadata name, else transmission, else fluorescence; the choice is kept in ``attrs["channel"]``.
+        metadata name, else fluorescence where the file has the elements of such a detector, else transmission; the choice is kept in ``attrs["channel"]``.
     select : str or int, optional
         Which of several scans: its name, or its number from 0.
     reader : str, optional
@@ -380,7 +422,7 @@ def read(
     array([0.693, 1.386])
     """
     options = _options(columns, axis_units, d_spacing, delimiter, decimal, encoding)
-    scans = read_scans(path, reader=reader, options=options, hints={"axis": "energy"})
+    scans = read_scans(path, reader=reader, options=options, hints={"default_axis": "energy"})
     return with_mu(choose(scans, select, file=os.fspath(path)), channel=channel)
 
 
@@ -454,7 +496,7 @@ def read_series(
     ('scan', 'energy')
     """
     options = _options(columns, axis_units, d_spacing, delimiter, decimal, encoding)
-    each = read_each(paths, select=select, reader=reader, options=options, hints={"axis": "energy"})
+    each = read_each(paths, select=select, reader=reader, options=options, hints={"default_axis": "energy"})
     return stack(
         [(label, with_mu(scan, channel=channel)) for label, scan in each],
         dim=dim,

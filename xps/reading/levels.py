@@ -6,14 +6,14 @@ import re
 
 __all__ = ["core_level"]
 
-_LEVEL = re.compile(r"\b([A-Z][a-z]?)\s*([1-6][spdf])(?:\s*([1357]/2))?\b")
-_SURVEY = re.compile(r"\b(survey|wide|overview)\b", re.IGNORECASE)
+_LEVEL = re.compile(r"(?<![A-Za-z])([A-Z][a-z]?)\s*([1-6][spdf])(?:\s*([1357]/2))?(?![A-Za-z0-9])")
+_SURVEY = re.compile(r"(?<![A-Za-z])(survey|wide|overview)(?![A-Za-z])", re.IGNORECASE)
 
 
-def core_level(*texts: str) -> tuple[str, str | None]:
+def core_level(*texts: str) -> tuple[str | None, str | None]:
     """Core level and element that the first telling text names: ``"2:Mn2p"`` is ``("Mn 2p", "Mn")``.
 
-    A survey is ``("survey", None)``; where nothing tells, the last text itself is the region.
+    A survey is ``("survey", None)``; where nothing tells, both are None.
     """
     for text in texts:
         match = _LEVEL.search(text)
@@ -21,4 +21,4 @@ def core_level(*texts: str) -> tuple[str, str | None]:
             return f"{match.group(1)} {match.group(2)}{match.group(3) or ''}", match.group(1)
         if _SURVEY.search(text):
             return "survey", None
-    return re.sub(r"^\d+:", "", texts[-1]).strip(), None
+    return None, None

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["read", "read_series"]
 
 
+_HINTS = {"default_axis": "binding_energy"}
+
+
 @reading_verb("xps.read")
 def read(
     path: str | os.PathLike[str],
@@ -27,7 +30,7 @@ def read(
     select: str | int | None = None,
     reader: str | None = None,
     columns: dict[str, int | str] | None = None,
-    axis: Literal["binding_energy", "kinetic_energy"] = "binding_energy",
+    axis: Literal["binding_energy", "kinetic_energy"] | None = None,
     delimiter: str | None = None,
     decimal: Literal[".", ","] | None = None,
     encoding: str | None = None,
@@ -50,8 +53,8 @@ def read(
         Name of the reader where the content should not decide.
     columns : dict, optional
         Text: name → column, by number from 1 or label: ``{"binding_energy": 1, "counts": 2}``.
-    axis : {"binding_energy", "kinetic_energy"}
-        Text: which energy to take where the file has both, and what an unlabelled first column is.
+    axis : {"binding_energy", "kinetic_energy"}, optional
+        Text: which energy to take. Default: what the file says; the binding energy where it has both or says nothing.
     delimiter : str, optional
         Text: what stands between columns. Default: found from the content.
     decimal : {".", ","}, optional
@@ -78,8 +81,8 @@ def read(
     >>> xps.read(file).binding_energy.values
     array([640., 650., 660.])
     """
-    options = {"columns": columns, "delimiter": delimiter, "decimal": decimal, "encoding": encoding}
-    scans = read_scans(path, reader=reader, options=options, hints={"axis": axis})
+    options = _options(columns, axis, delimiter, decimal, encoding)
+    scans = read_scans(path, reader=reader, options=options, hints=_HINTS)
     return _region(choose([_named(scan) for scan in scans], select, file=os.fspath(path)))
 
 
@@ -93,7 +96,7 @@ def read_series(
     grid: Grid | None = None,
     reader: str | None = None,
     columns: dict[str, int | str] | None = None,
-    axis: Literal["binding_energy", "kinetic_energy"] = "binding_energy",
+    axis: Literal["binding_energy", "kinetic_energy"] | None = None,
     delimiter: str | None = None,
     decimal: Literal[".", ","] | None = None,
     encoding: str | None = None,
@@ -116,7 +119,7 @@ def read_series(
         Name of the reader where the content should not decide.
     columns : dict, optional
         Text: as in :func:`xps.read`.
-    axis : {"binding_energy", "kinetic_energy"}
+    axis : {"binding_energy", "kinetic_energy"}, optional
         Text: as in :func:`xps.read`.
     delimiter : str, optional
         Text: what stands between columns.
@@ -145,11 +148,25 @@ def read_series(
     >>> xps.read_series(folder / "*.txt").counts.dims
     ('scan', 'binding_energy')
     """
-    options = {"columns": columns, "delimiter": delimiter, "decimal": decimal, "encoding": encoding}
-    each = read_each(
-        paths, select=select, reader=reader, options=options, hints={"axis": axis}, prepare=_named
-    )
+    options = _options(columns, axis, delimiter, decimal, encoding)
+    each = read_each(paths, select=select, reader=reader, options=options, hints=_HINTS, prepare=_named)
     return stack([(label, _region(scan)) for label, scan in each], dim=dim, coordinate=coordinate, grid=grid)
+
+
+def _options(
+    columns: dict[str, int | str] | None,
+    axis: str | None,
+    delimiter: str | None,
+    decimal: str | None,
+    encoding: str | None,
+) -> dict[str, Any]:
+    return {
+        "columns": columns,
+        "axis": axis,
+        "delimiter": delimiter,
+        "decimal": decimal,
+        "encoding": encoding,
+    }
 
 
 def _named(scan: xr.Dataset) -> xr.Dataset:
@@ -157,7 +174,8 @@ def _named(scan: xr.Dataset) -> xr.Dataset:
     if "region" in scan.attrs:
         return scan
     region, element = core_level(str(scan.attrs.get("title", "")))
-    return scan.assign_attrs({"region": region} | ({"element": element} if element else {}))
+    said = {"region": region, "element": element}
+    return scan.assign_attrs({key: value for key, value in said.items() if value})
 
 
 def _region(scan: xr.Dataset) -> xr.Dataset:
@@ -166,7 +184,7 @@ def _region(scan: xr.Dataset) -> xr.Dataset:
     signal = str(scan.attrs["signal"])
     metadata: Mapping[str, Any] = json.loads(scan.attrs.get("metadata", "{}"))
     text = " ".join([str(scan[signal].attrs.get("long_name", signal)), *map(str, metadata.values())]).lower()
-    if signal not in ("counts", "count_rate", "intensity"):
+    if signal not in ("counts", "count_rate") and scan.attrs.get("reader") != "vamas":
         named = "count_rate" if re.search(r"cps|counts?(/s| per sec)", text) else "counts"
         if named not in scan.variables:
             scan = scan.rename({signal: named}).assign_attrs(signal=named)

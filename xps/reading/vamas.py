@@ -349,7 +349,7 @@ def _attributes(block: Block) -> dict[str, Any]:
     return {
         "technique": "xps" if block.technique.upper() in ("XPS", "UPS") else block.technique.lower(),
         "title": block.name,
-        "region": region,
+        "region": region or re.sub(r"^\d+:", "", block.name).strip(),
         "element": element,
         "sample": block.sample,
         "start_time": start,
