@@ -1,5 +1,8 @@
 from .dataset import crop as crop
 from .dataset import from_arrays as from_arrays
+from .dataset import from_larch_group as from_larch_group
+from .dataset import from_pandas as from_pandas
+from .dataset import to_larch_group as to_larch_group
 from .errors import SpectraError as SpectraError
 from .fitting import fit as fit
 from .fitting import to_lmfit as to_lmfit

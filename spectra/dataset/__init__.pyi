@@ -6,6 +6,12 @@ from .conventions import series_dims as series_dims
 from .conventions import signal_name as signal_name
 from .conventions import spectral_axis as spectral_axis
 from .conventions import validate as validate
+from .convert import from_hyperspy as from_hyperspy
+from .convert import from_larch_group as from_larch_group
+from .convert import from_pandas as from_pandas
+from .convert import to_hyperspy as to_hyperspy
+from .convert import to_larch_group as to_larch_group
+from .convert import to_pandas as to_pandas
 from .flags import failed as failed
 from .flags import flag as flag
 from .flags import flag_names as flag_names
