@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from spectra.errors import InvalidInput
 from spectra.results.atomic import replace_file
+from spectra.results.interrupts import interrupts_held
 
 __all__ = ["Compression", "chunk_shape", "write_tree"]
 
@@ -54,7 +56,8 @@ def write_tree(
     image = io.BytesIO()
     with h5py.File(image, "w") as file:
         lazy: list[tuple[Any, Any]] = []
-        _write_group(file, tree, _filters(compression), lazy)
+        with interrupts_held() as let_through:
+            _write_group(file, tree, _Writing(_filters(compression), lazy, let_through))
         if lazy:  # block by block and all in one pass: what they share is computed once
             import dask.array
 
@@ -88,27 +91,35 @@ def _filters(compression: Compression) -> dict[str, Any]:
     return {**hdf5plugin.Zstd(clevel=3), "shuffle": True}
 
 
-def _write_group(group: Any, tree: Mapping[str, Any], filters: Mapping[str, Any], lazy: list[Any]) -> None:
+@dataclass(frozen=True)
+class _Writing:
+    """What holds for the whole file: filters, fields still to be computed, and the place for Ctrl-C."""
+
+    filters: Mapping[str, Any]
+    lazy: list[tuple[Any, Any]]
+    let_through: Callable[[], None]
+
+
+def _write_group(group: Any, tree: Mapping[str, Any], writing: _Writing) -> None:
     import h5py
 
     for key, value in tree.items():
         if key.startswith(">"):
             group[key[1:]] = h5py.SoftLink(value)
         elif "@" not in key and isinstance(value, Mapping):
-            _write_group(group.create_group(key), value, filters, lazy)
+            _write_group(group.create_group(key), value, writing)
         elif "@" not in key:
-            _write_field(group, key, value, filters, lazy)
+            _write_field(group, key, value, writing)
     for key, value in tree.items():
         if "@" in key:
             field, _, name = key.partition("@")
             _write_attribute(group[field] if field else group, name, value)
 
 
-def _write_field(
-    group: Any, name: str, value: Any, filters: Mapping[str, Any], lazy: list[tuple[Any, Any]]
-) -> None:
+def _write_field(group: Any, name: str, value: Any, writing: _Writing) -> None:
     import h5py
 
+    writing.let_through()
     if isinstance(value, str) and len(value) > _LONG_TEXT:
         value = np.frombuffer(value.encode(), np.uint8)
     array = value if hasattr(value, "dask") else np.asarray(value)
@@ -117,10 +128,10 @@ def _write_field(
         return
     options: dict[str, Any] = {}
     if array.ndim and array.nbytes > _SMALL:
-        options = {"chunks": chunk_shape(array.shape, array.dtype.itemsize), **filters}
+        options = {"chunks": chunk_shape(array.shape, array.dtype.itemsize), **writing.filters}
     field = group.create_dataset(name, shape=array.shape, dtype=array.dtype, **options)
     if hasattr(value, "dask"):
-        lazy.append((value, field))
+        writing.lazy.append((value, field))
     elif array.size:
         field[...] = array
 
