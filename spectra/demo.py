@@ -115,12 +115,11 @@ def _folder(path: Path) -> Path:
 
 def _drawn(home: Path, demos: dict[str, Demo], datasets: dict[str, xr.Dataset]) -> tuple[Path, list[Path]]:
     from spectra.report import write_report
-    from spectra.report.gallery import write_overview, write_pictures
+    from spectra.report.gallery import write_overview
 
     shown = [(datasets[n], variable, demos[n].title) for n in demos for variable in demos[n].shown]
-    figures = [write_overview(home / "demo.png", shown)]
-    folder = _folder(home / "figures")
-    for name, dataset in datasets.items():
-        figures += write_pictures(folder, dataset, prefix=f"{name}_")
-    named = {demos[name].title: dataset for name, dataset in datasets.items()}
-    return write_report(home / "report.html", named, title="redox-spectra demo (simulated spectra)"), figures
+    overview = write_overview(home / "demo.png", shown)
+    folder = home / "figures"
+    title = "redox-spectra demo (simulated spectra)"
+    report = write_report(home / "report.html", datasets, title=title, fits=3, figures=folder)
+    return report, [overview, *sorted(folder.glob("*.png"))]

@@ -69,7 +69,8 @@ def rerun(results: _Results) -> None:
     from spectra.results.rerun import rerun as rerun_file
 
     found = rerun_file(results)
-    show_frame(found.differences)
+    table = found.differences
+    show_frame(table.assign(same=["yes" if same else "NO" for same in table["same"]]))
     if found.versions:
         typer.echo(f"Versions that changed since: {', '.join(found.versions)}")
     same = int(found.differences["same"].sum())
@@ -87,12 +88,16 @@ def report(
         typer.Option("--out", "-o", help="HTML file. Default: beside the results.", show_default=False),
     ] = None,
     fits: Annotated[int, typer.Option(help="Fits drawn of each series.", min=0)] = 6,
+    figures: Annotated[
+        Path | None,
+        typer.Option(help="Folder that gets the figures as PNG files as well.", show_default=False),
+    ] = None,
 ) -> None:
     """Write the HTML report of a results file: tables, figures, methods, provenance."""
     from spectra.report import write_report
     from spectra.results import load
 
-    typer.echo(write_report(out or results.with_suffix(".html"), load(results), fits=fits))
+    typer.echo(write_report(out or results.with_suffix(".html"), load(results), fits=fits, figures=figures))
 
 
 @app.command()

@@ -24,15 +24,17 @@ __all__ = [
     "checked_variable",
     "choose_variable",
     "companions",
-    "default_variables",
     "descends",
     "is_trend",
+    "plain_text",
     "series_of",
     "short_label",
+    "shown_curves",
     "species_text",
     "unit_text",
     "variable_label",
     "weighted",
+    "zoom",
 ]
 
 
@@ -49,9 +51,12 @@ def choose_variable(dataset: xr.Dataset) -> str:
     return next((name for name in _table()["default"] if name in dataset), signal_name(dataset))
 
 
-def default_variables() -> list[str]:
-    """Curves from the most to the least worked-out one."""
-    return list(_table()["default"])
+def shown_curves(dataset: xr.Dataset) -> list[str]:
+    """Curves for a report, from what was measured to the most worked-out one; a better one takes another's place."""
+    wanted = [signal_name(dataset), *reversed(_table()["default"])]
+    found = [n for n in dict.fromkeys(wanted) if n in dataset and n != "best_fit"]
+    replaced = {_table()["variable"].get(n, {}).get("instead_of") for n in found}
+    return [n for n in found if n not in replaced]
 
 
 def checked_variable(dataset: xr.Dataset, variable: str | None) -> str:
@@ -149,6 +154,28 @@ def short_label(dataset: xr.Dataset, variable: str) -> str:
         return str(rule["label"]).format(w=f"{_power(dataset, variable):g}")
     named = rule.get("label") or dataset[variable].attrs.get("long_name") or variable.replace("_", " ")
     return str(named)
+
+
+def plain_text(label: str) -> str:
+    r"""A label without math marks, for captions: ``$k^{2}\,\chi(k)$`` becomes k²χ(k)."""
+    raised = str.maketrans("0123456789-+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺")
+    text = re.sub(r"\^\{?([-+0-9]+)\}?", lambda match: match.group(1).translate(raised), label)
+    words = {"\\mu": "μ", "\\chi": "χ", "\\,": "", "$": "", "_0": "₀", "{": "", "}": ""}
+    for mark, sign in words.items():
+        text = text.replace(mark, sign)
+    return text
+
+
+def zoom(dataset: xr.Dataset, variable: str) -> tuple[float, float] | None:
+    """Part of the axis that the field looks at first, where it has one: the near-edge region of an absorption edge."""
+    rule = _table()["variable"].get(variable, {}).get("zoom")
+    if rule is None or rule["around"] not in dataset:
+        return None
+    centre = float(np.nanmedian(dataset[rule["around"]].values))
+    low, high = (centre + offset for offset in rule["range"])
+    x = dataset[axes_of(dataset, variable)[0]].values
+    wider = x[0] < low and x[-1] > high
+    return (low, high) if wider and np.isfinite(centre) else None
 
 
 def _with_unit(name: str, unit: str) -> str:

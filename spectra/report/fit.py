@@ -22,11 +22,11 @@ def draw_fit(ax: Axes, dataset: xr.Dataset) -> None:
     axis = conventions.axes_of(dataset, "best_fit")[0]
     x = dataset[axis].values
     best_fit, residual = (np.asarray(dataset[n].values, float) for n in ("best_fit", "residual"))
-    floor = _subtracted(dataset, best_fit + residual)
-    inside, components = _components(dataset, axis, best_fit)
     if not np.isfinite(best_fit).any():
         _draw_failure(ax, dataset, x)
         return
+    floor = _subtracted(dataset, best_fit + residual)
+    inside, components = _components(dataset, axis, best_fit)
     base = floor + inside
     ax.plot(x, best_fit + residual + floor, "o", color=style.DATA, ms=2.2, mfc="none", mew=0.6, label="data")
     if np.ptp(base) > 0:

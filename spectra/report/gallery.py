@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spectra.dataset import failed, series_dims, signal_name
+from spectra.dataset import failed, series_dims
+from spectra.errors import WriteError
 from spectra.report import conventions, style
 from spectra.report.figures import plot, spectrum_name
 from spectra.report.methods import simulated
-from spectra.report.series import draw_trend
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,9 +32,14 @@ class Picture:
 
 def gallery(dataset: xr.Dataset, *, fits: int = 6) -> Iterator[Picture]:
     """Curves, fits and trends of a dataset, each as a picture."""
-    for name in _curves(dataset):
-        caption = conventions.short_label(dataset, name)
-        yield Picture(name, f"{caption[:1].upper()}{caption[1:]}{_extent(dataset)}.", _single(dataset, name))
+    for name in conventions.shown_curves(dataset):
+        caption = f"{_caption(dataset, name)}{_extent(dataset)}"
+        yield Picture(name, f"{caption}.", style.png(plot(dataset, name)))
+        window = conventions.zoom(dataset, name)
+        if window is not None:
+            ax = plot(dataset, name)
+            ax.set_xlim(*window)
+            yield Picture(f"{name}_zoom", f"{caption}, {window[0]:.0f} to {window[1]:.0f} eV.", style.png(ax))
     for index in _fits_to_show(dataset, fits):
         place = "_".join(str(i) for i in index.values())
         told = spectrum_name(dataset, **index)
@@ -44,14 +49,16 @@ def gallery(dataset: xr.Dataset, *, fits: int = 6) -> Iterator[Picture]:
     yield from _trends(dataset)
 
 
-def write_pictures(folder: str | Path, dataset: xr.Dataset, *, prefix: str = "", fits: int = 3) -> list[Path]:
-    """Write the figures of a dataset as PNG files into an existing folder."""
+def write_pictures(folder: str | Path, pictures: Iterable[Picture], *, prefix: str = "") -> list[Path]:
+    """Write figures as PNG files into a folder, which is made if it is not there."""
     from spectra.results.atomic import replace_file
 
-    return [
-        replace_file(Path(folder) / f"{prefix}{picture.name}.png", picture.png)
-        for picture in gallery(dataset, fits=fits)
-    ]
+    place = Path(folder)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"the folder {place} cannot be made: {error.strerror}.") from error
+    return [replace_file(place / f"{prefix}{picture.name}.png", picture.png) for picture in pictures]
 
 
 @style.styled
@@ -63,24 +70,22 @@ def write_overview(path: str | Path, panels: Sequence[tuple[xr.Dataset, str, str
     for i, (dataset, variable, title) in enumerate(panels, 1):
         ax = figure.add_subplot(1, len(panels), i)
         plot(dataset, variable, ax=ax)
+        window = conventions.zoom(dataset, variable)
+        if window is not None:
+            ax.set_xlim(*window)
         told = simulated(dataset).partition(" ")[0]
         ax.set_title(f"{title} ({told})" if told else title, loc="left")
     return replace_file(path, style.png(figure, dpi=200))
 
 
-def _curves(dataset: xr.Dataset) -> list[str]:
-    """What was measured and every curve of the default list, the fit aside."""
-    wanted = [signal_name(dataset), *reversed(conventions.default_variables())]
-    return [n for n in dict.fromkeys(wanted) if n in dataset and n != "best_fit"]
+def _caption(dataset: xr.Dataset, name: str) -> str:
+    label = conventions.plain_text(conventions.short_label(dataset, name))
+    return f"{label[:1].upper()}{label[1:]}" if label[1:2].isalpha() else label
 
 
 def _extent(dataset: xr.Dataset) -> str:
     dims = series_dims(dataset)
     return f" of the {int(np.prod([dataset.sizes[d] for d in dims]))} spectra" if dims else ""
-
-
-def _single(dataset: xr.Dataset, name: str) -> bytes:
-    return style.png(plot(dataset, name))
 
 
 def _fits_to_show(dataset: xr.Dataset, most: int) -> list[dict[str, int]]:
@@ -99,7 +104,6 @@ def _fits_to_show(dataset: xr.Dataset, most: int) -> list[dict[str, int]]:
     ]
 
 
-@style.styled
 def _trends(dataset: xr.Dataset) -> Iterator[Picture]:
     dims = series_dims(dataset)
     names = [str(n) for n in dataset.data_vars if conventions.is_trend(dataset, str(n))]
@@ -109,8 +113,7 @@ def _trends(dataset: xr.Dataset) -> Iterator[Picture]:
         values = dataset[name].values
         if not np.isfinite(values).any() or dataset[name].ndim > 2:
             continue
-        ax = style.new_axes()
-        draw_trend(ax, dataset, name)
-        label = conventions.short_label(dataset, name)
         bars = "; bars are one standard uncertainty" if f"{name}_sigma" in dataset else ""
-        yield Picture(name, f"{label[:1].upper()}{label[1:]} along the series{bars}.", style.png(ax))
+        yield Picture(
+            name, f"{_caption(dataset, name)} along the series{bars}.", style.png(plot(dataset, name))
+        )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from spectra.errors import InvalidInput
 from spectra.report import methods
-from spectra.report.gallery import Picture, gallery
+from spectra.report.gallery import Picture, gallery, write_pictures
 from spectra.report.summary import summary_table
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class _Table:
 class _Section:
     """What the page shows of one dataset."""
 
+    name: str
     title: str
     facts: tuple[tuple[str, str], ...]
     simulated: str
@@ -57,6 +58,7 @@ def write_report(
     title: str | None = None,
     fits: int = 6,
     rows: int = 60,
+    figures: str | Path | None = None,
 ) -> Path:
     """Write an HTML report: results with units and uncertainties, figures, methods, provenance.
 
@@ -72,6 +74,8 @@ def write_report(
         Fits drawn of each series: the failed ones first, the others evenly spread.
     rows : int
         Rows of each table of results; the results file holds all.
+    figures : path, optional
+        Folder that gets the figures as PNG files as well.
 
     Returns
     -------
@@ -94,8 +98,15 @@ def write_report(
     >>> folder.cleanup()
     """
     from spectra.results.atomic import replace_file
+    from spectra.results.fields import safe_name
 
-    return replace_file(path, report_page(datasets, title=title, fits=fits, rows=rows).encode())
+    sections = _sections(datasets, fits=fits, rows=rows)
+    page = _rendered(sections, title)
+    if figures is not None:
+        for section in sections:
+            prefix = f"{safe_name(section.name)}_" if len(sections) > 1 else ""
+            write_pictures(figures, section.pictures, prefix=prefix)
+    return replace_file(path, page.encode())
 
 
 def report_page(
@@ -106,10 +117,16 @@ def report_page(
     rows: int = 60,
 ) -> str:
     """The page that :func:`write_report` writes, as text."""
+    return _rendered(_sections(datasets, fits=fits, rows=rows), title)
+
+
+def _sections(datasets: Any, *, fits: int, rows: int) -> list[_Section]:
+    return [_section(name, dataset, fits=fits, rows=rows) for name, dataset in _named(datasets)]
+
+
+def _rendered(sections: Sequence[_Section], title: str | None) -> str:
     import jinja2
 
-    named = _named(datasets)
-    sections = [_section(name, dataset, fits=fits, rows=rows) for name, dataset in named.items()]
     source = (
         importlib.resources.files("spectra.report").joinpath("report.html.j2").read_text(encoding="utf-8")
     )
@@ -129,16 +146,19 @@ def _data_uri(png: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
-def _named(datasets: Any) -> dict[str, xr.Dataset]:
+def _named(datasets: Any) -> list[tuple[str, xr.Dataset]]:
+    """Datasets with what to call those that have no title."""
     import xarray as xr
 
     if isinstance(datasets, xr.Dataset):
         datasets = [datasets]
-    if not isinstance(datasets, Mapping):
-        datasets = {_title(dataset, f"Dataset {i}"): dataset for i, dataset in enumerate(datasets, 1)}
-    if not datasets:
+    if isinstance(datasets, Mapping):
+        named = list(datasets.items())
+    else:
+        named = [(f"Dataset {i}", dataset) for i, dataset in enumerate(datasets, 1)]
+    if not named:
         raise InvalidInput("a report needs at least one dataset, got none.")
-    return dict(datasets)
+    return named
 
 
 def _title(dataset: xr.Dataset, fallback: str) -> str:
@@ -152,6 +172,7 @@ def _section(name: str, dataset: xr.Dataset, *, fits: int, rows: int) -> _Sectio
 
     flags = flag_table(dataset)
     return _Section(
+        name=name,
         title=_title(dataset, name),
         facts=methods.facts(dataset),
         simulated=methods.simulated(dataset),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -69,9 +70,18 @@ def _options(call: dict[str, Any]) -> list[tuple[str, str]]:
     found = []
     for name, value in {**call.get("options", {}), **resolved}.items():
         if value is not None:
-            text = toml_value(value)
+            text = toml_value(_short(value))
             found.append((name, text if len(text) <= 160 else f"{text[:150]} …"))
     return found
+
+
+def _short(value: Any) -> Any:
+    """Numbers as people read them; the results file has all digits."""
+    if isinstance(value, float):
+        return float(f"{value:.7g}")
+    if isinstance(value, list | tuple):
+        return [_short(v) for v in value]
+    return {k: _short(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 def inputs(dataset: xr.Dataset) -> tuple[InputFile, ...]:
@@ -89,10 +99,9 @@ def facts(dataset: xr.Dataset) -> tuple[tuple[str, str], ...]:
     axis = spectral_axis(dataset)
     x = dataset[axis].values
     units = dataset[axis].attrs.get("units", "")
-    shape = " × ".join(f"{dataset.sizes[d]} {d}" for d in series_dims(dataset))
-    count = 1
-    for d in series_dims(dataset):
-        count *= dataset.sizes[d]
+    dims = series_dims(dataset)
+    count = math.prod(dataset.sizes[d] for d in dims)
+    shape = f"along {dims[0]}" if len(dims) == 1 else " × ".join(f"{dataset.sizes[d]} {d}" for d in dims)
     known = [(name, str(dataset.attrs[name])) for name in _FACTS if dataset.attrs.get(name)]
     return (
         *known,

@@ -1,0 +1,397 @@
+"""Figures show what the field expects and what the dataset holds; the page is whole, escaped and self-contained."""
+
+import base64
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+import spectra
+from spectra.dataset import flag
+from spectra.errors import InvalidInput, WriteError
+from spectra.report import write_report
+from spectra.report.conventions import plain_text, species_text, unit_text, variable_label
+from spectra.report.figures import plot
+from spectra.report.gallery import gallery, write_overview, write_pictures
+from spectra.report.html import report_page
+from spectra.report.series import coordinate
+from spectra.report.style import png
+from spectra.report.summary import summary_table, with_uncertainty
+
+X = np.linspace(636.0, 660.0, 121)
+NAMES = ["Mn3+ 2p3/2", "Mn4+ 2p3/2"]
+
+
+@pytest.fixture
+def fitted(frozen):
+    """Five spectra along a charge, each with a fit of two components above a subtracted background."""
+    made = spectra.simulate(
+        X,
+        {
+            NAMES[0]: {"shape": "gaussian", "position": 641.2, "area": np.linspace(300, 100, 5), "fwhm": 2.5},
+            NAMES[1]: {"shape": "gaussian", "position": 642.7, "area": np.linspace(100, 300, 5), "fwhm": 2.2},
+        },
+        background=lambda x, peaks: 40 + 0.01 * np.cumsum(peaks, -1),
+        counts=2000,
+        rng=2,
+        axis="binding_energy",
+        name="counts",
+        units="counts",
+        dim="charge",
+        coords={"charge": (frozen([0.0, 10, 20, 30, 40]), "mAh/g")},
+        attrs={"title": "Mn 2p", "technique": "xps"},
+    )
+    best_fit = made.true_component_curve.sum("component")
+    truth = [str(name) for name in made.data_vars if str(name).startswith("true_")]
+    return made.drop_vars(truth).assign(
+        background=made.true_background,
+        net=made.counts - made.true_background,
+        best_fit=best_fit,
+        residual=made.counts - made.true_background - best_fit,
+        component_curve=made.true_component_curve,
+        position=made.true_position.assign_attrs(units="eV"),
+        position_sigma=0 * made.true_position + 0.05,
+        mean_valence=("charge", np.linspace(3.25, 3.75, 5), {"units": ""}),
+        mean_valence_sigma=("charge", np.full(5, 0.02)),
+    )
+
+
+@pytest.fixture
+def single(fitted):
+    return fitted.isel(charge=0, drop=True)
+
+
+def lines(ax):
+    return {line.get_label(): line for line in ax.get_lines()}
+
+
+class TestPlot:
+    def test_binding_energy_descends_to_the_right(self, single):
+        ax = plot(single, "counts")
+        assert ax.get_xlim() == (660.0, 636.0)
+        assert ax.get_xlabel() == "Binding energy (eV)"
+        assert ax.get_ylabel() == "Intensity (counts)"
+
+    def test_energy_ascends(self):
+        data = spectra.from_arrays(np.linspace(6500, 6600, 11), np.ones(11), name="mu")
+        assert plot(data).get_xlim() == (6500, 6600)
+
+    def test_a_fit_shows_data_parts_sum_and_residual(self, single):
+        ax = plot(single)
+        drawn = lines(ax)
+        assert set(drawn) >= {"data", "background", "fit", "Mn$^{3+}$ 2p$_{3/2}$", "Mn$^{4+}$ 2p$_{3/2}$"}
+        np.testing.assert_allclose(drawn["data"].get_ydata(), single.counts)
+        np.testing.assert_allclose(drawn["background"].get_ydata(), single.background)
+        np.testing.assert_allclose(drawn["fit"].get_ydata(), single.best_fit + single.background)
+        (strip,) = ax.child_axes
+        np.testing.assert_allclose(strip.get_lines()[1].get_ydata(), single.residual / single.counts_sigma)
+
+    def test_a_background_inside_the_fit_is_found(self, single):
+        """Fitted together with the lines: what of the fit is no component is its background."""
+        inside = single.drop_vars(["background", "net"]).assign(
+            best_fit=single.best_fit + single.background,
+            residual=single.residual,
+        )
+        drawn = lines(plot(inside))
+        np.testing.assert_allclose(drawn["background"].get_ydata(), single.background)
+        np.testing.assert_allclose(drawn["data"].get_ydata(), single.counts)
+
+    def test_the_fit_of_a_series_is_that_of_one_spectrum(self, fitted):
+        ax = plot(fitted, charge=3)
+        assert ax.get_title(loc="left") == "Charge 30 (charge 4 of 5)"
+        np.testing.assert_allclose(lines(ax)["data"].get_ydata(), fitted.counts[3])
+        assert plot(fitted).get_title(loc="left").startswith("Charge 0 (")
+
+    def test_a_failed_fit_says_why_and_shows_the_data(self, single):
+        bad = flag(single, True, "no_convergence", "It did not converge; widen the limits.")
+        bad = bad.assign(best_fit=bad.best_fit * np.nan, residual=bad.residual * np.nan)
+        ax = plot(bad)
+        assert [t.get_text() for t in ax.texts] == ["not fitted: no convergence"]
+        np.testing.assert_allclose(ax.get_lines()[0].get_ydata(), single.counts)
+
+    def test_a_series_is_coloured_by_its_coordinate(self, fitted):
+        ax = plot(fitted, "counts")
+        assert len(ax.get_lines()) == 5
+        (bar,) = [a for a in ax.figure.axes if a is not ax]
+        assert bar.get_ylabel() == "Charge (mAh/g)"
+        assert len({tuple(line.get_color()) for line in ax.get_lines()}) == 5
+
+    def test_many_spectra_become_a_map(self):
+        time = np.datetime64("2024-05-13T08:00") + np.arange(60) * np.timedelta64(10, "m")
+        data = spectra.from_arrays(
+            X, np.ones((60, X.size)), axis="binding_energy", dims=("time",), coords={"time": time}
+        )
+        ax = plot(data)
+        assert not ax.get_lines()
+        assert ax.get_ylabel() == "Time since 2024-05-13 08:00 (h)"
+        assert ax.get_ylim()[1] == pytest.approx(10, abs=0.2)
+
+    def test_numbers_are_drawn_with_their_error_bars(self, fitted):
+        ax = plot(fitted, "mean_valence")
+        assert ax.get_xlabel() == "Charge (mAh/g)"
+        (container,) = ax.containers
+        heights = np.ptp([path.vertices for path in container.lines[2][0].get_paths()], axis=1)[:, 1]
+        np.testing.assert_allclose(heights, 2 * 0.02)
+        assert len(plot(fitted, "position").containers) == 2
+
+    def test_chi_is_weighted_as_it_was_transformed(self):
+        k = np.arange(0.0, 12.0, 0.05)
+        data = spectra.from_arrays(np.linspace(6500, 7000, 50), np.ones(50), name="mu")
+        data = data.assign(chi=("k", np.cos(k))).assign_coords(k=("k", k, {"units": "1/angstrom"}))
+        history = '[{"verb": "xas.fourier", "options": {"kweight": 3.0}}]'
+        ax = plot(data.assign_attrs(history=history))
+        np.testing.assert_allclose(ax.get_lines()[0].get_ydata(), k**3 * np.cos(k))
+        assert ax.get_ylabel() == "$k^{3}\\,\\chi(k)$ (Å$^{-3}$)"
+        assert ax.get_xlabel() == "$k$ (Å$^{-1}$)"
+        np.testing.assert_allclose(plot(data).get_lines()[0].get_ydata(), k**2 * np.cos(k))
+
+    def test_maps_and_wavelets_are_images(self):
+        data = spectra.from_arrays(X, np.ones((3, 4, X.size)), axis="raman_shift", dims=("y", "x"))
+        data = data.assign(area=(("y", "x"), np.ones((3, 4))), wavelet=(("r", "k"), np.ones((5, 6))))
+        data = data.assign_coords(r=np.arange(5.0), k=np.arange(6.0))
+        for name in ("area", "wavelet"):
+            assert len(plot(data, name).collections) == 1
+        assert len(plot(data).get_lines()) == 12
+
+    def test_names_of_a_series_are_in_the_legend_or_on_the_axis(self):
+        data = spectra.from_arrays(
+            X, np.arange(1, 4)[:, None] * np.ones(X.size), axis="raman_shift", dims=("scan",),
+            coords={"sample": ("scan", ["MnO", "Mn2O3", "MnO2"]), "scan": np.arange(3)},
+        )  # fmt: skip
+        legend = plot(data).get_legend()
+        assert [t.get_text() for t in legend.get_texts()] == ["MnO", "Mn2O3", "MnO2"]
+        ax = plot(data.assign(valence=("scan", [2.0, 3.0, 4.0])), "valence")
+        assert [t.get_text() for t in ax.get_xticklabels()] == ["MnO", "Mn2O3", "MnO2"]
+
+    def test_seconds_of_a_long_series_become_hours(self):
+        data = spectra.from_arrays(X, np.ones((3, X.size)), axis="raman_shift", dims=("time",))
+        data = data.assign_coords(
+            time=("time", [0.0, 3600.0, 36000.0], {"units": "s", "start": "2024-05-13T08:00:00"})
+        )
+        one = coordinate(data, "time")
+        assert one.label == "Time since 2024-05-13 08:00 (h)"
+        assert one.values.tolist() == [0, 1, 10]
+
+    def test_the_panel_given_is_used(self, single):
+        from matplotlib.figure import Figure
+
+        ax = Figure().add_subplot()
+        assert plot(single, ax=ax) is ax
+        assert single.spectra.plot("counts", ax=ax) is ax
+
+    @pytest.mark.parametrize(
+        ("variable", "index", "sentence"),
+        [
+            ("contus", {}, "this dataset has no variable 'contus' to draw; did you mean 'counts'?"),
+            (
+                "counts",
+                {"chrge": 0},
+                "there is no series dimension 'chrge' to pick from; did you mean 'charge'?",
+            ),
+            ("counts", {"charge": 9}, "charge = 9 is outside the series: it holds 5 spectra, 0 to 4."),
+            (
+                "mean_valence",
+                {"charge": 1},
+                "'mean_valence' cannot be drawn in one panel: it is a single number.",
+            ),
+        ],
+    )
+    def test_bad_input(self, fitted, variable, index, sentence):
+        with pytest.raises(InvalidInput) as caught:
+            plot(fitted, variable, **index)
+        assert sentence in str(caught.value)
+
+    def test_the_dataset_and_matplotlib_are_left_as_they_were(self, fitted):
+        import matplotlib
+
+        before, settings = fitted.copy(deep=True), dict(matplotlib.rcParams)
+        png(plot(fitted))
+        assert fitted.identical(before)
+        assert dict(matplotlib.rcParams) == settings
+
+    def test_pyplot_is_not_touched(self):
+        code = (
+            "import numpy as np, spectra, sys\n"
+            "data = spectra.from_arrays(np.arange(9.), np.arange(9.))\n"
+            "data.spectra.plot(); assert 'matplotlib.pyplot' not in sys.modules"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+    def test_the_same_figure_gives_the_same_bytes(self, single):
+        assert png(plot(single)) == png(plot(single))
+
+
+class TestTexts:
+    @pytest.mark.parametrize(
+        ("value", "sigma", "text"),
+        [
+            (6549.7213, 0.0456, "6549.721 ± 0.046"),
+            (35837.2, 214.0, "35840 ± 210"),
+            (0.5, 0.0996, "0.50 ± 0.10"),
+            (99.96, 0.996, "100.0 ± 1.0"),
+            (-1.5, 2.0, "-1.5 ± 2.0"),
+            (0.0012345, 1.2e-5, "0.001234 ± 0.000012"),
+            (3.0e9, 2.0e7, "3e+09 ± 2e+07"),
+            (1.23456789, None, "1.23457"),
+            (1.0, float("nan"), "1"),
+            (float("nan"), 0.1, "–"),
+            (2.0, float("inf"), "2"),
+        ],
+    )
+    def test_value_and_uncertainty(self, value, sigma, text):
+        assert with_uncertainty(value, sigma) == text
+
+    def test_rounding_never_moves_a_value_by_more_than_a_tenth_of_its_uncertainty(self, rng):
+        for _ in range(500):
+            value, sigma = rng.normal() * 10 ** rng.uniform(-3, 5), 10 ** rng.uniform(-4, 3)
+            number, _, error = with_uncertainty(value, sigma).partition(" ± ")
+            assert abs(float(number) - value) <= 0.051 * sigma
+            assert float(error) == pytest.approx(sigma, rel=0.051)
+
+    def test_summary_has_units_sigma_and_flags(self, fitted):
+        bad = flag(fitted, np.arange(5) == 1, "no_convergence", "It did not converge.")
+        table = summary_table(bad)
+        assert len(table) == 10
+        assert table["position (eV)"][0] == "641.200 ± 0.050"
+        assert "position_sigma" not in " ".join(table.columns)
+        assert table["flags"].tolist()[2:4] == ["no_convergence", "no_convergence"]
+        assert len(summary_table(fitted, rows=3)) == 3
+
+    def test_units_species_and_captions(self):
+        assert unit_text("1/cm") == "cm$^{-1}$"
+        assert unit_text("angstrom") == "Å"
+        assert species_text("Mn3+ 2p3/2") == "Mn$^{3+}$ 2p$_{3/2}$"
+        assert species_text("C-C") == "C-C"
+        assert species_text("Ni2+, sat") == "Ni$^{2+}$, sat"
+        assert plain_text("$k^{2}\\,\\chi(k)$") == "k²χ(k)"
+
+    def test_a_variable_nobody_listed_is_called_by_its_own_name(self):
+        data = spectra.from_arrays([1.0, 2, 3], [1.0, 2, 3])
+        data = data.assign(new_thing=("energy", np.ones(3), {"long_name": "brand new", "units": "1/cm"}))
+        assert variable_label(data, "new_thing") == "Brand new (cm$^{-1}$)"
+
+
+class _Parts(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.images, self.links, self.open, self.text = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        if tag == "img":
+            self.images.append(given)
+        self.links += [given[k] for k in ("href", "src") if k in given]
+        if tag not in ("img", "br", "meta", "link"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def parsed(page):
+    parts = _Parts()
+    parts.feed(page)
+    assert not parts.open
+    return parts
+
+
+class TestReport:
+    def test_the_page_is_well_formed_and_needs_nothing_beside_it(self, fitted):
+        parts = parsed(report_page(fitted))
+        assert all(link.startswith("data:image/png;base64,") for link in parts.links)
+        for image in parts.images:
+            assert base64.b64decode(image["src"].partition(",")[2]).startswith(b"\x89PNG")
+            assert image["alt"]
+        text = " ".join(parts.text)
+        for expected in (
+            "Mn 2p",
+            "641.200 ± 0.050",
+            "Not measured:",
+            "binding energy",
+            "Fit with its components",
+        ):
+            assert expected in text
+
+    def test_what_stands_in_files_is_text_and_never_markup(self, fitted):
+        evil = '<script>alert("x")</script>'
+        named = fitted.assign_attrs(title=evil, sample=evil, files_left_out=f'{{"{"a<b"}": "{"x & y"}"}}')
+        named = flag(named, True, "odd", f"It says {evil}")
+        named = named.assign_coords(component=[evil, "b"])
+        page = report_page(named, title=evil)
+        assert "<script" not in page
+        parts = parsed(page)
+        assert evil in " ".join(parts.text)
+        assert "a<b" in " ".join(parts.text)
+
+    def test_methods_inputs_and_notes_are_told(self, kitchen, pots, recipe_text):
+        from spectra.pipeline.recipe import parse_recipe
+
+        text = " ".join(parsed(report_page(spectra.run(parse_recipe(recipe_text), pots))).text)
+        for expected in (
+            "kitchen.brew",
+            "factor = 3",
+            "window = [110, 190]",
+            "Multiply what was measured; add brewed.",
+        ):
+            assert expected in text
+        assert "It was brewed too long; lower factor." in text
+
+    def test_failed_fits_are_shown_first_and_the_number_is_limited(self, fitted):
+        bad = flag(fitted, np.arange(5) == 3, "no_convergence", "It did not converge.")
+        bad = bad.drop_vars(["net", "position", "position_sigma", "mean_valence", "mean_valence_sigma"])
+        names = [picture.name for picture in gallery(bad, fits=2) if picture.name.startswith("fit")]
+        assert len(names) == 2
+        assert "fit_3" in names
+        assert not [p for p in gallery(bad, fits=0) if p.name.startswith("fit")]
+
+    def test_long_tables_say_how_much_is_left_out(self, fitted):
+        assert "6 more rows are in the results file." in report_page(fitted, rows=4, fits=0)
+
+    def test_several_datasets(self, fitted, single):
+        page = report_page(
+            {"series": fitted, "first": single.assign_attrs(title="First")}, title="Both", fits=1
+        )
+        assert page.count("<section>") == 2
+        assert "<title>Both</title>" in page
+        assert report_page([fitted, single], fits=0).count("<section>") == 2
+
+    def test_no_dataset(self):
+        with pytest.raises(InvalidInput, match="at least one dataset"):
+            report_page([])
+
+    def test_written_whole_or_not_at_all(self, single, tmp_path):
+        file = write_report(tmp_path / "report.html", single)
+        assert file.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+        assert single.spectra.report(tmp_path / "again.html").is_file()
+        with pytest.raises(WriteError, match="no folder"):
+            write_report(tmp_path / "absent" / "report.html", single)
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["again.html", "report.html"]
+
+    def test_pictures_in_a_folder_and_side_by_side(self, fitted, tmp_path):
+        written = write_pictures(tmp_path / "new", gallery(fitted, fits=1), prefix="mn_")
+        assert {p.name for p in written} >= {"mn_counts.png", "mn_fit_0.png", "mn_mean_valence.png"}
+        overview = write_overview(
+            tmp_path / "all.png", [(fitted, "mean_valence", "Mn 2p"), (fitted, "best_fit", "Fit")]
+        )
+        assert overview.read_bytes().startswith(b"\x89PNG")
+        write_report(tmp_path / "report.html", {"Mn 2p": fitted}, fits=1, figures=tmp_path / "figures")
+        assert {p.name for p in (tmp_path / "figures").iterdir()} == {
+            p.name.removeprefix("mn_") for p in written
+        }
+
+    def test_a_plain_measured_spectrum(self):
+        data = spectra.from_arrays(X, np.ones(X.size), axis="raman_shift")
+        page = report_page(data)
+        assert "Dataset 1" in page
+        assert len(re.findall(r"<img", page)) == 1
+
+    def test_dask_backed_datasets(self, fitted):
+        few = fitted[["counts", "mean_valence", "mean_valence_sigma"]]
+        lazy = [picture.png for picture in gallery(few.chunk({"charge": 2}))]
+        assert lazy == [picture.png for picture in gallery(few)]
