@@ -186,7 +186,7 @@ def record(
     entry: dict[str, Any] = {
         "verb": name,
         "options": {k: _described(v) for k, v in options.items()},
-        "version": importlib.metadata.version("redox-spectra"),
+        "version": _version(),
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
     if resolved:
@@ -196,6 +196,11 @@ def record(
     if added:
         entry["added"] = list(added)
     return dataset.assign_attrs(history=json.dumps([*history(dataset), entry]))
+
+
+@functools.cache
+def _version() -> str:
+    return importlib.metadata.version("redox-spectra")
 
 
 def history(dataset: xr.Dataset) -> list[dict[str, Any]]:

@@ -121,9 +121,10 @@ def read_scans(
     found = find_reader(source, reader)
     own = inspect.signature(found.scans).parameters
     hinted = {k: v for k, v in (hints or {}).items() if k in own and k not in given and v is not None}
-    checked = check_options(f"the {found.name} reader", found.scans, {**hinted, **given})
+    if given:
+        hinted = check_options(f"the {found.name} reader", found.scans, {**hinted, **given})
     try:
-        scans = found.scans(source, **checked)
+        scans = found.scans(source, **hinted)
     except InvalidInput as error:
         raise ReadError(f"{source.name}: {error}") from error
     if not scans:

@@ -104,9 +104,9 @@ def make_scan(
     return record(dataset, "spectra.from_arrays", {}, notes=done) if done else dataset
 
 
-def add_note(scan: xr.Dataset, text: str) -> xr.Dataset:
-    """``scan`` with one more note on how it was read."""
-    return record(scan, "spectra.from_arrays", {}, notes=[text])
+def add_note(scan: xr.Dataset, *texts: str) -> xr.Dataset:
+    """``scan`` with more notes on how it was read."""
+    return record(scan, "spectra.from_arrays", {}, notes=list(texts)) if texts else scan
 
 
 def notes_of(scan: xr.Dataset) -> list[str]:

@@ -85,6 +85,10 @@ def find_dialect(
     if not known and wanted is not None:
         known = [Dialect(wanted, mark) for mark in ".," if decimal in (None, mark) and mark != wanted]
     sample = _sample(lines)
+    written = "".join(sample)
+    known = [d for d in known if d.delimiter in written and (d.decimal == "." or "," in written)]
+    if len(known) == 1:
+        return known[0]
     scores = [(_score(sample, dialect), -rank) for rank, dialect in enumerate(known)]
     if not scores:
         return None

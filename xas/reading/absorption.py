@@ -37,6 +37,8 @@ def with_mu(scan: xr.Dataset, *, channel: Channel = "auto") -> xr.Dataset:
     channel : {"auto", "mu", "transmission", "fluorescence", "reference"}
         See :func:`xas.read`.
     """
+    import xarray as xr
+
     if "energy" not in scan.dims:
         raise ReadError(
             f"{scan.attrs.get('title', 'the scan')} lies along {', '.join(map(str, scan.dims))}, not energy."
@@ -49,26 +51,16 @@ def with_mu(scan: xr.Dataset, *, channel: Channel = "auto") -> xr.Dataset:
         raise ReadError(
             f"{scan.attrs.get('title', 'the scan')}: μ from channel {chosen!r} is nowhere finite; choose another channel."
         )
-    result = scan[[n for r, n in roles.columns.items() if r != "mu"]].rename(
-        {n: r for r, n in roles.columns.items() if r != "mu" and n != r}
-    )
-    result = result.assign_coords(energy=scan.energy).assign(
-        mu=("energy", values, {"units": "", "long_name": "absorption coefficient"})
-    )
+    channels = {role: scan[name].variable for role, name in roles.columns.items() if role != "mu"}
+    if {"itrans", "irefer"} <= channels.keys() and "mu_ref" not in channels and chosen != "reference":
+        reference = _log_ratio(channels["itrans"].values, channels["irefer"].values)[0]
+        channels["mu_ref"] = xr.Variable("energy", reference, {"units": ""})
+    mu = {"mu": xr.Variable("energy", values, {"units": "", "long_name": "absorption coefficient"})}
     if sigma is not None:
-        result["mu_sigma"] = (
-            "energy",
-            sigma,
-            {"units": "", "long_name": "standard uncertainty of mu, counting"},
-        )
-    if "irefer" in result and "itrans" in result and "mu_ref" not in result and chosen != "reference":
-        result["mu_ref"] = (
-            "energy",
-            _log_ratio(result.itrans.values, result.irefer.values)[0],
-            {"units": ""},
-        )
-    result = result[["mu", *[n for n in result.data_vars if n != "mu"]]]
-    result.attrs = {**scan.attrs, **_sample(scan), "technique": "xas", "signal": "mu", "channel": chosen}
+        said = {"units": "", "long_name": "standard uncertainty of mu, counting"}
+        mu["mu_sigma"] = xr.Variable("energy", sigma, said)
+    attrs = {**scan.attrs, **_sample(scan), "technique": "xas", "signal": "mu", "channel": chosen}
+    result = xr.Dataset({**mu, **channels}, {"energy": scan.energy.variable}, attrs)
     result.attrs["mu_from"] = _recipe(scan, roles, chosen)
     if chosen == "fluorescence" and roles.absorber and "element" not in result.attrs:
         result.attrs["element"] = roles.absorber
@@ -78,9 +70,7 @@ def with_mu(scan: xr.Dataset, *, channel: Channel = "auto") -> xr.Dataset:
     if chosen == "mu" and (_NORMALISED.search(roles.columns["mu"]) or _says_normalised(scan)):
         result.attrs["normalized"] = "yes"
         notes.append(f"the column {roles.columns['mu']} is already normalised and was read as mu")
-    for text in notes:
-        result = add_note(result, text)
-    return _flag_flat(result)
+    return _flag_flat(add_note(result, *notes))
 
 
 def _chosen(scan: xr.Dataset, roles: Roles, channel: Channel) -> tuple[str, list[str]]:
