@@ -184,14 +184,24 @@ def local_slope(x: Array, half_width: float) -> Array:
     Points within ``half_width`` take part (at least two to each side, where the grid has them), with Epanechnikov
     weights; x (n,) gives (n, n).
     """
-    distance = x - x[:, None]
-    fifth = np.sort(np.abs(distance), axis=1)[:, min(4, x.size - 1)]
+    n = x.size
+    last = np.searchsorted(x, x + half_width, side="right") - 1
+    most = max(4, int((last - np.arange(n)).max()))  # at the ends of the grid all neighbours lie to one side
+    offsets = np.arange(-most, most + 1)
+    index = np.arange(n)[:, None] + offsets
+    exists = (index >= 0) & (index < n)
+    index = np.clip(index, 0, n - 1)
+    distance = np.where(exists, x[index] - x[:, None], np.inf)
+    fifth = np.sort(np.abs(distance), axis=1)[:, min(4, n - 1)]
     reach = np.maximum(half_width, 1.01 * fifth)[:, None]
-    weight = np.clip(1 - (distance / reach) ** 2, 0, None)
-    powers = (distance / reach)[..., None] ** np.arange(3)
+    u = np.where(exists, distance / reach, 2.0)
+    weight = np.clip(1 - u**2, 0, None)
+    powers = u[..., None] ** np.arange(3)
     normal = np.einsum("ij,ija,ijb->iab", weight, powers, powers)
-    right = np.moveaxis(weight[..., None] * powers, 2, 1)
-    return np.asarray(np.linalg.solve(normal, right)[:, 1, :] / reach)
+    hats = np.linalg.solve(normal, np.moveaxis(weight[..., None] * powers, 2, 1))[:, 1, :] / reach
+    matrix = np.zeros((n, n))
+    np.add.at(matrix, (np.arange(n)[:, None], index), np.where(exists, hats, 0))
+    return matrix
 
 
 def _vertex(x: Array, y: Array, peak: npt.NDArray[np.intp]) -> Array:

@@ -25,17 +25,18 @@ Index = npt.NDArray[np.intp]
 
 #: Where the edge is looked for, in eV from E0, and how far behind its half height the white line may lie.
 BEFORE, AFTER, TO_WHITE_LINE = -30.0, 60.0, 30.0
-#: A level's crossing is read off a straight line over so many standard deviations of the noise to each side, and over
-#: at most so many eV: two points where the noise is small, more where single points would make it jump.
-SIGMAS, WIDEST = 4.0, 1.5
-NEIGHBOURS = 16
+#: A level's crossing is read off a cubic that reaches so many standard deviations of the noise to each side, and at
+#: most so many eV: it passes through four points where the noise is small and smoothes more where it is large.
+SIGMAS, WIDEST = 16.0, 1.6
+NEIGHBOURS = 16  # points to each side
 
 
 def half_step(x: Array, y: Array, sigma: Array, level: float = 0.5) -> tuple[Array, Array]:
     r"""Last energy before the white line at which the normalised absorption passes ``level``.
 
-    A straight line through the two points beside the crossing or, where noise moves it more than that, through all
-    points within 4 sigma / slope of it (at most 1.5 eV). Pre-edge peaks do not count: their crossings are earlier.
+    Read off the cubic through the four points around the crossing or, where the noise reaches further, fitted to the
+    points within 16 sigma / slope of it (at most 1.6 eV, Epanechnikov weights). The crossings of pre-edge peaks do not
+    count: they come earlier.
 
     Parameters
     ----------
@@ -54,42 +55,68 @@ def half_step(x: Array, y: Array, sigma: Array, level: float = 0.5) -> tuple[Arr
     sensitivity : (rows, n) array
         Derivative of the position with respect to each point, in eV.
     """
-    white_line = _white_line(x, y)
-    before = _last_below(y, level, white_line)
-    position = _linear(x, y, before, level)
+    coarse = _smoothed(x, y, sigma)
+    before = _last_below(coarse, level, _white_line(x, coarse))
+    start = _linear(x, coarse, before, level)
     index = np.clip(before, 0, None)[:, None] + np.arange(1 - NEIGHBOURS, NEIGHBOURS + 1)
     exists = (index >= 0) & (index < x.size)
     index = np.clip(index, 0, x.size - 1)
     near, values = x[index], np.take_along_axis(y, index, axis=1)
-    pair = np.isin(np.arange(2 * NEIGHBOURS), (NEIGHBOURS - 1, NEIGHBOURS))
-    half_width = np.full(len(y), 1.0)
-    weights = np.zeros_like(near)
-    for _ in range(4):  # the first line is one eV wide and gives the slope that the noise is compared with
-        used = exists & ((np.abs(near - position[:, None]) <= half_width[:, None]) | pair)
-        slope, position_new, weights = _crossing_of_line(near, values, used, level)
-        good = slope > 0
-        half_width = np.where(good, np.minimum(SIGMAS * sigma / np.where(good, slope, 1), WIDEST), 0.0)
-        position = np.where(good & (np.abs(position_new - position) < 2 * WIDEST), position_new, position)
-    found = (before >= 0) & np.isfinite(position)
+    position, reach, by_point = start, np.full(len(y), 1.0), np.zeros_like(near)
+    for _ in range(5):  # the first cubic reaches one eV and gives the slope to compare the noise with
+        reach = np.maximum(reach, _reach_of_four(near, position))
+        value, slope, by_point = _local_cubic(near, values, exists, position, reach)
+        moved = np.where(slope > 0, (level - value) / np.where(slope > 0, slope, 1), np.nan)
+        good = np.abs(position + moved - start) < WIDEST
+        position = np.where(good, position + moved, start)
+        reach = np.where(good, np.minimum(SIGMAS * sigma / np.where(good, slope, 1), WIDEST), 0)
     sensitivity = np.zeros_like(y)
-    np.add.at(sensitivity, (np.arange(len(y))[:, None], index), weights)
-    return np.where(found, position, np.nan), sensitivity
+    np.add.at(sensitivity, (np.arange(len(y))[:, None], index), by_point)
+    return np.where(before >= 0, position, np.nan), sensitivity
 
 
-def _crossing_of_line(x: Array, y: Array, used: npt.NDArray[np.bool_], level: float) -> tuple[Array, ...]:
-    """Slope of the line through the used points of each row, where it passes ``level``, and that by each point."""
-    count = used.sum(1)
-    x_mean, y_mean = (np.where(used, a, 0).sum(1) / count for a in (x, y))
-    dx, dy = np.where(used, x - x_mean[:, None], 0), np.where(used, y - y_mean[:, None], 0)
-    spread = (dx**2).sum(1)
+def _reach_of_four(x: Array, center: Array) -> Array:
+    """Distance from ``center`` within which two points lie to each side, the outer one just so."""
+    i = np.clip((x <= center[:, None]).sum(1) - 1, 1, x.shape[1] - 3)
+    left, right = (np.take_along_axis(x, (i + d)[:, None], axis=1)[:, 0] for d in (-1, 2))
+    return np.asarray(1.01 * np.maximum(center - left, right - center))
+
+
+def _local_cubic(
+    x: Array, y: Array, exists: npt.NDArray[np.bool_], center: Array, reach: Array
+) -> tuple[Array, Array, Array]:
+    """Value and slope at ``center`` of the cubic through the points within ``reach``, and -value by point over slope."""
+    u = (x - center[:, None]) / reach[:, None]
+    weight = np.where(exists, np.clip(1 - u**2, 0, None), 0)
+    powers = np.empty((len(u), 7, u.shape[1]))
+    powers[:, 0] = 1
+    for degree in range(1, 7):
+        np.multiply(powers[:, degree - 1], u, out=powers[:, degree])
+    moments = (powers @ weight[..., None])[..., 0]
+    normal = moments[:, np.arange(4)[:, None] + np.arange(4)]
+    normal += 1e-13 * np.eye(4)  # fewer than four points at the end of the data
+    hats = np.linalg.solve(normal, powers[:, :4] * weight[:, None, :])
+    value, slope = (hats[:, :2] @ y[..., None])[..., 0].T
+    slope = slope / reach
     with np.errstate(divide="ignore", invalid="ignore"):
-        slope = (dx * dy).sum(1) / spread
-        away = (level - y_mean) / slope
-        weights = -(used / count[:, None] + dx * (away / spread)[:, None]) / slope[:, None]
-    return slope, x_mean + away, weights
+        return value, slope, -hats[:, 0] / slope[:, None]
 
 
-def integral_edge(x: Array, y: Array, levels: tuple[float, float] = (0.15, 1.0)) -> tuple[Array, Array]:
+def _smoothed(x: Array, y: Array, sigma: Array) -> Array:
+    """Curve to look for crossings on: where the noise exceeds one percent of the step, a running mean over 3 eV."""
+    noisy = sigma > 0.01
+    if not noisy.any():
+        return y
+    weight = np.clip(1 - ((x - x[:, None]) / 1.5) ** 2, 0, None)
+    smooth = y[noisy] @ (weight / weight.sum(1, keepdims=True)).T
+    result = y.copy()
+    result[noisy] = smooth
+    return result
+
+
+def integral_edge(
+    x: Array, y: Array, sigma: Array, levels: tuple[float, float] = (0.15, 1.0)
+) -> tuple[Array, Array]:
     r"""Mean energy of the rise between two levels.
 
     .. math:: E = \frac{1}{\mu_2 - \mu_1} \int_{\mu_1}^{\mu_2} E \, d\mu
@@ -105,6 +132,8 @@ def integral_edge(x: Array, y: Array, levels: tuple[float, float] = (0.15, 1.0))
         Energy in eV around the edge.
     y : (rows, n) array
         Normalised, flattened absorption, all finite.
+    sigma : (rows,) array
+        Standard deviation of its noise.
     levels : (float, float)
 
     Returns
@@ -115,12 +144,13 @@ def integral_edge(x: Array, y: Array, levels: tuple[float, float] = (0.15, 1.0))
         Derivative of the position with respect to each point, in eV.
     """
     low, high = levels
-    white_line, index = _white_line(x, y), np.arange(x.size)
-    start = _last_below(y, low, white_line)
-    reached = (y >= high) & (index > start[:, None]) & (index <= white_line[:, None])
+    coarse, index = _smoothed(x, y, sigma), np.arange(x.size)
+    white_line = _white_line(x, coarse)
+    start = _last_below(coarse, low, white_line)
+    reached = (coarse >= high) & (index > start[:, None]) & (index <= white_line[:, None])
     stop = np.where(reached.any(1), np.argmax(reached, axis=1), -1)
     found = (start >= 0) & (stop > 0)
-    first, last = _linear(x, y, start, low), _linear(x, y, stop - 1, high)
+    first, last = _linear(x, coarse, start, low), _linear(x, coarse, stop - 1, high)
     inside = found[:, None] & (index > start[:, None]) & (index < stop[:, None])
     # trapezoid on the points inside and the two ends, where the integrand is 0 and high - low
     left = np.where(index - 1 == start[:, None], first[:, None], np.roll(x, 1))
@@ -135,7 +165,8 @@ def _white_line(x: Array, y: Array) -> Index:
     """Index of the highest point within 30 eV behind the last passage of one half."""
     half = _last_below(y, 0.5, np.full(len(y), x.size - 1))
     start = x[np.clip(half, 0, None)][:, None]
-    return np.argmax(np.where((x > start) & (x <= start + TO_WHITE_LINE), y, -np.inf), axis=1)
+    behind = (x > start) & (x <= start + TO_WHITE_LINE)
+    return np.asarray(np.argmax(np.where(behind, y, -np.inf), axis=1))
 
 
 def _last_below(y: Array, level: float, end: Index) -> Index:
@@ -214,7 +245,7 @@ def edge_position(
     [6548.0, 6549.2]
     """
     _check_levels(level, levels)
-    flat, inputs, noise = _normalized(dataset)
+    flat, inputs, uncertainties = _normalized(dataset)
     energy = dataset["energy"].values.astype(float)
     low, high = _search_range(dataset)
     part = slice(*map(int, np.searchsorted(energy, [low, high])))
@@ -229,10 +260,11 @@ def edge_position(
 
         def kernel(y: Array, own: Array, shared: Array) -> dict[str, Array]:
             x, y, own, shared = grid[near], y[:, near], own[:, near], shared[:, near]
+            noise = np.median(own, axis=1)
             if method == "half_step":
-                position, by_point = half_step(x, y, np.median(own, axis=1), level)
+                position, by_point = half_step(x, y, noise, level)
             else:
-                position, by_point = integral_edge(x, y, levels)
+                position, by_point = integral_edge(x, y, noise, levels)
             own, shared = (np.where(by_point != 0, part, 0) for part in (own, shared))
             variance = ((by_point * own) ** 2).sum(1) + (by_point * shared).sum(1) ** 2
             sigma = np.where(np.isfinite(position), np.sqrt(variance), np.nan)
@@ -243,7 +275,7 @@ def edge_position(
     shapes: dict[str, tuple[int, ...] | None] = {"edge_position": (), "edge_position_sigma": ()}
 
     def kernel(y: Array, *parts: Array) -> dict[str, Array]:
-        own, shared = noise(energy, y, *parts)
+        own, shared = uncertainties(energy, y, *parts)
         return on_finite_points(prepare, energy, y, own, shared, shapes=shapes)
 
     made = map_spectra(kernel, [(flat, ("energy",)), *inputs], dict.fromkeys(shapes, ()))
