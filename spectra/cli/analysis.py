@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from spectra.cli.app import ERROR, FAILED_SPECTRA, app, fail
+from spectra.cli.app import ERROR, FAILED_SPECTRA, USAGE, app, fail
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -50,6 +50,9 @@ def run(
 
     plan = load_recipe(recipe)
     target = out or Path(f"{plan.name}.nxs")
+    page = target.with_suffix(".html")
+    if report and page == target:
+        fail(f"{target} would be the report: name the results file {target.with_suffix('.nxs')}.", USAGE)
     started = time.perf_counter()
     with Bar(plan.title or plan.name) as bar:
         dataset = run_recipe(plan, files, out=target, command=_command_line(), progress=bar)
@@ -57,7 +60,7 @@ def run(
     if report:
         from spectra.report import write_report
 
-        written.append(write_report(target.with_suffix(".html"), dataset, title=plan.title or None))
+        written.append(write_report(page, dataset, title=plan.title or None))
     _summarise(dataset, rows)
     _end(dataset, written, time.perf_counter() - started)
 

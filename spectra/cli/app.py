@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -31,13 +32,17 @@ class _OneSentence(TyperGroup):
         if ctx.params.get("debug"):
             return super().invoke(ctx)
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _say_warning
+                return super().invoke(ctx)
         except RecipeError as error:
             fail(str(error), USAGE)
         except SpectraError as error:
             fail(str(error), ERROR)
         except KeyboardInterrupt:
-            fail("Interrupted: no file was begun or changed.", INTERRUPTED)
+            fail(
+                "Interrupted: nothing is half-written, and what stood there before is as it was.", INTERRUPTED
+            )
         except BrokenPipeError:  # the reader of our output (head, less) has gone
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(ERROR) from None
@@ -62,6 +67,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit status: 0 fine, 1 error, 2 usage, 3 finished with spectra that failed.",
 )
+
+
+def _say_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    typer.echo(f"spectra: {message}", err=True)
 
 
 def fail(sentence: str, status: int) -> NoReturn:

@@ -61,6 +61,7 @@ class Bar(progress.Progress):
             self._task, description=f"{self._title}: reading", total=files, completed=0, said="files"
         )
         self._begun = time.perf_counter()
+        self._shown.refresh()
 
     def file_read(self, path: Path) -> None:
         """Count a file."""
@@ -74,6 +75,7 @@ class Bar(progress.Progress):
     def running(self, verb: str, number: int, of: int) -> None:
         """Show the verb that runs."""
         self._shown.update(self._task, description=f"{self._title}: {verb}", total=of, completed=number - 1)
+        self._shown.refresh()
 
     def done(self, verb: str, dataset: xr.Dataset) -> None:
         """Count the verb; show speed and failures so far."""
@@ -89,3 +91,4 @@ class Bar(progress.Progress):
     def saving(self, path: Path) -> None:
         """Show that the file is being written."""
         self._shown.update(self._task, description=f"{self._title}: writing {path.name}")
+        self._shown.refresh()

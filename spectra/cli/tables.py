@@ -38,10 +38,33 @@ def show_rows(headers: Sequence[str], rows: Iterable[Sequence[str]], *, title: s
 def show_frame(frame: pd.DataFrame, *, title: str | None = None, rows: int | None = None) -> None:
     """Print a DataFrame, at most its first ``rows`` rows."""
     shown = frame if rows is None else frame.head(rows)
+    full = list(shown.columns)
+    shown = shown[_fitting(shown, console().width)]
     cells = [[_cell(value) for value in row] for row in shown.itertuples(index=False, name=None)]
-    show_rows([str(c) for c in frame.columns], cells, title=title)
-    if len(shown) < len(frame):
-        console().print(f"… and {len(frame) - len(shown)} more rows")
+    show_rows([str(c) for c in shown.columns], cells, title=title)
+    left_out = [f"{len(frame) - len(shown)} more rows"] if len(shown) < len(frame) else []
+    hidden = [str(c) for c in full if c not in shown.columns]
+    left_out += [f"more columns ({', '.join(hidden)})"] if hidden else []
+    if left_out:
+        console().print(f"not shown: {', '.join(left_out)}", markup=False)
+
+
+def _fitting(frame: pd.DataFrame, width: int) -> list[Any]:
+    """Columns that fit into the terminal: where we are, then what has an uncertainty, then the others."""
+    cells = {name: [_cell(value) for value in frame[name]] for name in frame.columns}
+
+    def rank(name: Any) -> int:
+        if name in (frame.columns[0], "component") or (name == "flags" and any(cells[name])):
+            return 0
+        return 1 if any("±" in cell for cell in cells[name]) else 3 if name == "flags" else 2
+
+    kept: set[Any] = set()
+    for name in sorted(frame.columns, key=rank):
+        needed = max(map(len, [str(name), *cells[name]])) + 3
+        if not kept or needed <= width:
+            kept.add(name)
+            width -= needed
+    return [name for name in frame.columns if name in kept]
 
 
 def _cell(value: Any) -> str:

@@ -1,18 +1,22 @@
 """The command line: exit status, one sentence for every error, nothing half-written; some of it in real processes."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 import spectra
-import spectra.pipeline.runner
+import spectra.cli.progress
+import spectra.cli.tables
 from spectra.cli import app
 
 runner = CliRunner()
@@ -134,6 +138,41 @@ class TestRun:
         monkeypatch.setattr(kitchen, "taste", broken)
         says(run("run", recipe, *pots), "Unexpected ZeroDivisionError: division by zero.", 1)
         assert isinstance(run("--debug", "run", recipe, *pots).exception, ZeroDivisionError)
+
+    def test_results_are_not_overwritten_by_the_report(self, recipe, pots, here):
+        says(run("run", recipe, *pots, "-o", "out.html"), "name the results file out.nxs", 2)
+
+    def test_warnings_are_sentences_too(self, recipe, pots, monkeypatch, kitchen):
+        original = kitchen.taste
+
+        def doubtful(dataset, *, limit: float):
+            warnings.warn("the tea may be cold", stacklevel=1)
+            return original(dataset, limit=1000.0)
+
+        monkeypatch.setattr(kitchen, "taste", doubtful)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            says(run("run", recipe, *pots, "--no-report"), "spectra: the tea may be cold", 0)
+
+    def test_the_bar_shows_files_speed_and_failures(self, recipe, pots, monkeypatch):
+        screen = io.StringIO()
+        terminal = Console(file=screen, force_terminal=True, width=160)
+        monkeypatch.setattr(spectra.cli.progress, "console", lambda stderr: terminal)
+        run("run", recipe, *pots, "--no-report")
+        for expected in (
+            "Pots: reading",
+            "Pots: kitchen.taste",
+            "3 spectra, ",
+            " spectra/s, 1 failed",
+            "Pots: writing",
+        ):
+            assert expected in screen.getvalue()
+
+    def test_a_narrow_terminal_leaves_out_columns_and_says_so(self, recipe, pots, monkeypatch):
+        monkeypatch.setattr(spectra.cli.tables, "console", lambda **_: Console(width=36))
+        result = run("run", recipe, *pots, "--no-report")
+        assert " ".join(result.stdout.split()).count("not shown: more columns (strength (counts))") == 1
+        assert "too_strong" in result.stdout
 
 
 class TestOtherCommands:
@@ -308,5 +347,8 @@ class TestProcesses:
             process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=20)
         assert process.returncode == 130
-        assert err.strip() == "spectra: Interrupted: no file was begun or changed."
+        assert (
+            err.strip()
+            == "spectra: Interrupted: nothing is half-written, and what stood there before is as it was."
+        )
         assert files_in(tmp_path) == ["copy.toml", "scan.txt"]
