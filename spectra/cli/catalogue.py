@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from spectra.cli.app import USAGE, app, fail
+from spectra.cli.app import ERROR, USAGE, app, fail
 
 
 @app.command()
@@ -17,11 +17,49 @@ def inspect(
         list[Path], typer.Argument(metavar="FILE...", help="Any supported files.", show_default=False)
     ],
 ) -> None:
-    """Show what is in files: format, technique, spectra, axis, range."""
-    from spectra.cli.tables import show_frame
+    """Show what is in files: format, scans, what they are of, axis, range, and what is wrong with them."""
+    from spectra.cli.tables import show_rows
     from spectra.reading import inspect as inspect_files
 
-    show_frame(inspect_files(*files))
+    rows = [{k: v for k, v in row.items() if v == v} for row in inspect_files(*files).to_dict("records")]
+    scans = [row for row in rows if "fault" not in row]
+    if scans:
+        headers = ("file", "reader", "scan", "of", "sample", "points", "along", "variables")
+        show_rows(headers, [_scan(row) for row in scans])
+    for text, names in _grouped(scans, "note").items():
+        typer.echo(f"note: {names}: {text}")
+    faults = [str(row["fault"]) for row in rows if "fault" in row]
+    for fault in faults:
+        typer.echo(f"spectra: {fault}", err=True)
+    if faults:
+        raise typer.Exit(ERROR)
+
+
+def _scan(row: dict[str, Any]) -> tuple[str, ...]:
+    """One scan as a line: the name in front of the number is what ``select`` takes."""
+    of = row.get("region") or " ".join(str(row[k]) for k in ("element", "edge") if row.get(k))
+    return (
+        Path(row["file"]).name,
+        str(row["reader"]),
+        f"{row['number']:.0f}: {row['scan']}",
+        " ".join(text for text in (row.get("technique"), of) if text),
+        str(row.get("sample", "")),
+        f"{row['points']:.0f}",
+        f"{str(row['axis']).replace('_', ' ')} {row['first']:.6g} … {row['last']:.6g} {row['units']}",
+        str(row["variables"]),
+    )
+
+
+def _grouped(rows: Iterable[dict[str, Any]], key: str) -> dict[str, str]:
+    """Each text once, with the scans it is about."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row.get(key):
+            found.setdefault(str(row[key]), []).append(f"{Path(row['file']).name} {row['number']:.0f}")
+    return {
+        text: ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+        for text, names in found.items()
+    }
 
 
 @app.command(name="list")

@@ -223,10 +223,16 @@ class TestOtherCommands:
         assert "Traceback" not in result.output
 
     def test_inspect(self, here):
-        np.savetxt("scan.txt", np.column_stack([np.linspace(6500, 6600, 11), np.ones(11)]))
+        scan = np.column_stack([np.linspace(6500, 6600, 11), np.ones(11)])
+        np.savetxt("scan.txt", scan, header="energy mu", comments="")
         result = run("inspect", "scan.txt")
         assert result.exit_code == 0, result.output
         assert "scan.txt" in result.stdout
+        assert "6500 … 6600 eV" in result.stdout
+        Path("empty.txt").touch()
+        result = run("inspect", "scan.txt", "empty.txt")
+        assert "scan.txt" in result.stdout
+        says(result, "empty.txt", 1)
 
     def test_init_of_a_new_recipe(self, kitchen, here):
         result = run("init", "mine.toml", "kitchen.read", "kitchen.brew")
