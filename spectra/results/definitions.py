@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import logging
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from spectra.results.place import Tree
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["XAS_DEFINITION", "XPS_DEFINITION", "describe_experiment"]
+__all__ = ["XAS_DEFINITION", "XPS_DEFINITION", "claim_definition", "describe_experiment"]
 
 _log = logging.getLogger(__name__)
 
@@ -38,52 +39,28 @@ _ANALYSER = {
 }
 _CLASSES = {"collectioncolumn": "NXcollectioncolumn", "energydispersion": "NXenergydispersion"}
 
-_METHODS = {"xps": "X-ray photoelectron spectroscopy (XPS)"}
 
-
-def describe_experiment(entry: Tree, start: xr.Dataset, where: str) -> list[str]:
-    """Add to ``entry`` what the attributes of ``start`` say of the experiment, and a definition where it is kept.
-
-    Parameters
-    ----------
-    entry : dict
-        With its group ``data``.
-    start : xarray.Dataset
-        As measured.
-    where : str
-        Name of the entry in the file.
-
-    Returns
-    -------
-    list of str
-        Lines for the log: which definition was left out, and which attributes it needs.
-    """
+def describe_experiment(start: xr.Dataset) -> Tree:
+    """Fields and groups of an entry that say how ``start`` was measured, as far as its attributes do."""
     attrs = start.attrs
+    said: Tree = {}
     if attrs.get("sample"):
-        entry["sample"] = {"@NX_class": "NXsample", "name": str(attrs["sample"])}
+        said["sample"] = {"@NX_class": "NXsample", "name": str(attrs["sample"])}
     if attrs.get("start_time"):
-        entry["start_time"] = str(attrs["start_time"])
-    describe = {"xps": _photoemission, "xas": _absorption}.get(str(attrs.get("technique", "")))
-    if describe is None:
-        return []
-    (name, version), missing = describe(entry, start, where)
-    if missing:
-        line = f"no NeXus definition {name} is claimed: the dataset has no attribute {', '.join(missing)}"
-        _log.info("%s: %s", entry["title"], line)
-        return [line]
-    entry["definition"] = name
-    entry["definition@version"] = version
-    return []
+        said["start_time"] = str(attrs["start_time"])
+    if attrs.get("technique") == "xps":
+        said["method"] = "X-ray photoelectron spectroscopy (XPS)"
+        said["instrument"] = _spectrometer(attrs)
+    if attrs.get("technique") == "xas" and attrs.get("element"):
+        symbol = str(attrs["element"])
+        said["element"] = {"@NX_class": "NXelement", "symbol": symbol, "name": symbol}
+    if attrs.get("technique") == "xas" and attrs.get("edge"):
+        said["edge"] = {"@NX_class": "NXabsorption_edge", "name": str(attrs["edge"])}
+    return said
 
 
-def _photoemission(entry: Tree, start: xr.Dataset, where: str) -> tuple[tuple[str, str], list[str]]:
+def _spectrometer(attrs: Mapping[Any, Any]) -> Tree:
     """NXinstrument of a photoelectron spectrometer."""
-    attrs = start.attrs
-    entry["method"] = _METHODS["xps"]
-    instrument: Tree = {"@NX_class": "NXinstrument"}
-    if attrs.get("photon_energy"):
-        beam = {"@NX_class": "NXbeam", **_number("incident_energy", attrs["photon_energy"], "eV")}
-        instrument["beam_probe"] = beam
     analyser: Tree = {
         "@NX_class": "NXelectronanalyzer",
         "electron_detector": {"@NX_class": "NXelectron_detector"},
@@ -94,8 +71,49 @@ def _photoemission(entry: Tree, start: xr.Dataset, where: str) -> tuple[tuple[st
         parent, _, field = path.rpartition("/")
         group = analyser.setdefault(parent, {"@NX_class": _CLASSES[parent]}) if parent else analyser
         group.update(_number(field, attrs[key], unit) if unit else {field: str(attrs[key])})
-    instrument["electronanalyzer"] = analyser
-    entry["instrument"] = instrument
+    instrument: Tree = {"@NX_class": "NXinstrument", "electronanalyzer": analyser}
+    if attrs.get("photon_energy"):
+        energy = _number("incident_energy", attrs["photon_energy"], "eV")
+        instrument["beam_probe"] = {"@NX_class": "NXbeam", **energy}
+    return instrument
+
+
+def claim_definition(entry: Tree, start: xr.Dataset, where: str) -> list[str]:
+    """Write the definition that ``entry`` keeps; where it keeps none, say what is missing.
+
+    Parameters
+    ----------
+    entry : dict
+        Complete but for its provenance.
+    start : xarray.Dataset
+        As measured.
+    where : str
+        Name of the entry in the file.
+
+    Returns
+    -------
+    list of str
+        At most one line for the log.
+    """
+    check = {"xps": _photoemission, "xas": _absorption}.get(str(start.attrs.get("technique", "")))
+    if check is None:
+        return []
+    (name, version), missing = check(entry, start)
+    if missing:
+        line = f"no NeXus definition {name} is claimed; it needs {', '.join(missing)}"
+        _log.info("%s: %s", entry["title"], line)
+        return [line]
+    entry["definition"] = name
+    entry["definition@version"] = version
+    if name == XAS_DEFINITION[0]:
+        entry["is_experimental"] = np.bool_(start.attrs.get("simulated") in (None, "", "no", False))
+        for field, source in (("energy", "energy"), ("intensity", "data")):
+            entry[f">{field}"] = entry["data"][f"{source}@target"] = f"/{where}/data/{source}"
+    return []
+
+
+def _photoemission(entry: Tree, start: xr.Dataset) -> tuple[tuple[str, str], list[str]]:
+    attrs = start.attrs
     needed = [
         "sample",
         "photon_energy",
@@ -104,39 +122,28 @@ def _photoemission(entry: Tree, start: xr.Dataset, where: str) -> tuple[tuple[st
         "dispersion_scheme",
         "analyser_mode",
     ]
-    missing = [key for key in needed if attrs.get(key) in (None, "")]
+    missing = [f"the attribute {key}" for key in needed if attrs.get(key) in (None, "")]
     if not _has_zone(attrs.get("start_time")):
-        missing.insert(0, "start_time (with time zone)")
+        missing.append("the attribute start_time with a time zone")
     if spectral_axis(start) == "energy":
         missing.append("binding_energy or kinetic_energy as axis")
+    fit = entry.get("fit", {})
+    if fit and not any(key.startswith("background_") for key in fit):
+        missing.append("a background in the fit or subtracted before it")
     return XPS_DEFINITION, missing
 
 
-def _absorption(entry: Tree, start: xr.Dataset, where: str) -> tuple[tuple[str, str], list[str]]:
-    """Element, edge and the spectrum where the definition for transmission looks for them."""
-    attrs = start.attrs
-    if attrs.get("element"):
-        entry["element"] = {
-            "@NX_class": "NXelement",
-            "symbol": str(attrs["element"]),
-            "name": str(attrs["element"]),
-        }
-    if attrs.get("edge"):
-        entry["edge"] = {"@NX_class": "NXabsorption_edge", "name": str(attrs["edge"])}
-    missing = [] if attrs.get("sample") else ["sample"]
+def _absorption(entry: Tree, start: xr.Dataset) -> tuple[tuple[str, str], list[str]]:
+    attrs, signal = start.attrs, start[signal_name(start)]
+    missing = [] if attrs.get("sample") else ["the attribute sample"]
     if not re.fullmatch(r"[A-Z][a-z]?", str(attrs.get("element", ""))):
-        missing.append("element (as its symbol)")
+        missing.append("the attribute element (a symbol)")
     if not re.fullmatch(r"K|[L-P][1-7](,[1-7])?", str(attrs.get("edge", ""))):
-        missing.append("edge (as K, L3, L2,3)")
-    transmission = attrs.get("mode") == "transmission" or "itrans" in start.variables
-    if not transmission:
-        missing.append("mode = 'transmission' (or a variable itrans)")
-    if start[signal_name(start)].dtype.kind != "f":
-        missing.append(f"{signal_name(start)} as floating-point numbers")
-    if not missing:
-        entry["is_experimental"] = np.bool_(attrs.get("simulated") in (None, "", "no", False))
-        for name, field in (("energy", "energy"), ("intensity", "data")):
-            entry[f">{name}"] = entry["data"][f"{field}@target"] = f"/{where}/data/{field}"
+        missing.append("the attribute edge (K, L3, ...)")
+    if attrs.get("channel") != "transmission" and "itrans" not in start.variables:
+        missing.append("the attribute channel = 'transmission'")
+    if signal.dtype.kind != "f":
+        missing.append(f"{signal.name} as floating-point numbers")
     return XAS_DEFINITION, missing
 
 

@@ -16,7 +16,7 @@ from spectra.results.place import Tree
 
 __all__ = ["process_group"]
 
-_UNIT = re.compile(r"\bin (?:units of )?(eV|keV|meV|1/cm|1/Å|Å⁻¹|Å|s|K|V|nm|degrees?)\b")
+_UNIT = re.compile(r"\bin (?:units of )?(eV|keV|meV|1/cm|1/Å|Å|s|K|V|nm|degrees?)\b")
 
 
 def process_group(step: Mapping[str, Any], number: int, groups: Mapping[str, Tree]) -> Tree:
@@ -63,7 +63,7 @@ def _parameters(step: Mapping[str, Any], texts: Mapping[str, str]) -> Tree:
             group[f"{field}@description"] = text
         unit = _UNIT.search(text)
         if unit and not isinstance(group[field], str):
-            group[f"{field}@units"] = unit.group(1)
+            group[f"{field}@units"] = unit.group(1).replace("Å", "angstrom")
     return group
 
 

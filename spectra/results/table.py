@@ -129,6 +129,7 @@ def _spread(
 def _flags(status: xr.Variable) -> xr.Variable:
     """Names of the flags that are set, as text; empty where all is well."""
     names = str(status.attrs.get("flag_meanings", "")).split()
-    values, inverse = np.unique(np.asarray(status.values), return_inverse=True)
-    texts = [", ".join(n for i, n in enumerate(names) if int(value) & (1 << i)) for value in values]
-    return status.copy(data=np.asarray(texts, object)[inverse].reshape(status.shape))
+    texts = np.empty(status.shape, object)
+    for value in np.unique(status.values):
+        texts[status.values == value] = ", ".join(n for i, n in enumerate(names) if int(value) & (1 << i))
+    return status.copy(data=texts)

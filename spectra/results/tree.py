@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from spectra.dataset.conventions import series_dims, signal_name, spectral_axis
-from spectra.results.definitions import describe_experiment
+from spectra.results.definitions import claim_definition, describe_experiment
 from spectra.results.fields import safe_name, to_json
-from spectra.results.fit_group import fit_group, fit_variables
+from spectra.results.fit_group import fit_group, fit_variables, static_background
 from spectra.results.place import Places, Tree, data_group, is_number
 from spectra.results.process_group import process_group
 from spectra.results.provenance import Provenance, provenance_group
@@ -25,6 +25,8 @@ __all__ = ["SCHEMA", "to_nexus"]
 
 #: Version of the layout; a reader refuses files of a later one.
 SCHEMA = "1"
+
+_OUTSIDE = -1  # the maker of a variable that no verb made
 
 #: Derived curves in the order in which a viewer should open them.
 _SHOWN_FIRST = ("norm", "net", "chi", "chir_mag", "wavelet")
@@ -64,41 +66,87 @@ def _entry(name: str, dataset: xr.Dataset, said: Provenance, where: str) -> Tree
     before, after = Places(), Places()
     entry: Tree = {
         "@NX_class": "NXentry",
+        "@default": "data",
         "title": str(start.attrs.get("title") or name),
         **_measured(start, before),
+        **describe_experiment(start),
     }
-    log = describe_experiment(entry, start, where)
     made = _makers(start, dataset, steps, first)
     after.found = {v: before.found[v] for v, maker in made.items() if maker is None}
-    fit = fit_variables(dataset, made)
-    shown = "data"
-    for index, step in enumerate(steps):
-        key = f"process_{index + 1:02d}_{safe_name(step['verb'].rpartition('.')[2])}"
-        mine = [v for v, maker in made.items() if maker == index and v not in fit]
-        groups = _groups(dataset, mine, key, after)
-        entry[key] = process_group(step, index + 1, groups)
-        if _default(groups):
-            entry[key]["@default"] = _default(groups)
-            shown = key
-        if fit and made["best_fit"] == index:
-            entry["fit"] = fit_group(dataset, fit, step, after)
-            shown = "fit"
-    outside = [v for v, maker in made.items() if maker == -1]
-    if outside:
-        entry["outside_of_verbs"] = {
-            "@NX_class": "NXcollection",
-            **_groups(dataset, outside, "outside_of_verbs", after),
-        }
-        log.append(f"not made by a verb, so a re-run does not make it: {', '.join(outside)}")
-    entry["@default"] = shown
+    _add_processes(entry, dataset, steps, made, after)
+    _add_fit(entry, dataset, steps, made, after, where)
     record = {
         "name": name,
         "measured": before.describe(start, without=["history"]),
         "result": after.describe(dataset, without=["history"]) if dataset is not start else None,
     }
-    notes = [f"{step['verb']}: {text}" for step in steps for text in step.get("notes", [])]
-    entry["provenance"] = provenance_group(said, start, steps, first, to_json(record), [*notes, *log])
+    log = [
+        *(f"{step['verb']}: {text}" for step in steps for text in step.get("notes", [])),
+        *claim_definition(entry, start, where),
+        *_not_repeated(dataset, start, made, steps),
+    ]
+    entry["provenance"] = provenance_group(said, start, steps, first, to_json(record), log)
     return entry
+
+
+def _add_processes(
+    entry: Tree,
+    dataset: xr.Dataset,
+    steps: list[dict[str, Any]],
+    made: Mapping[str, int | None],
+    places: Places,
+) -> None:
+    """A NXprocess for each verb, with what it made; a group of its own for what no verb made."""
+    fit = fit_variables(dataset, made)
+    for index, step in enumerate(steps):
+        key = f"process_{index + 1:02d}_{safe_name(step['verb'].rpartition('.')[2])}"
+        mine = [v for v, maker in made.items() if maker == index and v not in fit]
+        groups = _groups(dataset, mine, key, places)
+        entry[key] = process_group(step, index + 1, groups)
+        best = _default(groups)
+        if best:
+            entry[key]["@default"] = best
+            entry["@default"] = key
+    outside = [v for v, maker in made.items() if maker == _OUTSIDE]
+    if outside:
+        groups = _groups(dataset, outside, "outside_of_verbs", places)
+        entry["outside_of_verbs"] = {"@NX_class": "NXcollection", **groups}
+
+
+def _add_fit(
+    entry: Tree,
+    dataset: xr.Dataset,
+    steps: list[dict[str, Any]],
+    made: Mapping[str, int | None],
+    places: Places,
+    where: str,
+) -> None:
+    """The fit, if there is one, and the background that was subtracted before it."""
+    names, index, background = fit_variables(dataset, made), made.get("best_fit"), made.get("background")
+    if not names or index is None:
+        return
+    entry["fit"] = fit_group(dataset, names, steps[index], places)
+    entry["@default"] = "fit"
+    if background is not None and 0 <= background < index:
+        path = f"/{where}/{places.found['background']['path']}"
+        entry["fit"]["background_static"] = static_background(dataset, path, entry, steps[background])
+
+
+def _not_repeated(
+    dataset: xr.Dataset, start: xr.Dataset, made: Mapping[str, int | None], steps: list[dict[str, Any]]
+) -> list[str]:
+    """Lines for the log on what a re-run will not do."""
+    lines = []
+    outside = [v for v, maker in made.items() if maker == _OUTSIDE]
+    if outside:
+        lines.append(f"not made by a verb, so a re-run does not make it: {', '.join(outside)}")
+    done = [step["verb"] for step in steps if step.get("added")]
+    if dataset is start and done:
+        lines.append(
+            f"the series was cut or joined after {', '.join(done)}: what they made counts as measured here, "
+            "and a re-run does not repeat them"
+        )
+    return lines
 
 
 def _measured(start: xr.Dataset, places: Places) -> Tree:
@@ -124,7 +172,7 @@ def _measured(start: xr.Dataset, places: Places) -> Tree:
 def _makers(
     start: xr.Dataset, dataset: xr.Dataset, steps: list[dict[str, Any]], first: int
 ) -> dict[str, int | None]:
-    """For each variable the number of the verb that made it, None for what was measured, −1 for anything else."""
+    """For each variable the number of the verb that made it, None for what was measured, ``_OUTSIDE`` for the rest."""
     made: dict[str, int | None] = {}
     for name, variable in dataset.variables.items():
         old = start.variables.get(name)
@@ -132,7 +180,7 @@ def _makers(
             made[str(name)] = None
             continue
         by = [i for i, step in enumerate(steps) if i >= first and str(name) in step.get("added", ())]
-        made[str(name)] = by[-1] if by else -1
+        made[str(name)] = by[-1] if by else _OUTSIDE
     return made
 
 
@@ -179,11 +227,14 @@ def _signal(dataset: xr.Dataset, names: list[str], own: tuple[str, ...]) -> str 
         and name != "status"
         and (own or set(dataset[name].dims) == set(series))
     ]
-    candidates.sort(
-        key=lambda n: (_SHOWN_FIRST.index(n) if n in _SHOWN_FIRST else len(_SHOWN_FIRST), -dataset[n].ndim)
-    )
-    return candidates[0] if candidates else None
+    return min(candidates, key=lambda n: (_rank(n), -dataset[n].ndim), default=None)
 
 
 def _default(groups: Mapping[str, Tree]) -> str | None:
-    return next((key for key, group in groups.items() if group["@NX_class"] == "NXdata"), None)
+    """The group that a viewer opens: of several, the one with the curve of the highest rank."""
+    drawn = [key for key, group in groups.items() if group["@NX_class"] == "NXdata"]
+    return min(drawn, key=lambda key: _rank(str(groups[key]["@signal"])), default=None)
+
+
+def _rank(name: str) -> int:
+    return _SHOWN_FIRST.index(name) if name in _SHOWN_FIRST else len(_SHOWN_FIRST)
