@@ -25,9 +25,10 @@ Index = npt.NDArray[np.intp]
 
 #: Where the edge is looked for, in eV from E0, and how far behind its half height the white line may lie.
 BEFORE, AFTER, TO_WHITE_LINE = -30.0, 60.0, 30.0
-#: A level's crossing is read off a cubic that reaches so many standard deviations of the noise to each side, and at
-#: most so many eV: it passes through four points where the noise is small and smoothes more where it is large.
-SIGMAS, WIDEST = 16.0, 1.6
+#: A level's crossing is read off a cubic that reaches so far to each side as the curve rises by 16 standard deviations
+#: of the noise, but by no more than 0.2 steps: it passes through four points where the noise is small and smoothes more
+#: where it is large, without bending with the edge. What moves by more than 3 eV from the first guess is not believed.
+SIGMAS, OF_RISE, WIDEST = 16.0, 0.2, 3.0
 NEIGHBOURS = 16  # points to each side
 
 
@@ -35,8 +36,8 @@ def half_step(x: Array, y: Array, sigma: Array, level: float = 0.5) -> tuple[Arr
     r"""Last energy before the white line at which the normalised absorption passes ``level``.
 
     Read off the cubic through the four points around the crossing or, where the noise reaches further, fitted to the
-    points within 16 sigma / slope of it (at most 1.6 eV, Epanechnikov weights). The crossings of pre-edge peaks do not
-    count: they come earlier.
+    points within 16 sigma / slope of it (at most 0.2 / slope, Epanechnikov weights). The crossings of pre-edge peaks
+    do not count: they come earlier.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ def half_step(x: Array, y: Array, sigma: Array, level: float = 0.5) -> tuple[Arr
         moved = np.where(slope > 0, (level - value) / np.where(slope > 0, slope, 1), np.nan)
         good = np.abs(position + moved - start) < WIDEST
         position = np.where(good, position + moved, start)
-        reach = np.where(good, np.minimum(SIGMAS * sigma / np.where(good, slope, 1), WIDEST), 0)
+        reach = np.where(good, np.minimum(SIGMAS * sigma, OF_RISE) / np.where(good, slope, 1), 0)
     sensitivity = np.zeros_like(y)
     np.add.at(sensitivity, (np.arange(len(y))[:, None], index), by_point)
     return np.where(before >= 0, position, np.nan), sensitivity
@@ -193,6 +194,7 @@ def edge_position(
     method: Literal["half_step", "integral"] = "half_step",
     level: float = 0.5,
     levels: tuple[float, float] = (0.15, 1.0),
+    name: str = "edge_position",
 ) -> xr.Dataset:
     """Measure the position of the absorption edge, which follows the valence within one family of compounds.
 
@@ -209,17 +211,19 @@ def edge_position(
         Level of "half_step", in edge steps.
     levels : (float, float)
         Levels of "integral", in edge steps.
+    name : str
+        Name of the variable, to keep several measures side by side.
 
     Returns
     -------
     xarray.Dataset
-        With ``edge_position`` and ``edge_position_sigma`` in eV per spectrum. Spectra that do not pass a level are
-        flagged ``no_edge_position`` and hold NaN.
+        With ``edge_position`` (or ``name``) and its ``_sigma`` in eV per spectrum. Spectra that do not pass a level
+        are flagged ``no_edge_position`` and hold NaN.
 
     Raises
     ------
     InvalidInput
-        If the data are not normalised, or a level cannot be one.
+        If the data are not normalised, a level cannot be one, or ``name`` is taken.
 
     Notes
     -----
@@ -244,7 +248,7 @@ def edge_position(
     >>> scans.edge_position.values.round(1).tolist()
     [6548.0, 6549.2]
     """
-    _check_levels(level, levels)
+    _check_options(dataset, level, levels, name)
     flat, inputs, uncertainties = _normalized(dataset)
     energy = dataset["energy"].values.astype(float)
     low, high = _search_range(dataset)
@@ -268,33 +272,32 @@ def edge_position(
             own, shared = (np.where(by_point != 0, part, 0) for part in (own, shared))
             variance = ((by_point * own) ** 2).sum(1) + (by_point * shared).sum(1) ** 2
             sigma = np.where(np.isfinite(position), np.sqrt(variance), np.nan)
-            return {"edge_position": position, "edge_position_sigma": sigma}
+            return {"position": position, "sigma": sigma}
 
         return kernel
 
-    shapes: dict[str, tuple[int, ...] | None] = {"edge_position": (), "edge_position_sigma": ()}
+    shapes: dict[str, tuple[int, ...] | None] = {"position": (), "sigma": ()}
 
     def kernel(y: Array, *parts: Array) -> dict[str, Array]:
         own, shared = uncertainties(energy, y, *parts)
         return on_finite_points(prepare, energy, y, own, shared, shapes=shapes)
 
     made = map_spectra(kernel, [(flat, ("energy",)), *inputs], dict.fromkeys(shapes, ()))
-    result = dataset.assign(made)
     definition = f"last passage of {level:g} before the white line"
     if method == "integral":
         definition = f"mean energy between the levels {levels[0]:g} and {levels[1]:g}"
-    result["edge_position"].attrs.update(units="eV", long_name="edge position", definition=definition)
-    result["edge_position_sigma"].attrs.update(
-        units="eV", long_name="standard uncertainty of the edge position from noise"
-    )
+    texts = {"units": "eV", "long_name": "edge position", "definition": definition}
+    of_noise = {"units": "eV", "long_name": "standard uncertainty of the edge position from noise"}
+    position, sigma = made["position"].assign_attrs(texts), made["sigma"].assign_attrs(of_noise)
+    result = dataset.assign({name: position, f"{name}_sigma": sigma})
     return flag(
-        result, result["edge_position"].isnull(), "no_edge_position",
+        result, position.isnull(), "no_edge_position",
         "the absorption does not pass the level before its white line, or the spectrum failed before: check "
         "the normalisation or choose another level",
     )  # fmt: skip
 
 
-def _check_levels(level: float, levels: tuple[float, float]) -> None:
+def _check_options(dataset: xr.Dataset, level: float, levels: tuple[float, float], name: str) -> None:
     if not 0 < level < 5:
         raise InvalidInput(
             f"level is in edge steps and lies between 0 and the white line's height, got {level:g}."
@@ -303,6 +306,10 @@ def _check_levels(level: float, levels: tuple[float, float]) -> None:
         raise InvalidInput(
             f"levels are two ascending numbers in edge steps, as in (0.15, 1.0), got ({levels[0]:g}, {levels[1]:g})."
         )
+    if not name.isidentifier() or name.endswith("_sigma"):
+        raise InvalidInput(f"name is a variable's name, as in 'integral_edge', got {name!r}.")
+    if name in dataset.variables and "definition" not in dataset[name].attrs:
+        raise InvalidInput(f"name = {name!r} is a variable of this dataset already; choose another one.")
 
 
 Noise = Callable[..., tuple[Array, Array]]

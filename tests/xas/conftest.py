@@ -1,13 +1,13 @@
 """Simulated absorption with known truth, and the peer."""
 
-import logging
-import warnings
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import spectra
+import xas
+from spectra.larch_guard import larch_attribute, larch_function
 
 
 def grid():
@@ -22,7 +22,7 @@ def absorption(energy, *, edge=6548.0, step=0.8, slope=-2e-4, offset=0.3, white_
     edge = np.asarray(edge)[..., None]
     x = energy - edge
     k = np.sqrt(0.2624684 * np.clip(x, 0, None))
-    shell = 0.8 * np.sin(4.0 * k + 0.5) * np.exp(-0.01 * k**2) / (1 + k) ** 2
+    shell = 3.0 * np.sin(4.0 * k + 0.5) * np.exp(-0.01 * k**2) * k**2 / (1 + k) ** 4
     rise = 0.5 + np.arctan(x / 1.5) / np.pi
     bump = white_line * np.exp(-(((x - 8) / 5) ** 2)) + pre_edge * np.exp(-(((x + 12) / 1.2) ** 2))
     return offset + slope * (energy - 6540) + step * (rise * (1 + shell) + bump)
@@ -53,13 +53,24 @@ def simulated():
 
 @pytest.fixture(scope="session")
 def larch():
-    """The peer's functions; importing it changes warning filters and the root logger, which are put back."""
-    level = logging.getLogger().level
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from larch import Group
-        from larch.xafs import autobk, find_e0, ftwindow, pre_edge, xftf
-    logging.getLogger().setLevel(level)
-    return SimpleNamespace(
-        Group=Group, autobk=autobk, find_e0=find_e0, ftwindow=ftwindow, pre_edge=pre_edge, xftf=xftf
-    )
+    """The peer's functions."""
+    names = ("autobk", "find_e0", "ftwindow", "pre_edge", "xftf")
+    functions = {name: larch_function("larch.xafs", name) for name in names}
+    return SimpleNamespace(Group=larch_attribute("larch", "Group"), **functions)
+
+
+@pytest.fixture(scope="session")
+def measured(data_dir):
+    """``measured("Cu_foil_rt_larch")``: one measured spectrum, with element and edge where the file lacks them."""
+
+    def read(name, **options):
+        scan = xas.read(data_dir / "xas" / f"{name}.xdi", **options)
+        return scan.assign_attrs({"element": "Cu", "edge": "K", **scan.attrs})[["mu"]]
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def charge(data_dir):
+    """The operando charge of LiNiO2: 58 normalised spectra of 1649 points against time."""
+    return xas.read_series(data_dir / "xas" / "operando_LNO_NiK" / "*.txt", dim="time")[["mu"]]
