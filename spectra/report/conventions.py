@@ -152,8 +152,11 @@ def short_label(dataset: xr.Dataset, variable: str) -> str:
     rule = _table()["variable"].get(variable, {})
     if "weight" in rule:
         return str(rule["label"]).format(w=f"{_power(dataset, variable):g}")
-    named = rule.get("label") or dataset[variable].attrs.get("long_name") or variable.replace("_", " ")
-    return str(named)
+    if "label" in rule:
+        return str(rule["label"])
+    own = str(dataset[variable].attrs.get("long_name", ""))
+    alike = [n for n, other in dataset.data_vars.items() if own and other.attrs.get("long_name") == own]
+    return own if len(alike) == 1 else variable.replace("_", " ")
 
 
 def plain_text(label: str) -> str:
@@ -169,13 +172,15 @@ def plain_text(label: str) -> str:
 def zoom(dataset: xr.Dataset, variable: str) -> tuple[float, float] | None:
     """Part of the axis that the field looks at first, where it has one: the near-edge region of an absorption edge."""
     rule = _table()["variable"].get(variable, {}).get("zoom")
-    if rule is None or rule["around"] not in dataset:
+    around = [name for name in rule["around"] if name in dataset] if rule else []
+    values = np.asarray(dataset[around[0]].values, float) if around else np.array(np.nan)
+    if rule is None or not np.isfinite(values).any():
         return None
-    centre = float(np.nanmedian(dataset[rule["around"]].values))
+    centre = float(np.nanmedian(values))
     low, high = (centre + offset for offset in rule["range"])
     x = dataset[axes_of(dataset, variable)[0]].values
     wider = x[0] < low and x[-1] > high
-    return (low, high) if wider and np.isfinite(centre) else None
+    return (low, high) if wider else None
 
 
 def _with_unit(name: str, unit: str) -> str:

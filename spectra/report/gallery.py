@@ -32,14 +32,15 @@ class Picture:
 
 def gallery(dataset: xr.Dataset, *, fits: int = 6) -> Iterator[Picture]:
     """Curves, fits and trends of a dataset, each as a picture."""
-    for name in conventions.shown_curves(dataset):
+    curves = conventions.shown_curves(dataset)
+    zoomed = [name for name in curves if conventions.zoom(dataset, name)][-1:]
+    for name in curves:
         caption = f"{_caption(dataset, name)}{_extent(dataset)}"
         yield Picture(name, f"{caption}.", style.png(plot(dataset, name)))
-        window = conventions.zoom(dataset, name)
-        if window is not None:
-            ax = plot(dataset, name)
-            ax.set_xlim(*window)
-            yield Picture(f"{name}_zoom", f"{caption}, {window[0]:.0f} to {window[1]:.0f} eV.", style.png(ax))
+        if name in zoomed:
+            yield Picture(
+                f"{name}_zoom", f"{caption}, near the edge.", style.png(plot(_part(dataset, name), name))
+            )
     for index in _fits_to_show(dataset, fits):
         place = "_".join(str(i) for i in index.values())
         told = spectrum_name(dataset, **index)
@@ -69,13 +70,18 @@ def write_overview(path: str | Path, panels: Sequence[tuple[xr.Dataset, str, str
     figure = style.new_figure(3.6 * len(panels), 3.3)
     for i, (dataset, variable, title) in enumerate(panels, 1):
         ax = figure.add_subplot(1, len(panels), i)
-        plot(dataset, variable, ax=ax)
-        window = conventions.zoom(dataset, variable)
-        if window is not None:
-            ax.set_xlim(*window)
+        plot(_part(dataset, variable), variable, ax=ax)
         told = simulated(dataset).partition(" ")[0]
         ax.set_title(f"{title} ({told})" if told else title, loc="left")
     return replace_file(path, style.png(figure, dpi=200))
+
+
+def _part(dataset: xr.Dataset, name: str) -> xr.Dataset:
+    """The part of the axis that the field looks at first, if it has one."""
+    window = conventions.zoom(dataset, name)
+    if window is None:
+        return dataset
+    return dataset.sel({conventions.axes_of(dataset, name)[0]: slice(*window)})
 
 
 def _caption(dataset: xr.Dataset, name: str) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Coordinate", "coordinate", "draw_curves", "draw_image", "draw_trend"]
 
-_MOST_LINES = 40
+_MOST_LINES = 100
 _MOST_NAMES = 12
 _LONG = 7200  # s; longer series are drawn in hours
 
