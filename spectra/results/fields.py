@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from spectra.errors import ReadError, WriteError
 
 __all__ = ["from_field", "from_json", "safe_name", "to_field", "to_json"]
 
+_RESERVED = re.compile(r"_(end|errors|increment_set|indices|mask|offset|scaling_factor|set|weights)$")
 _NON_FINITE = "non_finite_number"  # JSON has no NaN and no infinity
 _TIME = re.compile(r"(datetime64|timedelta64)\[(ns|us|ms|s)\]")
 _PLAIN = re.compile(r"[<>=|]?(bool|u?int\d+|float\d+|complex\d+|[US]\d+|[biufc]\d+)")
@@ -26,13 +27,15 @@ _UTC = "+00:00"  # NumPy's dates are taken as UTC
 _STEPS = {"ns": 10**9, "us": 10**6, "ms": 10**3, "s": 1}
 
 
-def safe_name(text: str, taken: Mapping[str, Any] | set[str] = frozenset()) -> str:  # type: ignore[assignment]
-    """``text`` as a NeXus name ``[a-z0-9_]+`` that is not in ``taken``."""
+def safe_name(text: str, taken: Collection[str] = (), *, suffix: str = "") -> str:
+    """``text`` as a NeXus name ``[a-z0-9_]+`` that is not in ``taken`` and none of the reserved ones."""
     name = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_") or "unnamed"
-    number, unique = 1, name
+    if _RESERVED.search(name):
+        name += "_value"
+    number, unique = 1, name + suffix
     while unique in taken:
         number += 1
-        unique = f"{name}_{number}"
+        unique = f"{name}_{number}{suffix}"
     return unique
 
 

@@ -56,7 +56,7 @@ class Places:
 def field_name(name: str, taken: Mapping[str, Any]) -> str:
     """Field for the variable ``name``: ``<name>_sigma`` is ``<name>_errors`` in NeXus."""
     stem = name.removesuffix("_sigma")
-    return safe_name(stem if stem == name else f"{stem}_errors", taken)
+    return safe_name(stem, taken, suffix="" if stem == name else "_errors")
 
 
 def put(group: Tree, name: str, variable: xr.Variable, *, called: str, titled: bool = True) -> dict[str, str]:
