@@ -13,7 +13,7 @@ from pathlib import Path
 
 import typer
 
-from spectra.cli.app import ERROR, app
+from spectra.cli.app import ERROR, app, fail
 
 _PACKAGE = "redox-spectra"
 
@@ -36,8 +36,7 @@ def doctor() -> None:
     )
     problems = [f for f in findings if f.problem]
     if problems:
-        typer.echo(f"spectra: {len(problems)} problems: {'; '.join(f.problem for f in problems)}", err=True)
-        raise typer.Exit(ERROR)
+        fail(f"found {len(problems)} problems: {'; '.join(f.problem for f in problems)}.", ERROR)
 
 
 def _python() -> _Finding:
@@ -80,23 +79,35 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _cache() -> _Finding:
-    """The folder of compiled code: without it, every process compiles the fit engine again."""
-    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parents[1] / "fitting")
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            return _Finding("compiled code", f"cached under {folder}")
-    except OSError as error:
-        problem = f"{folder} is not writable ({error.strerror}): set NUMBA_CACHE_DIR to a folder that is"
-        return _Finding("compiled code", "", problem)
+    """The folder of compiled code: without one, every process compiles the fit engine again."""
+    own = os.environ.get("NUMBA_CACHE_DIR")
+    beside = Path(__file__).parents[1] / "fitting" / "__pycache__"
+    folders = [Path(own)] if own else [beside, Path.home() / ".cache" / "numba"]
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return _Finding("compiled code", f"cached in {folder}")
+        except OSError:
+            continue
+    tried = " and ".join(map(str, folders))
+    return _Finding(
+        "compiled code", "", f"{tried} cannot be written: set NUMBA_CACHE_DIR to a folder that can"
+    )
 
 
 def _announced() -> list[_Finding]:
+    """What installed packages announce, each thing loaded."""
+    from spectra.verbs import find_verb
+
     findings = []
     for group in ("readers", "steps", "recipes", "demos"):
         names = []
         for entry in importlib.metadata.entry_points(group=f"spectra.{group}"):
             try:
-                entry.load()
+                found = entry.load()
+                for verb in found if group == "steps" else ():
+                    find_verb(f"{entry.value.partition(':')[0]}.{verb}")
                 names.append(entry.name)
             except Exception as error:  # whatever a third party's package does, the others are still checked
                 findings.append(_Finding(group, "", f"{group} of {entry.value} cannot be loaded: {error}"))

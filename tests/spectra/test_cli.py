@@ -272,7 +272,8 @@ class TestOtherCommands:
 
         assert "older than 1.26" in health._too_old("numpy", "1.25.9", "numpy>=1.26")
         assert health._too_old("numpy", "1.26", "numpy>=1.26") == ""
-        monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "absent"))
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file" / "cache"))
         result = run("doctor")
         assert result.exit_code == 1
         assert "set NUMBA_CACHE_DIR" in result.stderr
