@@ -11,8 +11,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import typer
-
 from spectra.cli.app import ERROR, app, fail
 
 _PACKAGE = "redox-spectra"
