@@ -104,7 +104,7 @@ def rerun(
     import pandas as pd
 
     entries = read_entries(path)
-    datasets = {entry.name: replay(entry.start(), entry.steps[entry.first :]) for entry in entries}
+    datasets = {entry.name: replay(entry.start, entry.steps[entry.first :]) for entry in entries}
     rows = [row for entry in entries for row in _compared(entry, datasets[entry.name], rtol)]
     table = pd.DataFrame(rows, columns=["entry", "variable", "difference", "same", "remark"])
     if out is not None:
@@ -145,20 +145,15 @@ _OUTSIDE = "not made by a verb"
 
 def _compared(entry: Entry, again: xr.Dataset, rtol: float) -> Iterator[tuple[str, str, float, bool, str]]:
     """A row for every variable of the stored dataset that is not as measured."""
-    if entry.stored is None:
-        return
-    start, stored = entry.measured["variables"], entry.what_is_left()
-    for name, info in entry.stored["variables"].items():
-        if name in start and start[name]["path"] == info["path"]:
-            continue
-        if str(info["path"]).startswith("outside_of_verbs/"):
+    for name, path in entry.paths.items():
+        if path.startswith("outside_of_verbs/"):
             yield entry.name, name, np.nan, False, _OUTSIDE
-        elif name not in stored.variables:
+        elif name in entry.missing:
             yield entry.name, name, np.nan, False, "deleted from the file"
         elif name not in again.variables:
             yield entry.name, name, np.nan, False, "not made again"
         else:
-            difference = largest_difference(stored, again, name)
+            difference = largest_difference(entry.left, again, name)
             yield entry.name, name, difference, difference <= rtol, ""
 
 

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,65 +25,30 @@ _SCHEMA = 1
 _FREE = 1 << 20  # bytes that a field may claim without having them in the file
 
 
-@dataclass
+@dataclass(frozen=True)
 class Entry:
-    """One entry of a results file: data as measured, what verbs did to it, and what came out."""
+    """One entry of a results file: data as measured, what verbs did to them, and what came out.
+
+    ``left`` is the dataset as saved, without the variables in ``missing``, whose groups were deleted.
+    """
 
     name: str
     steps: list[dict[str, Any]]
-    first: int
-    measured: dict[str, Any]
-    stored: dict[str, Any] | None
-    environment: dict[str, Any] = field(default_factory=dict)
-    arrays: dict[Any, npt.NDArray[Any]] = field(default_factory=dict)
-    missing: list[str] = field(default_factory=list)
-
-    def start(self) -> xr.Dataset:
-        """The dataset as measured, with the part of the history that led to it."""
-        return self._build(self.measured, self.steps[: self.first])
+    first: int  # entries of the history that had happened before the data as measured
+    start: xr.Dataset
+    left: xr.Dataset
+    paths: dict[str, str]  # of what verbs made, by variable
+    missing: tuple[str, ...]
+    environment: dict[str, Any]
 
     def result(self) -> xr.Dataset:
         """The dataset as saved, carrying the data as measured along."""
         if self.missing:
             raise ReadError(
-                f"{self.missing[0]} is missing in the results file (entry {self.name!r}): "
+                f"{self.paths[self.missing[0]]} is missing in the results file (entry {self.name!r}): "
                 "parts were deleted. spectra rerun makes them again."
             )
-        return self._result()
-
-    def what_is_left(self) -> xr.Dataset:
-        """The dataset as saved, without the variables whose groups were deleted."""
-        return self._result()
-
-    def _result(self) -> xr.Dataset:
-        start = self.start()
-        if self.stored is None:
-            return start
-        result = self._build(self.stored, self.steps)
-        result.encoding = {"as_measured": start}
-        return result
-
-    def _build(self, record: Mapping[str, Any], steps: list[dict[str, Any]]) -> xr.Dataset:
-        import xarray as xr
-
-        import spectra.dataset.accessor  # noqa: F401  the dataset has ``.spectra``
-        from spectra.dataset import validate
-
-        variables = {
-            name: xr.Variable(info["dims"], self.arrays[_key(info)], info["attrs"])
-            for name, info in record["variables"].items()
-            if _key(info) in self.arrays
-        }
-        coords = {name: variables[name] for name in record["coords"] if name in variables}
-        data = {name: variable for name, variable in variables.items() if name not in coords}
-        attrs = dict(record["attrs"])
-        if steps:
-            attrs["history"] = json.dumps(steps)
-        return validate(xr.Dataset(data, coords, attrs))
-
-
-def _key(info: Mapping[str, Any]) -> Any:
-    return json.dumps([info["path"], info["dtype"]])  # one array where two datasets share a variable
+        return self.left
 
 
 def read_entries(path: str | os.PathLike[str]) -> list[Entry]:
@@ -117,8 +82,12 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
         with h5py.File(path, "r", locking="best-effort") as file:
             _check_origin(shown, file)
             yield file
-    except SpectraError:
-        raise
+    except ReadError as error:
+        if str(error).startswith(shown):
+            raise
+        raise ReadError(f"{shown}: {error}") from None
+    except SpectraError as error:
+        raise ReadError(f"{shown} is damaged or was changed by another program: {error}") from error
     except MemoryError:
         raise ReadError(f"{shown} holds more than fits into memory.") from None
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -141,27 +110,62 @@ def _check_origin(shown: str, file: Any) -> None:
 def _entry(group: Any) -> Entry:
     recipe = from_json(_note(group, "recipe"))
     layout = from_json(_note(group, "layout"))
-    entry = Entry(
-        str(layout["name"]),
-        list(recipe["steps"]),
-        int(recipe["measured_after"]),
-        layout["measured"],
-        layout["result"],
-        from_json(_note(group, "environment")) if "environment" in group["provenance"] else {},
-    )
-    records = [entry.measured] if entry.stored is None else [entry.measured, entry.stored]
-    for record in records:
-        for info in record["variables"].values():
-            key = _key(info)
-            if key in entry.arrays:
-                continue
-            try:
-                entry.arrays[key] = _array(group, info)
-            except KeyError:
-                if record is entry.measured:
-                    raise
-                entry.missing.append(str(info["path"]))
-    return entry
+    steps, first = list(recipe["steps"]), int(recipe["measured_after"])
+    measured, saved = layout["measured"], layout["result"]
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    _collect(group, measured, arrays)
+    start = _dataset(measured, arrays, steps[:first])
+    left, made, missing = start, {}, []
+    if saved is not None:
+        missing = _collect(group, saved, arrays, optional=True)
+        left = _dataset(saved, arrays, steps)
+        left.encoding = {"as_measured": start}
+        own = {_key(info) for info in measured["variables"].values()}
+        made = {n: str(info["path"]) for n, info in saved["variables"].items() if _key(info) not in own}
+    environment = from_json(_note(group, "environment")) if "environment" in group["provenance"] else {}
+    return Entry(str(layout["name"]), steps, first, start, left, made, tuple(missing), environment)
+
+
+def _collect(
+    group: Any, record: Mapping[str, Any], arrays: dict[str, npt.NDArray[Any]], *, optional: bool = False
+) -> list[str]:
+    """Read the arrays of ``record`` that are not yet in ``arrays``; names of those that are not in the file."""
+    missing = []
+    for name, info in record["variables"].items():
+        try:
+            arrays[_key(info)] = arrays[_key(info)] if _key(info) in arrays else _array(group, info)
+        except KeyError:
+            if not optional:
+                raise
+            missing.append(str(name))
+    return missing
+
+
+def _key(info: Mapping[str, Any]) -> str:
+    """The same for a variable that two datasets share: they share its array, too."""
+    return json.dumps([info["path"], info["dtype"]])
+
+
+def _dataset(
+    record: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], steps: list[dict[str, Any]]
+) -> xr.Dataset:
+    import xarray as xr
+
+    import spectra.dataset.accessor  # noqa: F401  the dataset has ``.spectra``
+    from spectra.dataset import validate
+
+    variables = {
+        name: xr.Variable(info["dims"], arrays[_key(info)], info["attrs"])
+        for name, info in record["variables"].items()
+        if _key(info) in arrays
+    }
+    coords = {name: variables[name] for name in record["coords"] if name in variables}
+    data = {name: variable for name, variable in variables.items() if name not in coords}
+    attrs = dict(record["attrs"])
+    if steps:
+        attrs["history"] = json.dumps(steps)
+    dataset = xr.Dataset(data, coords, attrs)
+    return dataset if len(variables) < len(record["variables"]) else validate(dataset)
 
 
 def _note(entry: Any, name: str) -> str:
@@ -209,7 +213,7 @@ def _load_filters(found: Any) -> None:
             import hdf5plugin  # noqa: F401
         except ImportError:
             raise ReadError(
-                f"{found.file.filename} is compressed with a filter that HDF5 itself has not: pip install hdf5plugin."
+                "it is compressed with a filter that HDF5 itself has not: pip install hdf5plugin."
             ) from None
 
 
