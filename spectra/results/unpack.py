@@ -159,12 +159,10 @@ def _dataset(
         for name, info in record["variables"].items()
         if _key(info) in arrays
     }
-    coords = {name: variables[name] for name in record["coords"] if name in variables}
-    data = {name: variable for name, variable in variables.items() if name not in coords}
     attrs = dict(record["attrs"])
     if steps:
         attrs["history"] = json.dumps(steps)
-    dataset = xr.Dataset(data, coords, attrs)
+    dataset = xr.Dataset(variables, attrs=attrs).set_coords([n for n in record["coords"] if n in variables])
     return dataset if len(variables) < len(record["variables"]) else validate(dataset)
 
 

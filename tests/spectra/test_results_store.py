@@ -112,6 +112,7 @@ def datasets(draw):
 def test_any_dataset_comes_back_identical(tmp_path, dataset):
     loaded = round_trip(tmp_path, dataset)
     xr.testing.assert_identical(loaded, dataset)
+    assert list(loaded.variables) == list(dataset.variables)
     for name, variable in dataset.variables.items():
         if variable.dtype.kind not in "UMm":  # xarray itself may widen text; days become seconds
             assert loaded[name].dtype == variable.dtype, name
