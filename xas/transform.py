@@ -119,6 +119,10 @@ def fourier(
     >>> round(float(scan.chir_mag.idxmax("r")), 1)
     2.5
     """
+    if not (rmax > 0 and np.isfinite(kweight)):
+        raise InvalidInput(
+            f"rmax is a distance above zero and kweight a number, got {rmax:g} Å and {kweight:g}."
+        )
     grid = dataset["k"].values.astype(float)
     low, high = _k_range(grid, k, dk, window)
     resolve(k=(low, high))

@@ -19,10 +19,10 @@ def grid():
 
 def absorption(energy, *, edge=6548.0, step=0.8, slope=-2e-4, offset=0.3, white_line=0.4, pre_edge=0.0):
     """Step of 1.5 eV width with white line, one shell at 2 Å, a line below; ``edge`` is the middle of the step."""
-    edge = np.asarray(edge)[..., None]
+    edge, step = np.asarray(edge)[..., None], np.asarray(step)[..., None]
     x = energy - edge
     k = np.sqrt(0.2624684 * np.clip(x, 0, None))
-    shell = 3.0 * np.sin(4.0 * k + 0.5) * np.exp(-0.01 * k**2) * k**2 / (1 + k) ** 4
+    shell = 1.5 * np.sin(4.0 * k + 0.5) * np.exp(-0.01 * k**2) / (1 + k) ** 2 * k**4 / (k**4 + 16)
     rise = 0.5 + np.arctan(x / 1.5) / np.pi
     bump = white_line * np.exp(-(((x - 8) / 5) ** 2)) + pre_edge * np.exp(-(((x + 12) / 1.2) ** 2))
     return offset + slope * (energy - 6540) + step * (rise * (1 + shell) + bump)
