@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from spectra.dataset.conventions import series_dims, signal_name, spectral_axis
 from spectra.results.peak_group import component_tables, function_name, is_background, label_of, peak_group
-from spectra.results.place import Places, Tree, data_group, is_number, put
+from spectra.results.place import Places, Tree, data_group, is_number, link, put
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["fit_group", "fit_variables", "static_background"]
+__all__ = ["fit_group", "fit_variables", "link_inputs", "static_background"]
 
 _MERIT = {
     "redchi": "reduced_chi_squared",
@@ -123,32 +123,30 @@ def _data(dataset: xr.Dataset, step: Mapping[str, Any], names: set[str], places:
     return group
 
 
-def static_background(dataset: xr.Dataset, path: str, entry: Tree, step: Mapping[str, Any]) -> Tree:
-    """NXpeak of a background that was subtracted before the fit: links to where its verb put it.
+def link_inputs(
+    entry: Tree, where: str, dataset: xr.Dataset, step: Mapping[str, Any], places: Places
+) -> None:
+    """Make the fitted spectrum in the fit of ``entry`` a link to where it lies already."""
+    fitted = fitted_variable(dataset, step)
+    for name, field in ((fitted, "input_dependent"), (f"{fitted}_sigma", "input_dependent_errors")):
+        if name in places.found:
+            link(entry["fit"]["data"], field, entry, where, places.found[name]["path"])
 
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-    path : str
-        Of the variable ``background``, from the root of the file; its group has the spectral axis.
-    entry : dict
-        The entry that holds both.
-    step : mapping
-        The verb that made the background.
-    """
-    _, _, process, group, field = path.split("/")
-    axis = path.rpartition("/")[0] + f"/{spectral_axis(dataset)}"
-    source = entry[process][group]
-    source[f"{field}@target"] = path
-    source[f"{spectral_axis(dataset)}@target"] = axis
+
+def static_background(
+    entry: Tree, where: str, dataset: xr.Dataset, step: Mapping[str, Any], places: Places
+) -> Tree:
+    """NXpeak of a background that ``step`` subtracted before the fit: links to where it put it."""
+    path = str(places.found["background"]["path"])
+    data: Tree = {"@NX_class": "NXdata", "@signal": "intensity"}
+    link(data, "intensity", entry, where, path)
+    link(data, "position", entry, where, f"{path.rpartition('/')[0]}/{spectral_axis(dataset)}")
+    method = str(step.get("options", {}).get("method", ""))
     return {
         "@NX_class": "NXpeak",
         "label": "subtracted before the fit",
-        "data": {"@NX_class": "NXdata", "@signal": "intensity", ">intensity": path, ">position": axis},
-        "function": {
-            "@NX_class": "NXfit_function",
-            "function_type": function_name(str(step.get("options", {}).get("method", ""))),
-        },
+        "data": data,
+        "function": {"@NX_class": "NXfit_function", "function_type": function_name(method)},
     }
 
 

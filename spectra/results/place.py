@@ -17,7 +17,7 @@ from spectra.results.fields import safe_name, to_field
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Places", "Tree", "data_group", "field_name", "is_number", "put"]
+__all__ = ["Places", "Tree", "data_group", "field_name", "is_number", "link", "put"]
 
 Tree = dict[str, Any]
 
@@ -121,6 +121,17 @@ def data_group(
         if dims:
             group["@axes"] = [_axis(str(d), fields, group) for d in dims]
     return group
+
+
+def link(group: Tree, field: str, entry: Tree, where: str, path: str) -> None:
+    """Make ``field`` of ``group`` a link to the field at ``path`` of ``entry``, which is called ``where``."""
+    for key in [key for key in group if key == field or key.startswith(f"{field}@")]:
+        del group[key]
+    *parents, name = path.split("/")
+    source = entry
+    for parent in parents:
+        source = source[parent]
+    group[f">{field}"] = source[f"{name}@target"] = f"/{where}/{path}"
 
 
 def is_number(variable: xr.Variable) -> bool:

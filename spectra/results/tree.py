@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from spectra.dataset.conventions import series_dims, signal_name, spectral_axis
 from spectra.results.definitions import claim_definition, describe_experiment
 from spectra.results.fields import safe_name, to_json
-from spectra.results.fit_group import fit_group, fit_variables, static_background
+from spectra.results.fit_group import fit_group, fit_variables, link_inputs, static_background
 from spectra.results.place import Places, Tree, data_group, is_number
 from spectra.results.process_group import process_group
 from spectra.results.provenance import Provenance, provenance_group
@@ -127,9 +127,10 @@ def _add_fit(
         return
     entry["fit"] = fit_group(dataset, names, steps[index], places)
     entry["@default"] = "fit"
+    link_inputs(entry, where, dataset, steps[index], places)
     if background is not None and 0 <= background < index:
-        path = f"/{where}/{places.found['background']['path']}"
-        entry["fit"]["background_static"] = static_background(dataset, path, entry, steps[background])
+        subtracted = static_background(entry, where, dataset, steps[background], places)
+        entry["fit"]["background_static"] = subtracted
 
 
 def _not_repeated(
