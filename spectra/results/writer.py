@@ -43,7 +43,7 @@ def write_tree(
     tree : mapping
         See the module's description. The same tree gives the same bytes.
     compression : {"gzip", "zstd", "none"}
-        ``gzip`` is read by every program. ``zstd`` writes about four times faster; readers need a plug-in
+        ``gzip`` is read by every program. ``zstd`` writes about five times faster; readers need a plug-in
         (Python: ``import hdf5plugin``).
 
     Raises
