@@ -106,19 +106,18 @@ def _fill(
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = np.where(step > 0, 1 / step, np.nan)[:, None]
     if options.clamp == "larch":
-        on_k, clamps = operator.to_k @ operator.splines, clamp_rows(n_k, options)
+        clamps = clamp_rows(n_k, options)
         coefficients, out["settled"] = larch_clamped(
-            operator.fourier @ on_k,
-            clamps @ on_k,
+            operator.fourier @ operator.on_k,
+            clamps @ operator.on_k,
             rows[:, operator.points.start :] @ operator.start.T,
             mu @ (operator.fourier @ operator.to_k).T,
             mu @ (clamps @ operator.to_k).T,
         )
-        background = coefficients @ operator.splines.T
-        chi = (mu - background) @ operator.to_k.T
     else:
-        background = (mu @ operator.coefficients.T) @ operator.splines.T
-        chi = mu @ operator.chi.T
+        coefficients = mu @ operator.coefficients.T
+    background = coefficients @ operator.splines.T
+    chi = operator.interpolated(mu) - coefficients @ operator.on_k.T
     out["bkg"][:, operator.points] = background
     out["chi"][:, :n_k] = chi * scale
     if noise.ndim == 1:

@@ -53,6 +53,30 @@ class AutobkOperator:
     chi: Array  # (n_k, points) O
     rank: int  # of F S B; below m the coefficients are not unique and those of least norm are taken
 
+    @functools.cached_property
+    def on_k(self) -> Array:
+        """(n_k, m) The splines on the k grid, S B."""
+        return self.to_k @ self.splines
+
+    @functools.cached_property
+    def bands(self) -> list[tuple[slice, slice, Array]]:
+        """S in blocks without the far points, which do not matter: an interpolating spline forgets fourfold per point."""
+        near = np.abs(self.to_k) > 1e-18
+        blocks = []
+        for start in range(0, self.k.size, 32):
+            rows = slice(start, start + 32)
+            used = np.flatnonzero(near[rows].any(0))
+            columns = slice(int(used[0]), int(used[-1]) + 1)
+            blocks.append((rows, columns, np.ascontiguousarray(self.to_k[rows, columns].T)))
+        return blocks
+
+    def interpolated(self, mu: Array) -> Array:
+        """Spectra (rows, points) on the k grid, S mu."""
+        result = np.empty((len(mu), self.k.size))
+        for rows, columns, block in self.bands:
+            np.matmul(mu[:, columns], block, out=result[:, rows])
+        return result
+
 
 def operator_for(energy: Array, e0: float, options: BackgroundOptions) -> AutobkOperator:
     """:func:`autobk_operator`, kept for the next block of the same series."""
