@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["export"]
 
+_INPUTS = 5  # named in the head of each file
+
 
 def export(
     results: str | os.PathLike[str] | xr.Dataset | Mapping[str, xr.Dataset],
@@ -123,12 +125,14 @@ def _csv(table: pd.DataFrame, dataset: xr.Dataset) -> str:
 
 def _origin(dataset: xr.Dataset) -> list[str]:
     """Lines that say where numbers come from."""
-    steps = history(dataset)
-    versions = dict.fromkeys(str(step.get("version", "")) for step in steps)
-    lines = [f"title: {_line(dataset.attrs.get('title', ''))}"] if dataset.attrs.get("title") else []
-    lines.append(f"made by redox-spectra {', '.join(versions)}: {', '.join(step['verb'] for step in steps)}")
-    lines += [f"input: {_line(item['file'])} sha256 {item['sha256']}" for item in inputs_of(dataset)[:20]]
-    return lines if steps else lines[:-1] or ["made by redox-spectra"]
+    steps, inputs = history(dataset), inputs_of(dataset)
+    versions = ", ".join(dict.fromkeys(str(step.get("version", "")) for step in steps))
+    verbs = ", ".join(step["verb"] for step in steps)
+    lines = [f"title: {_line(dataset.attrs['title'])}"] if dataset.attrs.get("title") else []
+    lines.append(f"made by redox-spectra {versions}: {verbs}" if steps else "data as they were handed in")
+    lines += [f"input: {_line(item['file'])} sha256 {item['sha256']}" for item in inputs[:_INPUTS]]
+    more = len(inputs) - _INPUTS
+    return [*lines, f"and {more} more inputs"] if more > 0 else lines
 
 
 def _line(text: Any) -> str:

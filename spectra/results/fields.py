@@ -20,6 +20,7 @@ from spectra.errors import ReadError, WriteError
 __all__ = ["from_field", "from_json", "safe_name", "to_field", "to_json"]
 
 _RESERVED = re.compile(r"_(end|errors|increment_set|indices|mask|offset|scaling_factor|set|weights)$")
+_LONGEST = 63  # characters of a name, as in NeXus
 _NON_FINITE = "non_finite_number"  # JSON has no NaN and no infinity
 _TIME = re.compile(r"(datetime64|timedelta64)\[(ns|us|ms|s)\]")
 _PLAIN = re.compile(r"[<>=|]?(bool|u?int\d+|float\d+|complex\d+|[US]\d+|[biufc]\d+)")
@@ -29,7 +30,7 @@ _STEPS = {"ns": 10**9, "us": 10**6, "ms": 10**3, "s": 1}
 
 def safe_name(text: str, taken: Collection[str] = (), *, suffix: str = "") -> str:
     """``text`` as a NeXus name ``[a-z0-9_]+`` that is not in ``taken`` and none of the reserved ones."""
-    name = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_") or "unnamed"
+    name = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:_LONGEST] or "unnamed"
     if _RESERVED.search(name):
         name += "_value"
     number, unique = 1, name + suffix

@@ -190,13 +190,23 @@ def provenance_group(
         group |= {f"input_{i}": _input(item, said) for i, item in enumerate(inputs, 1)}
     else:
         group["inputs"] = _note(to_json(inputs), "application/json", "input files with their SHA-256")
-    reasons = [
-        f"{item['file']}: bytes not kept, {said.left_out[item['sha256']]}"
-        for item in inputs
-        if item["sha256"] in said.left_out
-    ]
-    group["log"] = _note("\n".join([*log, *reasons]), "text/plain", "what was noted on the way")
+    group["log"] = _note(
+        "\n".join([*log, *_left_out(inputs, said)]), "text/plain", "what was noted on the way"
+    )
     return group
+
+
+def _left_out(inputs: Sequence[Mapping[str, Any]], said: Provenance) -> list[str]:
+    """A line for each reason why bytes of inputs are not in the file."""
+    files: dict[str, list[str]] = {}
+    for item in inputs:
+        if item["sha256"] in said.left_out:
+            files.setdefault(said.left_out[item["sha256"]], []).append(Path(item["file"]).name)
+    return [
+        f"bytes of {len(names)} of {len(inputs)} input files not kept, {reason}: {', '.join(names[:5])}"
+        + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        for reason, names in files.items()
+    ]
 
 
 def _note(text: str, kind: str, description: str) -> Tree:

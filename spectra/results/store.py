@@ -91,11 +91,11 @@ def _is_several(datasets: Any) -> bool:
 
 
 def _name(dataset: Any, path: str | os.PathLike[str]) -> str:
-    """What a single dataset is called: sample and edge or region, else as the file."""
+    """What a single dataset is called: by its sample and its edge or region, else as the file."""
     attrs = getattr(dataset, "attrs", {})
     edge = attrs.get("region") or " ".join(str(attrs[k]) for k in ("element", "edge") if attrs.get(k))
     parts = [str(part) for part in (attrs.get("sample"), edge) if part]
-    return " ".join(parts) or str(attrs.get("title") or Path(path).stem)
+    return " ".join(parts) or Path(path).stem
 
 
 def load(path: str | os.PathLike[str]) -> xr.Dataset | dict[str, xr.Dataset]:

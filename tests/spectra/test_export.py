@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -144,6 +146,16 @@ class TestCsv:
         dates = pd.to_datetime(pd.read_csv(file, comment="#")["time"])
         np.testing.assert_array_equal(dates.dt.tz_convert(None), DATES[:4])
         assert str(dates.dt.tz) == "UTC"
+
+    def test_inputs_are_named_the_first_few_of_many(self, xas_series, tmp_path):
+        inputs = [{"file": f"scan {i}.xdi", "sha256": "ab" * 32, "size": 1} for i in range(8)]
+        (file,) = export({"a": xas_series.assign_attrs(inputs=json.dumps(inputs))}, tmp_path)
+        head = file.read_text(encoding="utf-8")
+        assert f"# input: scan 4.xdi sha256 {'ab' * 32}\n# and 3 more inputs\n" in head
+
+    def test_data_without_verbs_say_so(self, tmp_path):
+        (file,) = export({"a": xas_measured(None)}, tmp_path)
+        assert "# data as they were handed in\n" in file.read_text(encoding="utf-8")
 
 
 class TestText:

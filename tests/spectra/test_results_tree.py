@@ -274,7 +274,10 @@ class TestProvenance:
         assert "data" not in group["input_2"]
         assert bytes(group["input_3"]["data"]) == files[2].read_bytes()
         assert group["input_2"]["checksum"] == hashlib.sha256(files[1].read_bytes()).hexdigest()
-        assert "scan1.dat: bytes not kept, over the limit" in group["log"]["data"]
+        assert (
+            "bytes of 1 of 3 input files not kept, over the limit for embedded files: scan1.dat"
+            in group["log"]["data"]
+        )
 
     def test_a_file_that_changed_since_is_not_taken_for_the_input(self, from_files):
         data, files = from_files
@@ -282,8 +285,8 @@ class TestProvenance:
         files[2].unlink()
         group = tree_of(data, gather([data]))["provenance"]
         assert "data" not in group["input_1"]
-        assert "scan0.dat: bytes not kept, changed since it was read" in group["log"]["data"]
-        assert "scan2.dat: bytes not kept, no longer where it was read" in group["log"]["data"]
+        assert "not kept, changed since it was read: scan0.dat" in group["log"]["data"]
+        assert "not kept, no longer where it was read: scan2.dat" in group["log"]["data"]
 
     def test_thousands_of_inputs_are_listed_in_one_note(self):
         inputs = [{"file": f"{i}.dat", "sha256": "0" * 64, "size": 10} for i in range(500)]
