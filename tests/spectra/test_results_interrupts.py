@@ -17,30 +17,41 @@ def usual_handler():
     signal.signal(signal.SIGINT, before)
 
 
+def interrupted(reached, *, let_it_through):
+    """A block that is interrupted at its start."""
+    with interrupts_held() as let_through:
+        let_through()
+        signal.raise_signal(signal.SIGINT)
+        if let_it_through:
+            let_through()
+        reached.append("end of the block")
+
+
 def test_held_until_the_block_ends():
     reached = []
-    with pytest.raises(KeyboardInterrupt), interrupts_held():
-        signal.raise_signal(signal.SIGINT)
-        reached.append("end of the block")
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(reached, let_it_through=False)
     assert reached
 
 
 def test_heard_where_the_block_lets_it_through():
     reached = []
-    with pytest.raises(KeyboardInterrupt), interrupts_held() as let_through:
-        let_through()
-        signal.raise_signal(signal.SIGINT)
-        let_through()
-        reached.append("beyond")
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(reached, let_it_through=True)
     assert not reached
+
+
+def failing():
+    with interrupts_held():
+        raise ZeroDivisionError
 
 
 def test_the_usual_handler_is_back_afterwards_whatever_happens():
     with interrupts_held():
         pass
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    with pytest.raises(ZeroDivisionError), interrupts_held():
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        failing()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
