@@ -165,11 +165,8 @@ class Columns:
         if given:
             return given[0], asked[given[0]]
         labels = self.labels or []
-        named = {
-            p: kind
-            for p, label in enumerate(labels)
-            if p not in self.words and (kind := axis_of_label(label))
-        }
+        every = {p: kind for p, label in enumerate(labels) if (kind := axis_of_label(label))}
+        named = {p: kind for p, kind in every.items() if p not in self.words} or every
         wanted = axis or (default if default in named.values() else None)
         candidates = [p for p, kind in named.items() if wanted in (None, kind)]
         candidates = [p for p in candidates if np.ptp(self.values[:, p]) != 0] or candidates

@@ -130,6 +130,7 @@ def read_scans(
     if not scans:
         raise ReadError(f"{source.name} holds no spectrum that the {found.name} reader could find.")
     for scan in scans:
+        scan.encoding["file"] = source.name  # for errors of those who work on the scan
         if not history(scan) or history(scan)[0]["verb"] == "spectra.from_arrays":  # not a result of ours
             scan.attrs.setdefault("reader", found.name)
             scan.attrs.setdefault("title", source.path.stem)

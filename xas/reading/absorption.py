@@ -40,16 +40,14 @@ def with_mu(scan: xr.Dataset, *, channel: Channel = "auto") -> xr.Dataset:
     import xarray as xr
 
     if "energy" not in scan.dims:
-        raise ReadError(
-            f"{scan.attrs.get('title', 'the scan')} lies along {', '.join(map(str, scan.dims))}, not energy."
-        )
+        raise ReadError(f"{_where(scan)} lies along {', '.join(map(str, scan.dims))}, not energy.")
     roles = find_roles(scan)
     chosen, notes = _chosen(scan, roles, channel)
     values, sigma, made = _absorption(scan, roles, chosen)
     notes += made
     if not np.isfinite(values).any():
         raise ReadError(
-            f"{scan.attrs.get('title', 'the scan')}: μ from channel {chosen!r} is nowhere finite; choose another channel."
+            f"{_where(scan)}: μ from channel {chosen!r} is nowhere finite; choose another channel."
         )
     channels = {role: scan[name].variable for role, name in roles.columns.items() if role != "mu"}
     if {"itrans", "irefer"} <= channels.keys() and "mu_ref" not in channels and chosen != "reference":
@@ -71,6 +69,10 @@ def with_mu(scan: xr.Dataset, *, channel: Channel = "auto") -> xr.Dataset:
         result.attrs["normalized"] = "yes"
         notes.append(f"the column {roles.columns['mu']} is already normalised and was read as mu")
     return _flag_flat(add_note(result, *notes))
+
+
+def _where(scan: xr.Dataset) -> str:
+    return str(scan.encoding.get("file") or scan.attrs.get("title") or "the scan")
 
 
 def _chosen(scan: xr.Dataset, roles: Roles, channel: Channel) -> tuple[str, list[str]]:
@@ -96,7 +98,7 @@ def _chosen(scan: xr.Dataset, roles: Roles, channel: Channel) -> tuple[str, list
         return str(hinted), notes
     if not possible:
         raise ReadError(
-            f"{scan.attrs.get('title', 'the scan')}: which columns make μ is not said by their names "
+            f"{_where(scan)}: which columns make μ is not said by their names "
             f"({', '.join(map(str, scan.data_vars))}); name them, such as columns={{'i0': 2, 'itrans': 3}} or {{'mu': 2}}."
         )
     best = "fluorescence" if roles.fluorescence and "fluorescence" in possible else possible[0]

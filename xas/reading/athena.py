@@ -124,7 +124,7 @@ def _perl_groups(source: Source) -> list[tuple[dict[str, Any], dict[str, Sequenc
     arguments: dict[str, Any] = {}
     arrays: dict[str, Sequence[Any]] = {}
     try:
-        for name, value in statements(source.text):
+        for name, value in statements(source.text, ("args", *_ARRAYS)):
             if name == "args":
                 arguments = dict(zip(map(str, value[::2]), value[1::2], strict=False))
             elif name in _ARRAYS:

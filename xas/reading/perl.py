@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 __all__ = ["PerlError", "statements"]
@@ -17,7 +17,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 #: A list of numbers only, as the arrays of a spectrum are: cut at the commas at once.
-_NUMBERS = re.compile(r"\(((?:'?[-+\d.eE]+'?,?)+)\)")
+_NUMBERS = re.compile(r"\(((?:'?+[-+\d.eE]++'?+,?+)++)\)")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -25,15 +25,18 @@ class PerlError(ValueError):
     """Text that is no Perl literal, or ends inside one."""
 
 
-def statements(text: str) -> Iterator[tuple[str, Any]]:
+def statements(text: str, wanted: Collection[str] | None = None) -> Iterator[tuple[str, Any]]:
     """Assignments at the beginning of lines, name and value in order; ``("[record]", None)`` where a record ends.
 
+    Only variables that are ``wanted`` (default: all) are looked at; whatever else stands in the file is passed over.
     The items of a list of nothing but numbers stay the text they are written as.
     """
     at = 0
     while (found := _STATEMENT.search(text, at)) is not None:
         if found.group(3):
             yield "[record]", None
+            at = found.end()
+        elif wanted is not None and found.group(2) not in wanted:
             at = found.end()
         else:
             numbers = _NUMBERS.match(text, found.end())
@@ -64,7 +67,11 @@ def _value(text: str, at: int, where: str) -> tuple[Any, int]:
         if word == "bless":  # an object: its content
             inside, end = _value(text, token.end(), where)
             return (inside[0] if isinstance(inside, list) and inside else None), end
-        return None if word == "undef" else word, token.end()
+        if word == "undef":
+            return None, token.end()
+        if re.match(r"\s*=>", text[token.end() :][:20]):  # the key of a hash
+            return word, token.end()
+        raise PerlError(f"{where} holds {word!r}, which is no value")
     if word not in _CLOSING:
         raise PerlError(f"{where} holds {word!r} where a value is due")
     return _collection(text, token.end(), word, where)

@@ -1,0 +1,101 @@
+"""Every measured file of the collections reads to sane data or is refused in one sentence that names it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import spectra
+import xas
+import xps
+from spectra.dataset import signal_name, spectral_axis, validate
+from spectra.errors import SpectraError
+from spectra.reading.registry import read_scans
+
+
+def files(data_dir, folder):
+    return sorted(f for f in (data_dir / folder).rglob("*") if f.is_file())
+
+
+def sane(scan, file):
+    validate(scan)
+    axis = spectral_axis(scan)
+    x, y = scan[axis].values, np.asarray(scan[signal_name(scan)].values)
+    assert np.isfinite(y).any(), file
+    if axis == "energy":
+        assert 40 < x[0] < x[-1] < 2e5, file
+    elif axis == "binding_energy":
+        assert -30 < x[0] < x[-1] < 1500, file
+    assert scan.attrs["title"], file
+
+
+@pytest.mark.parametrize("folder", ["xas", "xps", "softxas", "raman", "ftir", "rixs", "eels"])
+def test_every_file_reads_or_is_refused_by_any_reader(data_dir, folder):
+    for file in files(data_dir, folder):
+        try:
+            scans = read_scans(file)
+        except SpectraError as error:
+            _one_sentence(error, file)
+            continue
+        assert scans, file
+        for scan in scans:
+            assert scan.sizes[spectral_axis(scan)] >= 2
+            assert np.isfinite(scan[signal_name(scan)]).any()
+
+
+def test_every_absorption_file(data_dir):
+    read, refused = 0, {}
+    for file in files(data_dir, "xas"):
+        try:
+            scan = xas.read(file, select=0)
+        except SpectraError as error:
+            _one_sentence(error, file)
+            refused[file.name] = str(error)
+            continue
+        read += 1
+        sane(scan, file)
+        assert scan.attrs["signal"] == "mu"
+        (entry,) = scan.spectra.history
+        assert entry["verb"] == "xas.read"
+    assert read > 190
+    for name in refused:  # measured spectra that are refused are those whose columns nobody can know
+        assert Path(name).suffix in {
+            ".md", ".json", ".npz", ".gz", ".inp", ".chi", ".xdi", ".201", ".nor", ".dat", ".mpt"
+        }  # fmt: skip
+
+
+def test_every_vamas_file(data_dir):
+    for file in (data_dir / "xps").rglob("*.vms"):
+        if "comment_fragments" in file.parts:
+            with pytest.raises(SpectraError, match="no table of numbers was found"):
+                xps.read(file)
+            continue
+        scans = read_scans(file)
+        for scan in scans:
+            sane(scan, file)
+        for number, scan in enumerate(scans[:2]):
+            again = xps.read(file, select=number)
+            assert again.counts.identical(scan.counts)
+
+
+def test_every_photoelectron_file(data_dir):
+    for file in files(data_dir, "xps"):
+        try:
+            scan = xps.read(file, select=0)
+        except SpectraError as error:
+            _one_sentence(error, file)
+            continue
+        sane(scan, file)
+
+
+def test_inspect_never_raises(data_dir):
+    table = spectra.inspect(*files(data_dir, "xps"))
+    assert len(table) > 100
+    assert table.fault.notna().any()
+
+
+def _one_sentence(error, file):
+    text = str(error)
+    assert "\n" not in text, file
+    assert text.endswith("."), text
+    assert file.stem[:8] in text, (file, text)
