@@ -7,6 +7,7 @@ each verb made of it, ``fit`` the fit, ``provenance`` all that is needed to do i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from spectra.dataset.conventions import series_dims, signal_name, spectral_axis
@@ -60,89 +61,97 @@ def to_nexus(datasets: Mapping[str, xr.Dataset], provenance: Provenance | None =
     return root
 
 
-def _entry(name: str, dataset: xr.Dataset, said: Provenance, where: str) -> Tree:
+@dataclass(frozen=True)
+class _Analysis:
+    """A dataset, what it was made from, and which verb made which variable."""
+
+    dataset: xr.Dataset
+    start: xr.Dataset
+    steps: list[dict[str, Any]]
+    first: int  # entries of the history that had happened before ``start``
+    made: dict[str, int | None]  # number of the verb, None for what was measured, _OUTSIDE for anything else
+
+    def made_by(self, maker: int) -> list[str]:
+        return [name for name, by in self.made.items() if by == maker]
+
+
+def _analysis(dataset: xr.Dataset) -> _Analysis:
     start = as_measured(dataset)
     steps, first = history(dataset), len(history(start))
+    made: dict[str, int | None] = {}
+    for name, variable in dataset.variables.items():
+        old = start.variables.get(name)
+        by = [i for i, step in enumerate(steps) if i >= first and str(name) in step.get("added", ())]
+        measured = old is not None and _same(old, variable)
+        made[str(name)] = None if measured else by[-1] if by else _OUTSIDE
+    return _Analysis(dataset, start, steps, first, made)
+
+
+def _entry(name: str, dataset: xr.Dataset, said: Provenance, where: str) -> Tree:
+    work = _analysis(dataset)
     before, after = Places(), Places()
     entry: Tree = {
         "@NX_class": "NXentry",
         "@default": "data",
-        "title": str(start.attrs.get("title") or name),
-        **_measured(start, before),
-        **describe_experiment(start),
+        "title": str(work.start.attrs.get("title") or name),
+        **_measured(work.start, before),
+        **describe_experiment(work.start),
     }
-    made = _makers(start, dataset, steps, first)
-    after.found = {v: before.found[v] for v, maker in made.items() if maker is None}
-    _add_processes(entry, dataset, steps, made, after)
-    _add_fit(entry, dataset, steps, made, after, where)
+    after.found = {v: before.found[v] for v, maker in work.made.items() if maker is None}
+    _add_processes(entry, work, after)
+    _add_fit(entry, work, after, where)
     record = {
         "name": name,
-        "measured": before.describe(start, without=["history"]),
-        "result": after.describe(dataset, without=["history"]) if dataset is not start else None,
+        "measured": before.describe(work.start, without=["history"]),
+        "result": after.describe(dataset, without=["history"]) if dataset is not work.start else None,
     }
     log = [
-        *(f"{step['verb']}: {text}" for step in steps for text in step.get("notes", [])),
-        *claim_definition(entry, start, where),
-        *_not_repeated(dataset, start, made, steps),
+        *(f"{step['verb']}: {text}" for step in work.steps for text in step.get("notes", [])),
+        *claim_definition(entry, work.start, where),
+        *_not_repeated(work),
     ]
-    entry["provenance"] = provenance_group(said, start, steps, first, to_json(record), log)
+    entry["provenance"] = provenance_group(said, work.start, work.steps, work.first, to_json(record), log)
     return entry
 
 
-def _add_processes(
-    entry: Tree,
-    dataset: xr.Dataset,
-    steps: list[dict[str, Any]],
-    made: Mapping[str, int | None],
-    places: Places,
-) -> None:
+def _add_processes(entry: Tree, work: _Analysis, places: Places) -> None:
     """A NXprocess for each verb, with what it made; a group of its own for what no verb made."""
-    fit = fit_variables(dataset, made)
-    for index, step in enumerate(steps):
+    fit = fit_variables(work.dataset, work.made)
+    for index, step in enumerate(work.steps):
         key = f"process_{index + 1:02d}_{safe_name(step['verb'].rpartition('.')[2])}"
-        mine = [v for v, maker in made.items() if maker == index and v not in fit]
-        groups = _groups(dataset, mine, key, places)
+        groups = _groups(work.dataset, [v for v in work.made_by(index) if v not in fit], key, places)
         entry[key] = process_group(step, index + 1, groups)
         best = _default(groups)
         if best:
             entry[key]["@default"] = best
             entry["@default"] = key
-    outside = [v for v, maker in made.items() if maker == _OUTSIDE]
-    if outside:
-        groups = _groups(dataset, outside, "outside_of_verbs", places)
+    if work.made_by(_OUTSIDE):
+        groups = _groups(work.dataset, work.made_by(_OUTSIDE), "outside_of_verbs", places)
         entry["outside_of_verbs"] = {"@NX_class": "NXcollection", **groups}
 
 
-def _add_fit(
-    entry: Tree,
-    dataset: xr.Dataset,
-    steps: list[dict[str, Any]],
-    made: Mapping[str, int | None],
-    places: Places,
-    where: str,
-) -> None:
+def _add_fit(entry: Tree, work: _Analysis, places: Places, where: str) -> None:
     """The fit, if there is one, and the background that was subtracted before it."""
-    names, index, background = fit_variables(dataset, made), made.get("best_fit"), made.get("background")
+    names = fit_variables(work.dataset, work.made)
+    index, background = work.made.get("best_fit"), work.made.get("background")
     if not names or index is None:
         return
-    entry["fit"] = fit_group(dataset, names, steps[index], places)
+    entry["fit"] = fit_group(work.dataset, names, work.steps[index], places)
     entry["@default"] = "fit"
-    link_inputs(entry, where, dataset, steps[index], places)
+    link_inputs(entry, where, work.dataset, work.steps[index], places)
     if background is not None and 0 <= background < index:
-        subtracted = static_background(entry, where, dataset, steps[background], places)
+        subtracted = static_background(entry, where, work.dataset, work.steps[background], places)
         entry["fit"]["background_static"] = subtracted
 
 
-def _not_repeated(
-    dataset: xr.Dataset, start: xr.Dataset, made: Mapping[str, int | None], steps: list[dict[str, Any]]
-) -> list[str]:
+def _not_repeated(work: _Analysis) -> list[str]:
     """Lines for the log on what a re-run will not do."""
     lines = []
-    outside = [v for v, maker in made.items() if maker == _OUTSIDE]
-    if outside:
-        lines.append(f"not made by a verb, so a re-run does not make it: {', '.join(outside)}")
-    done = [step["verb"] for step in steps if step.get("added")]
-    if dataset is start and done:
+    if work.made_by(_OUTSIDE):
+        outside = ", ".join(work.made_by(_OUTSIDE))
+        lines.append(f"not made by a verb, so a re-run does not make it: {outside}")
+    done = [step["verb"] for step in work.steps if step.get("added")]
+    if work.dataset is work.start and done:
         lines.append(
             f"the series was cut or joined after {', '.join(done)}: what they made counts as measured here, "
             "and a re-run does not repeat them"
@@ -168,21 +177,6 @@ def _measured(start: xr.Dataset, places: Places) -> Tree:
     return {"data": group} | (
         {"labels": data_group(start, "labels", texts, places, signal=None)} if texts else {}
     )
-
-
-def _makers(
-    start: xr.Dataset, dataset: xr.Dataset, steps: list[dict[str, Any]], first: int
-) -> dict[str, int | None]:
-    """For each variable the number of the verb that made it, None for what was measured, ``_OUTSIDE`` for the rest."""
-    made: dict[str, int | None] = {}
-    for name, variable in dataset.variables.items():
-        old = start.variables.get(name)
-        if old is not None and _same(old, variable):
-            made[str(name)] = None
-            continue
-        by = [i for i, step in enumerate(steps) if i >= first and str(name) in step.get("added", ())]
-        made[str(name)] = by[-1] if by else _OUTSIDE
-    return made
 
 
 def _same(old: xr.Variable, new: xr.Variable) -> bool:
