@@ -136,15 +136,16 @@ def link_inputs(
 def static_background(
     entry: Tree, where: str, dataset: xr.Dataset, step: Mapping[str, Any], places: Places
 ) -> Tree:
-    """NXpeak of a background that ``step`` subtracted before the fit: links to where it put it."""
+    """NXpeak of a background that ``step`` subtracted, not fitted: links to where it put it."""
     path = str(places.found["background"]["path"])
     data: Tree = {"@NX_class": "NXdata", "@signal": "intensity"}
     link(data, "intensity", entry, where, path)
     link(data, "position", entry, where, f"{path.rpartition('/')[0]}/{spectral_axis(dataset)}")
-    method = str(step.get("options", {}).get("method", ""))
+    options = step.get("options", {})
+    method = str(options.get("background") or options.get("method") or "")
     return {
         "@NX_class": "NXpeak",
-        "label": "subtracted before the fit",
+        "label": "subtracted, not fitted",
         "data": data,
         "function": {"@NX_class": "NXfit_function", "function_type": function_name(method)},
     }

@@ -131,7 +131,7 @@ def _add_processes(entry: Tree, work: _Analysis, places: Places) -> None:
 
 
 def _add_fit(entry: Tree, work: _Analysis, places: Places, where: str) -> None:
-    """The fit, if there is one, and the background that was subtracted before it."""
+    """The fit, if there is one, and the background that was subtracted for it."""
     names = fit_variables(work.dataset, work.made)
     index, background = work.made.get("best_fit"), work.made.get("background")
     if not names or index is None:
@@ -139,7 +139,7 @@ def _add_fit(entry: Tree, work: _Analysis, places: Places, where: str) -> None:
     entry["fit"] = fit_group(work.dataset, names, work.steps[index], places)
     entry["@default"] = "fit"
     link_inputs(entry, where, work.dataset, work.steps[index], places)
-    if background is not None and 0 <= background < index:
+    if background is not None and 0 <= background <= index:
         subtracted = static_background(entry, where, work.dataset, work.steps[background], places)
         entry["fit"]["background_static"] = subtracted
 
