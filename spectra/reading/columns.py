@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from spectra.dataset.conventions import AXES
 from spectra.errors import InvalidInput, ReadError, did_you_mean
-from spectra.reading.labels import axis_of_label, is_requested, units_of_label
+from spectra.reading.labels import AXIS_ORDER, axis_of_label, is_requested, units_of_label
 from spectra.reading.scan import make_scan, unique_names, variable_name
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class Columns:
         candidates = [p for p, kind in named.items() if wanted in (None, kind)]
         candidates = [p for p in candidates if np.ptp(self.values[:, p]) != 0] or candidates
         if candidates:
-            best = min(candidates, key=lambda p: (is_requested(labels[p]), p))
+            best = min(candidates, key=lambda p: (is_requested(labels[p]), AXIS_ORDER.index(named[p]), p))
             specific = named[best] == "energy" and stated is not None and axis is None
             return (stated if specific and stated else named[best]), best
         fallback = axis or stated or default

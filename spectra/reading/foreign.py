@@ -36,6 +36,7 @@ _FOREIGN = (
     _foreign(rb"\x93NUMPY", "a NumPy array", "load it with numpy and hand it to spectra.from_arrays"),
     _foreign(rb"\s*(<\?xml|<!DOCTYPE|<[a-z]+[ >])", "an XML document", "export the spectra as text, VAMAS or NeXus"),
     _foreign(rb"\s*(\{\s*\"|\[\s*[\[{])", "a JSON document", "only Athena projects are read from JSON"),
+    _foreign(rb"\s*#FORMAT\s*:", "an EMSA/MAS file (.msa)", "save the spectrum as two columns with a line of labels"),
     _foreign(rb"EC-Lab ASCII FILE", "an EC-Lab electrochemistry table",
              "it holds no spectra: join it to a series by wall-clock time"),
     _foreign(rb"(.*\n)?[^\n]*Feff\s.*Rmt=", "a FEFF path file", "it is theory for a fit of paths, not a spectrum"),

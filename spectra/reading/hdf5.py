@@ -26,7 +26,17 @@ __all__ = ["reader", "scans", "sniff"]
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _CREATOR = "redox-spectra"
-_UNITS = {"ev": 1.0, "kev": 1e3, "mev": 1e-3, "1/cm": 1.0, "cm-1": 1.0, "cm^-1": 1.0, "1/m": 1e-2}
+_UNITS = {
+    "ev": 1.0,
+    "kev": 1e3,
+    "mev": 1e-3,
+    "1/cm": 1.0,
+    "cm-1": 1.0,
+    "cm^-1": 1.0,
+    "cm⁻¹": 1.0,
+    "cm¯¹": 1.0,
+    "1/m": 1e-2,
+}
 
 
 def sniff(source: Source) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from spectra.reading.table import split_cells
 
 __all__ = [
+    "AXIS_ORDER",
     "axis_of_header",
     "axis_of_label",
     "column_labels",
@@ -25,6 +26,9 @@ _AXES = (
     ("wavenumber", r"wave.?numbers?|^\W*(1/cm|cm\W{0,2}-1|cm⁻¹)\W*$"),
     ("energy", r"energ(y|ie|ia)|^\W*(e|ee|ev|kev|enkev|nrg)\b|\be\s*[\[(/]\s*k?ev"),
 )
+#: Where a table has several axes, the one that tells most of the sample comes first.
+AXIS_ORDER = tuple(axis for axis, _ in _AXES)
+
 _NO_AXIS = re.compile(
     r"(pass|ring|sum|total|base|center|centre)[ _]?energ|deriv|offset|reference energy", re.IGNORECASE
 )

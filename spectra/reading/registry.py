@@ -64,7 +64,10 @@ def readers() -> dict[str, Reader]:
     for entry in importlib.metadata.entry_points(group="spectra.readers"):
         try:
             reader = entry.load()
-        except Exception as error:  # a broken package of somebody else must not stop reading
+        except Exception as error:
+            if entry.dist is not None and entry.dist.name == "redox-spectra":
+                raise
+            # a broken package of somebody else must not stop reading
             _log.warning("reader %s (%s) cannot be loaded: %s", entry.name, entry.value, error)
             continue
         found[reader.name] = reader

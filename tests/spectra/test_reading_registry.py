@@ -27,7 +27,7 @@ OURS = Reader("ours", "our spectrometer", (".our",), sniff_ours, scans_ours)
 
 class _Entry:
     def __init__(self, name, load):
-        self.name, self.value, self.load = name, f"package:{name}", load
+        self.name, self.value, self.load, self.dist = name, f"package:{name}", load, None
 
 
 @pytest.fixture
