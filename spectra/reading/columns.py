@@ -169,11 +169,16 @@ class Columns:
         named = {p: kind for p, kind in every.items() if p not in self.words} or every
         wanted = axis or (default if default in named.values() else None)
         candidates = [p for p, kind in named.items() if wanted in (None, kind)]
+        if (
+            not candidates and wanted is not None and AXES[wanted] == "eV"
+        ):  # "energy" may be any of the energies
+            candidates = [p for p, kind in named.items() if kind == "energy"]
         candidates = [p for p in candidates if np.ptp(self.values[:, p]) != 0] or candidates
         if candidates:
             best = min(candidates, key=lambda p: (is_requested(labels[p]), AXIS_ORDER.index(named[p]), p))
-            specific = named[best] == "energy" and stated is not None and axis is None
-            return (stated if specific and stated else named[best]), best
+            if named[best] == "energy":
+                return axis or stated or "energy", best
+            return named[best], best
         fallback = axis or stated or default
         if fallback is None:
             raise ReadError(f"{self.file}: {self._which_axis()}")

@@ -184,10 +184,12 @@ def _tables_by_line(lines: Sequence[str], dialect: Dialect, file: str) -> list[T
     runs = _runs(lines, dialect)
     _refuse_words(lines, runs, dialect, file)
     tables: list[Table] = []
+    alone: list[_Row] = []
     header_from = 0
     for run in runs:
-        rows, notes = _records(run, file)
+        rows, notes = _records(run, dialect, file)
         if len(rows) < 2 or len(rows[0].cells) < 2:
+            alone += rows
             continue
         header = list(lines[header_from : rows[0].line])
         values = np.array([[_number(c, dialect.decimal) for c in row.cells] for row in rows], float)
@@ -200,6 +202,9 @@ def _tables_by_line(lines: Sequence[str], dialect: Dialect, file: str) -> list[T
         else:
             tables.append(Table(header, values, rows[0].line + 1, notes))
         header_from = run[-1].line + 1
+    for row in alone:  # a row between two texts: a number of the header, or a point that got lost
+        if tables and len(row.cells) == tables[0].values.shape[1]:
+            tables[0].notes.append(f"line {row.line + 1} stands apart from the table and was left out")
     return tables or _mixed_table(lines, dialect, file)
 
 
@@ -231,24 +236,29 @@ def _refuse_words(lines: Sequence[str], runs: list[list[_Row]], dialect: Dialect
 
 
 def _runs(lines: Sequence[str], dialect: Dialect) -> list[list[_Row]]:
-    """Rows of numbers that stand one below the other."""
+    """Rows of numbers that stand one below the other, a remark behind the numbers cut off."""
     runs: list[list[_Row]] = []
     previous = -2
     for i, line in enumerate(lines):
-        if not _is_row(line, dialect):
+        numbers = line if _COMMENT.match(line) else re.split(r"\s#", line, maxsplit=1)[0]
+        if not _is_row(numbers, dialect):
             continue
         if i != previous + 1:
             runs.append([])
-        runs[-1].append(_Row(i, split_cells(line, dialect.delimiter)))
+        runs[-1].append(_Row(i, split_cells(numbers, dialect.delimiter)))
         previous = i
     return runs
 
 
-def _records(run: list[_Row], file: str) -> tuple[list[_Row], list[str]]:
-    """Rows of one width out of a run: lines of a record joined, a cut last row left out, odd ones refused."""
+def _records(run: list[_Row], dialect: Dialect, file: str) -> tuple[list[_Row], list[str]]:
+    """Rows of one width out of a run: lines of a record joined, a cut row at an end left out, odd ones refused."""
     widths = [len(row.cells) for row in run]
     if len(set(widths)) == 1:
         return run, []
+    if dialect.delimiter:  # cells at the end may be empty, and what is empty was dropped
+        widest = max(widths)
+        full = [_Row(row.line, row.cells + [""] * (widest - len(row.cells))) for row in run]
+        return full, [f"{sum(w < widest for w in widths)} rows have empty cells at their end"]
     period = _period(widths)
     if period:
         whole = len(run) // period * period
@@ -268,11 +278,10 @@ def _records(run: list[_Row], file: str) -> tuple[list[_Row], list[str]]:
             f"{file}: line {odd.line + 1} holds {len(odd.cells)} columns, the lines around it {width}; "
             "mend or remove that line."
         )
-    notes = []
-    if last < len(run) - 1:
-        notes.append(
-            f"line {run[last + 1].line + 1} ends after {widths[last + 1]} of {width} columns and was left out"
-        )
+    cut = [
+        row for row in (*run[:first], *run[last + 1 :]) if len(row.cells) > 1
+    ]  # one number alone is a heading
+    notes = [f"line {row.line + 1} holds {len(row.cells)} of {width} columns and was left out" for row in cut]
     return run[first : last + 1], notes
 
 
@@ -294,6 +303,7 @@ def _mixed_table(lines: Sequence[str], dialect: Dialect, file: str) -> list[Tabl
     if len(rows) < 2:
         return []
     width = Counter(len(row.cells) for row in rows).most_common(1)[0][0]
+    odd = [row.line + 1 for row in rows if len(row.cells) != width]
     rows = [row for row in rows if len(row.cells) == width]
     texts = sum(bool(line.strip()) for line in lines[rows[0].line :])
     if len(rows) < 2 or len(rows) < 0.8 * texts:
@@ -310,7 +320,9 @@ def _mixed_table(lines: Sequence[str], dialect: Dialect, file: str) -> list[Tabl
     for n in range(width):
         if numeric[n]:
             values[:, n] = [_number(row.cells[n], dialect.decimal) for row in rows]
-    return [Table(list(lines[: rows[0].line]), values, rows[0].line + 1, words=words)]
+    inside = [line for line in odd if line > rows[0].line]
+    notes = [f"lines of another width were left out ({', '.join(map(str, inside[:5]))})"] if inside else []
+    return [Table(list(lines[: rows[0].line]), values, rows[0].line + 1, notes, words)]
 
 
 def _is_value(cell: str, dialect: Dialect) -> bool:

@@ -228,7 +228,32 @@ def test_fortran_exponents(write):
 def test_a_cut_last_line_is_left_out_and_said(write):
     scan = spectra.read(write("energy mu i0\n6550 1 2\n6551 2 3\n6552 3 4\n6553 4\n"))
     assert scan.sizes["energy"] == 3
-    assert notes(scan) == ["line 5 ends after 2 of 3 columns and was left out"]
+    assert notes(scan) == ["line 5 holds 2 of 3 columns and was left out"]
+
+
+def test_empty_cells_at_the_end_of_rows_are_no_wrapped_records(write):
+    rows = "\n".join(f"{6550 + n}\t{n}" + ("\t5" if n % 2 else "\t") for n in range(8))
+    scan = spectra.read(write(f"energy\tmu\ti0\n{rows}\n"))
+    assert scan.sizes["energy"] == 8
+    assert np.isnan(scan.i0[::2]).all()
+    assert (scan.i0[1::2] == 5).all()
+
+
+def test_remarks_behind_numbers(write):
+    scan = spectra.read(write("energy mu\n6550 1\n6551 2 # glitch\n6552 3\n6553 4\n"))
+    assert scan.mu.values.tolist() == [1, 2, 3, 4]
+
+
+def test_a_row_apart_is_said(write):
+    scan = spectra.read(write("energy mu\n6550 1\n6551 2\n6552 3\nbeam lost at\n6553 4\n"))
+    assert scan.sizes["energy"] == 3
+    assert notes(scan) == ["line 6 stands apart from the table and was left out"]
+
+
+def test_an_energy_is_what_the_user_says_it_is(write):
+    file = write("time energy counts\n1 800 5\n2 801 6\n3 802 9\n")
+    scan = spectra.read(file, axis="kinetic_energy")
+    assert scan.kinetic_energy.values.tolist() == [800, 801, 802]
 
 
 def test_history_and_inputs(write):
