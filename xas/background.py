@@ -61,9 +61,14 @@ def subtract_splines(
         def share(origin: float, rows: Array, step: Array, known: Array | None) -> dict[str, Array]:
             out = _empty(rows, n_k)
             reach = float(wavenumber(grid[-1:], origin)[0]) - options.kmin if np.isfinite(origin) else 0.0
-            if reach > 1 and np.count_nonzero(grid >= origin) > 8:
-                noise = estimate_noise(grid, rows) if known is None else known
-                _fill(out, operator_for(grid, origin, options), rows, step, noise, options)
+            if reach < 1:
+                return out
+            try:
+                operator = operator_for(grid, origin, options)
+            except InvalidInput:  # too few of this spectrum's points are left
+                return out
+            noise = estimate_noise(grid, rows) if known is None else known
+            _fill(out, operator, rows, step, noise, options)
             return out
 
         def kernel(rows: Array, origins: Array, step: Array, known: Array | None = None) -> dict[str, Array]:

@@ -56,9 +56,10 @@ def half_step(x: Array, y: Array, sigma: Array, level: float = 0.5) -> tuple[Arr
     sensitivity : (rows, n) array
         Derivative of the position with respect to each point, in eV.
     """
+    sigma = np.nan_to_num(sigma)  # not known: two points to each side
     coarse = _smoothed(x, y, sigma)
     before = _last_below(coarse, level, _white_line(x, coarse))
-    start = _linear(x, coarse, before, level)
+    start = np.where(before >= 0, _linear(x, coarse, before, level), x[0])
     index = np.clip(before, 0, None)[:, None] + np.arange(1 - NEIGHBOURS, NEIGHBOURS + 1)
     exists = (index >= 0) & (index < x.size)
     index = np.clip(index, 0, x.size - 1)

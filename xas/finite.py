@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["on_finite_points"]
+__all__ = ["in_blocks", "on_finite_points"]
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -51,8 +51,8 @@ def on_finite_points(
     more = [o.reshape((len(rows), *o.shape[len(lead) :])) for o in others]
     out = {name: np.empty((len(rows), *((n,) if tail is None else tail))) for name, tail in shapes.items()}
     finite = np.isfinite(rows)
-    if finite.all():
-        _in_blocks(prepare(energy), rows, more, out)
+    if finite.all() and n >= least:
+        in_blocks(prepare(energy), rows, more, out)
     else:
         for array in out.values():
             array.fill(np.nan)
@@ -67,19 +67,20 @@ def on_finite_points(
                 name: np.empty((len(members), *((kept.size,) if tail is None else tail)))
                 for name, tail in shapes.items()
             }
-            _in_blocks(prepare(energy[kept]), rows[members][:, kept], cut, part)
+            in_blocks(prepare(energy[kept]), rows[members][:, kept], cut, part)
             for name, tail in shapes.items():
                 where = np.ix_(members, kept) if tail is None else members
                 out[name][where] = part[name]
     return {name: array.reshape((*lead, *array.shape[1:])) for name, array in out.items()}
 
 
-def _in_blocks(
+def in_blocks(
     kernel: Callable[..., Arrays],
     rows: npt.NDArray[np.float64],
     others: list[npt.NDArray[Any]],
     out: dict[str, npt.NDArray[np.float64]],
 ) -> None:
+    """Fill ``out`` with ``kernel(rows, *others)``, block by block."""
     size = max(1, BLOCK // rows.shape[1])
     for start in range(0, len(rows), size):
         part = slice(start, start + size)

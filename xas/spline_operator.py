@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import BSpline, make_interp_spline
 
+from spectra.errors import InvalidInput
 from xas.wavenumber import K_STEP, N_FFT, R_STEP, Window, energy_of, k_grid, wavenumber, window
 
 __all__ = ["AutobkOperator", "BackgroundOptions", "Clamp", "autobk_operator", "clamp_rows", "operator_for"]
@@ -99,6 +100,11 @@ def autobk_operator(energy: Array, e0: float, options: BackgroundOptions) -> Aut
         Origin of k in eV.
     options : BackgroundOptions
         A ``kmax`` beyond the data is brought back to their end.
+
+    Raises
+    ------
+    InvalidInput
+        If too few points lie above ``e0``.
     """
     first = max(0, int(np.searchsorted(energy, e0, side="right")) - 1)
     k_all = wavenumber(energy[first:], e0)
@@ -111,6 +117,11 @@ def autobk_operator(energy: Array, e0: float, options: BackgroundOptions) -> Aut
     n_r = int(1 + (count - 1) * np.pi / (2 * R_STEP * (kmax - kmin)))
     wanted = np.linspace(kmin, kmax, min(max(5, count), 128))
     sites = np.unique(np.abs(k_all - wanted[:, None]).argmin(1))
+    if k_data.size < 9 or sites.size < 4:
+        raise InvalidInput(
+            f"{k_data.size} points lie between e0 = {e0:g} eV and k = {kmax:.2f} 1/Å, too few for a spline: check e0, or "
+            "measure further and in finer steps."
+        )
     through_sites = make_interp_spline(k_all[sites], np.eye(sites.size))
     splines = BSpline(through_sites.t, np.eye(sites.size), 3)(k_data)
     to_k = make_interp_spline(k_data, np.eye(k_data.size))(k)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from spectra.dataset import flag, map_spectra
 from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve, verb
+from xas.finite import in_blocks
 from xas.wavenumber import N_FFT, Window
 from xas.wavenumber import window as taper_window
 
@@ -92,8 +93,8 @@ def fourier(
     Returns
     -------
     xarray.Dataset
-        With ``chir_re``, ``chir_im``, ``chir_mag`` along ``r`` in steps of 0.0307 Å, in units of Å to the power
-        -(w + 1). Spectra of which chi is not known throughout the window are flagged ``no_chi`` and hold NaN.
+        With ``chir_re``, ``chir_im``, ``chir_mag`` and their ``_sigma`` along ``r`` in steps of 0.0307 Å, in units of Å
+        to the power -(w + 1). Spectra of which chi is not known throughout the window are flagged ``no_chi`` and hold NaN.
 
     Raises
     ------
@@ -103,6 +104,10 @@ def fourier(
     Notes
     -----
     Same convention and numbers as larch's ``xftf``, which takes only the integer part of the k weight.
+
+    The sigmas propagate ``chi_sigma`` as if the points of chi(k) were independent, which is right within some 10 %
+    above ``rbkg``; below, where the background takes the noise away with the signal, they are too large. That of the
+    magnitude is to first order: it holds where the magnitude exceeds it.
 
     References
     ----------
@@ -127,27 +132,31 @@ def fourier(
     low, high = _k_range(grid, k, dk, window)
     resolve(k=(low, high))
     r, matrix = fourier_matrix(grid, low, high, kweight=kweight, taper=dk, shape=window, rmax=rmax)
-    made = map_spectra(
-        _transform(matrix),
-        [(dataset["chi"], ("k",))],
-        {"chir_re": ("r",), "chir_im": ("r",), "chir_mag": ("r",)},
-        sizes={"r": r.size},
-    )
+    names = ["chir_re", "chir_im", "chir_mag"]
+    inputs = [(dataset["chi"], ("k",))]
+    if "chi_sigma" in dataset:
+        names += [f"{name}_sigma" for name in names]
+        inputs += [(dataset["chi_sigma"], ("k",))]
+    made = map_spectra(_transform(matrix), inputs, dict.fromkeys(names, ("r",)), sizes={"r": r.size})
     if "r" in dataset.dims:
         note("results along r of an earlier call were replaced")
     axis = {"units": "angstrom", "long_name": "distance R, not corrected for phase shifts"}
     result = dataset.drop_dims("r", errors="ignore").assign(made).assign_coords(r=("r", r, axis))
     units = f"1/angstrom^{kweight + 1:g}"
-    for name, part in (("re", "real part"), ("im", "imaginary part"), ("mag", "magnitude")):
-        result[f"chir_{name}"].attrs.update(units=units, long_name=f"{part} of chi(R)")
+    parts = {"re": "real part of chi(R)", "im": "imaginary part of chi(R)", "mag": "magnitude of chi(R)"}
+    for name in names:
+        text = parts[name.split("_")[1]]
+        if name.endswith("_sigma"):
+            text = f"standard uncertainty of the {text} from noise"
+        result[name].attrs.update(units=units, long_name=text)
     return flag(
         result, result["chir_mag"].isnull().all("r"), "no_chi",
         "chi(k) is not known throughout the window: shorten k, or look at the flags of xas.autobk",
     )  # fmt: skip
 
 
-def _transform(matrix: npt.NDArray[np.complex128]) -> Callable[[Array], dict[str, Array]]:
-    """Kernel that applies ``matrix`` to the part of chi(k) that the window lets through."""
+def _transform(matrix: npt.NDArray[np.complex128]) -> Callable[..., dict[str, Array]]:
+    """Kernel that applies ``matrix`` to the part of chi(k) that the window lets through, and its square to variances."""
     used = np.flatnonzero(matrix.any(0))
     part = slice(used[0], used[-1] + 1)
     real, imaginary = (
@@ -155,9 +164,26 @@ def _transform(matrix: npt.NDArray[np.complex128]) -> Callable[[Array], dict[str
         np.ascontiguousarray(matrix.imag[:, part].T),
     )
 
-    def kernel(chi: Array) -> dict[str, Array]:
-        re, im = chi[..., part] @ real, chi[..., part] @ imaginary
-        return {"chir_re": re, "chir_im": im, "chir_mag": np.hypot(re, im)}
+    def block(chi: Array, sigma: Array | None = None) -> dict[str, Array]:
+        re, im = chi[:, part] @ real, chi[:, part] @ imaginary
+        mag = np.sqrt(re**2 + im**2)
+        values = {"chir_re": re, "chir_im": im, "chir_mag": mag}
+        if sigma is None:
+            return values
+        variance = sigma[:, part] ** 2
+        re_variance, im_variance = variance @ real**2, variance @ imaginary**2
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mag_sigma = np.sqrt(re**2 * re_variance + im**2 * im_variance) / mag
+        sigmas = {"chir_re_sigma": np.sqrt(re_variance), "chir_im_sigma": np.sqrt(im_variance)}
+        return values | sigmas | {"chir_mag_sigma": mag_sigma}
+
+    def kernel(*series: Array) -> dict[str, Array]:
+        rows = [a.reshape(-1, a.shape[-1]) for a in series]
+        names = ["chir_re", "chir_im", "chir_mag"]
+        names += [f"{name}_sigma" for name in names] if len(series) == 2 else []
+        out = {name: np.empty((len(rows[0]), real.shape[1])) for name in names}
+        in_blocks(block, rows[0], rows[1:], out)
+        return {name: a.reshape((*series[0].shape[:-1], -1)) for name, a in out.items()}
 
     return kernel
 

@@ -262,6 +262,18 @@ def test_nonsense_is_refused_in_one_sentence(simulated, options, sentence):
         xas.autobk(xas.normalize(simulated(), **RANGES), **options)
 
 
+def test_too_few_points_above_e0(charge, simulated):
+    coarse = charge.isel(time=[0], energy=slice(0, None, 200))
+    with pytest.raises(
+        ValueError, match=r"8 points lie between e0 = 8340 eV and k = \d+.\d+ 1/Å, too few for a spline"
+    ):
+        xas.autobk(coarse, e0=8340.0)
+    scans = xas.normalize(simulated(2), **RANGES).copy(deep=True)
+    scans["mu"][1, 210:550] = np.nan
+    assert flag_names(xas.autobk(scans), scan=1) in ([], ["no_background"])
+    assert np.isfinite(xas.autobk(scans).chi[0]).all()
+
+
 def test_without_a_step_it_says_what_to_call(simulated):
     with pytest.raises(ValueError, match="needs the variable 'edge_step', which xas.normalize adds"):
         xas.autobk(simulated())

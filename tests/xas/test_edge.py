@@ -246,6 +246,27 @@ def test_data_that_are_not_normalised_are_refused(simulated):
         xas.edge_position(simulated())
 
 
+@pytest.mark.parametrize("count", [8, 9, 12, 20])
+@pytest.mark.parametrize("kind", ["edge", "flat", "one point"])
+def test_few_points_end_in_numbers_flags_or_sentences(count, kind):
+    energy = np.linspace(6530.0, 6570, count)
+    mu = {
+        "edge": 1 / (1 + np.exp(-(energy - 6548) / 1.5)),
+        "flat": np.ones(count),
+        "one point": np.full(count, np.nan),
+    }
+    mu["one point"][0] = 1.0
+    scan = spectra.from_arrays(
+        energy, mu[kind], name="mu", attrs={"normalized": "yes", "element": "Mn", "edge": "K"}
+    )
+    for method in ("half_step", "integral"):
+        got = xas.edge_position(scan, method=method)
+        assert (
+            bool(failed(got)) == bool(np.isnan(got.edge_position)) == bool(np.isnan(got.edge_position_sigma))
+        )
+        assert bool(failed(got)) or kind == "edge"
+
+
 def test_no_points_where_the_edge_is(charge):
     far = charge.sel(energy=slice(8500, 9500))
     with pytest.raises(ValueError, match=r"xas.edge_position finds \d+ points between"):

@@ -83,6 +83,10 @@ def test_missing_points_are_left_out_one_pattern_at_a_time(rng):
 
 def test_blocks_do_not_show(rng):
     """More spectra than one block holds, and a single spectrum without leading dimensions."""
+    short = on_finite_points(
+        lambda grid: lambda rows: 1 / 0, np.arange(5.0), np.ones((2, 5)), shapes={"sum": ()}
+    )
+    assert np.isnan(short["sum"]).all()  # fewer points than the least that a kernel is given
     energy, mu = np.arange(60_000.0), rng.normal(size=(5, 60_000))
     got = on_finite_points(lambda grid: lambda rows: {"sum": rows.sum(1)}, energy, mu, shapes={"sum": ()})
     np.testing.assert_allclose(got["sum"], mu.sum(1))

@@ -78,6 +78,22 @@ def test_a_single_shell_peaks_at_its_distance(distance, amplitude):
     assert abs(peak).max() == pytest.approx(amplitude * 9 / 2 / np.sqrt(np.pi), rel=0.06)
 
 
+def test_the_uncertainties_cover_above_rbkg(simulated):
+    """Points of chi(k) are taken to be independent: within 15 % of the truth where shells are."""
+    truth, got = (
+        xas.fourier(xas.autobk(xas.normalize(d, e0=6548.0, pre=(-150.0, -30.0))), k=(3, 12))
+        for d in (simulated(), simulated(1500, noise=2e-3, seed=6))
+    )
+    for name in ("chir_re", "chir_im", "chir_mag"):
+        pull = ((got[name] - truth[name]) / got[f"{name}_sigma"]).std("scan")
+        shells = truth.r.values[
+            (truth.r > 1.3) & (truth.r < 5) & (truth.chir_mag > 5 * got.chir_mag_sigma.mean("scan"))
+        ]
+        np.testing.assert_allclose(pull.sel(r=shells), 1, atol=0.15, err_msg=name)
+    without = got.drop_vars(["chi_sigma", *(n for n in got.data_vars if "r" in got[n].dims)])
+    assert "chir_re_sigma" not in xas.fourier(without)
+
+
 def test_the_window_may_not_reach_beyond_the_data(scan):
     end = float(scan.k[-1])
     with pytest.raises(
