@@ -72,8 +72,11 @@ def run(
     >>> folder = tempfile.TemporaryDirectory()
     >>> file = pathlib.Path(folder.name, "scan.txt")
     >>> _ = file.write_text("".join(f"{x} {x * x}\n" for x in range(20)))
-    >>> recipe = {"read": {"verb": "spectra.read"}, "step": [{"verb": "spectra.crop", "window": [5, 9]}]}
-    >>> spectra.run(recipe, file).sizes["energy"]
+    >>> recipe = {
+    ...     "read": {"verb": "spectra.read", "axis": "raman_shift"},
+    ...     "step": [{"verb": "spectra.crop", "window": [5, 9]}],
+    ... }
+    >>> spectra.run(recipe, file).sizes["raman_shift"]
     5
     >>> folder.cleanup()
     """
