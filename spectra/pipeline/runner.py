@@ -71,11 +71,8 @@ def run(
     >>> import pathlib, tempfile, spectra
     >>> folder = tempfile.TemporaryDirectory()
     >>> file = pathlib.Path(folder.name, "scan.txt")
-    >>> _ = file.write_text("".join(f"{x} {x * x}\n" for x in range(20)))
-    >>> recipe = {
-    ...     "read": {"verb": "spectra.read", "axis": "raman_shift"},
-    ...     "step": [{"verb": "spectra.crop", "window": [5, 9]}],
-    ... }
+    >>> _ = file.write_text("raman_shift intensity\n" + "".join(f"{500 + x} {x * x}\n" for x in range(20)))
+    >>> recipe = {"read": {"verb": "spectra.read"}, "step": [{"verb": "spectra.crop", "window": [505, 509]}]}
     >>> spectra.run(recipe, file).sizes["raman_shift"]
     5
     >>> folder.cleanup()
