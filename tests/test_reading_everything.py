@@ -94,6 +94,42 @@ def test_inspect_never_raises(data_dir):
     assert table.fault.notna().any()
 
 
+def damaged(content, rng):
+    """A file after a bad copy: cut, bytes changed, a piece missing or twice, two lines exchanged."""
+    data = bytearray(content)
+    at, length = int(rng.integers(len(data))), int(rng.integers(1, 1000))
+    kind = rng.integers(5)
+    if kind == 0:
+        return bytes(data[:at])
+    if kind == 1:
+        for _ in range(length % 20):
+            data[rng.integers(len(data))] = rng.integers(256)
+    elif kind == 2:
+        del data[at : at + length]
+    elif kind == 3:
+        data[at:at] = data[at : at + length]
+    else:
+        lines = bytes(data).split(b"\n")
+        i, j = rng.integers(len(lines), size=2)
+        lines[i], lines[j] = lines[j], lines[i]
+        data = bytearray(b"\n".join(lines))
+    return bytes(data)
+
+
+@pytest.mark.parametrize("count", [120, pytest.param(1500, marks=pytest.mark.long)])
+def test_damaged_files_read_or_are_refused(data_dir, tmp_path, rng, count):
+    measured = [f for f in (*files(data_dir, "xas"), *files(data_dir, "xps")) if f.stat().st_size < 60_000]
+    for _ in range(count):
+        file = measured[rng.integers(len(measured))]
+        copy = tmp_path / f"damaged{file.suffix}"
+        copy.write_bytes(damaged(file.read_bytes(), rng))
+        for read in (spectra.read, xas.read, xps.read):
+            try:
+                validate(read(copy, select=0))
+            except SpectraError as error:
+                _one_sentence(error, copy)
+
+
 def _one_sentence(error, file):
     text = str(error)
     assert "\n" not in text, file

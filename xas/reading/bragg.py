@@ -21,10 +21,16 @@ def photon_energy(angle: npt.ArrayLike, spacing: float) -> npt.NDArray[np.float6
     spacing : float
         Spacing of the reflecting planes in Å.
 
+    Returns
+    -------
+    array
+        NaN where the angle is not between 0 and 180°.
+
     Examples
     --------
     >>> import numpy as np
     >>> float(np.round(photon_energy(np.deg2rad(17.4145), 3.13551), 1))
     6606.1
     """
-    return np.asarray(HC / (2 * spacing * np.sin(np.asarray(angle, float))))
+    sine = np.sin(np.asarray(angle, float))
+    return np.asarray(HC / (2 * spacing * np.where(sine > 0, sine, np.nan)))
