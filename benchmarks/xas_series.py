@@ -151,7 +151,7 @@ def main():
             return group
 
         transformed, mine = ours(
-            lambda d: xas.fourier(d, k=(3, 12), kweight=2), chi[["mu", "chi"]], given.repeats
+            lambda d: xas.fourier(d, k=(3, 12), kweight=2), chi[["mu", "chi", "chi_sigma"]], given.repeats
         )
         by_number = {
             int(i): group_of(k=k, chi=c) for i, c in zip(numbers, chi.chi.values[numbers], strict=True)
