@@ -26,6 +26,7 @@ __all__ = [
     "companions",
     "descends",
     "is_trend",
+    "literal",
     "plain_text",
     "series_of",
     "short_label",
@@ -120,12 +121,17 @@ def unit_text(units: str) -> str:
     inverse = re.fullmatch(r"1/(\w+)", units)
     if inverse:
         return f"{words.get(inverse.group(1), inverse.group(1))}$^{{-1}}$"
-    return str(words.get(units, units))
+    return literal(words.get(units, units))
 
 
-def species_text(name: str) -> str:
+def literal(text: object) -> str:
+    """Somebody's text as a figure shows it: a dollar sign in it begins no formula."""
+    return str(text).replace("$", r"\$")
+
+
+def species_text(name: object) -> str:
     """A component's name as chemists set it: the charge of ``Mn3+`` raised, the j of ``2p3/2`` lowered."""
-    raised = re.sub(r"\b([A-Z][a-z]?)(\d?[+-])(?=[\s,(]|$)", r"\1$^{\2}$", name)
+    raised = re.sub(r"\b([A-Z][a-z]?)(\d?[+-])(?=[\s,(]|$)", r"\1$^{\2}$", literal(name))
     return re.sub(r"\b(\d[spdf])(\d/2)", r"\1$_{\2}$", raised)
 
 
@@ -156,17 +162,18 @@ def short_label(dataset: xr.Dataset, variable: str) -> str:
         return str(rule["label"])
     own = str(dataset[variable].attrs.get("long_name", ""))
     alike = [n for n, other in dataset.data_vars.items() if own and other.attrs.get("long_name") == own]
-    return own if len(alike) == 1 else variable.replace("_", " ")
+    return literal(own if len(alike) == 1 else variable.replace("_", " "))
 
 
 def plain_text(label: str) -> str:
     r"""A label without math marks, for captions: ``$k^{2}\,\chi(k)$`` becomes k²χ(k)."""
     raised = str.maketrans("0123456789-+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺")
-    text = re.sub(r"\^\{?([-+0-9]+)\}?", lambda match: match.group(1).translate(raised), label)
+    text = label.replace(r"\$", "\0")  # one that is meant
+    text = re.sub(r"\^\{?([-+0-9]+)\}?", lambda match: match.group(1).translate(raised), text)
     words = {"\\mu": "μ", "\\chi": "χ", "\\,": "", "$": "", "_0": "₀", "{": "", "}": ""}
     for mark, sign in words.items():
         text = text.replace(mark, sign)
-    return text
+    return text.replace("\0", "$")
 
 
 def zoom(dataset: xr.Dataset, variable: str) -> tuple[float, float] | None:

@@ -81,12 +81,7 @@ def plot(dataset: xr.Dataset, variable: str | None = None, *, ax: Axes | None = 
 
 def spectrum_name(dataset: xr.Dataset, **index: int) -> str:
     """What one spectrum of a series is called: its place in the series and its coordinate."""
-    parts = []
-    for dim, i in index.items():
-        one = coordinate(dataset, dim)
-        place = f"{dim.replace('_', ' ')} {i % dataset.sizes[dim] + 1} of {dataset.sizes[dim]}"
-        parts.append(place if dim not in dataset.coords else f"{one.text(i)} ({place})")
-    return ", ".join(parts)
+    return ", ".join(coordinate(dataset, dim).text(i) for dim, i in index.items())
 
 
 def _draw(ax: Axes, dataset: xr.Dataset, name: str) -> None:
@@ -121,7 +116,7 @@ def _draw_single(ax: Axes, dataset: xr.Dataset, name: str, axis: str) -> None:
         other = next(str(d) for d in dataset[name].dims if d != axis)
         for i, curve in enumerate(np.moveaxis(values, dataset[name].dims.index(axis), -1)):
             label = (
-                conventions.species_text(str(dataset[other].values[i]))
+                conventions.species_text(dataset[other].values[i])
                 if other in dataset.coords
                 else f"{other} {i + 1}"
             )

@@ -43,7 +43,7 @@ def gallery(dataset: xr.Dataset, *, fits: int = 6) -> Iterator[Picture]:
             )
     for index in _fits_to_show(dataset, fits):
         place = "_".join(str(i) for i in index.values())
-        told = spectrum_name(dataset, **index)
+        told = conventions.plain_text(spectrum_name(dataset, **index))
         caption = "Fit with its components; residual on top" + (f": {told}." if told else ".")
         ax = plot(dataset, "best_fit", ax=None, **index)
         yield Picture(f"fit_{place}".strip("_"), caption, style.png(ax))
@@ -72,7 +72,8 @@ def write_overview(path: str | Path, panels: Sequence[tuple[xr.Dataset, str, str
         ax = figure.add_subplot(1, len(panels), i)
         plot(_part(dataset, variable), variable, ax=ax)
         told = simulated(dataset).partition(" ")[0]
-        ax.set_title(f"{title} ({told})" if told else title, loc="left")
+        name = conventions.literal(title)
+        ax.set_title(f"{name} ({told})" if told else name, loc="left")
     return replace_file(path, style.png(figure, dpi=200))
 
 

@@ -17,62 +17,68 @@ if TYPE_CHECKING:
 __all__ = ["Coordinate", "coordinate", "draw_curves", "draw_image", "draw_trend"]
 
 _MOST_LINES = 100
+_MOST_ROWS = 1000
 _MOST_NAMES = 12
+_MOST_BARS = 300
 _LONG = 7200  # s; longer series are drawn in hours
 
 
 @dataclass(frozen=True)
 class Coordinate:
-    """Values to draw a series against; ``names`` where the series counts things and not a quantity."""
+    """What a series is drawn against; ``names`` where it counts things and is no quantity."""
 
+    name: str
     values: npt.NDArray[np.float64]
-    label: str
+    unit: str = ""
+    since: str = ""
     names: tuple[str, ...] | None = None
 
-    def text(self, i: int) -> str:
-        """What one spectrum of the series is called."""
+    @property
+    def label(self) -> str:
+        """Label of the axis."""
         if self.names is not None:
-            return self.names[i]
-        return f"{self.label.partition(' (')[0]} {self.values[i]:.4g}"
+            return ""
+        named = f"{self.name} since {self.since}" if self.since else self.name
+        return f"{named} ({self.unit})" if self.unit else named
+
+    def text(self, i: int) -> str:
+        """What one spectrum of the series is called: its coordinate and its place."""
+        place = f"{i % self.values.size + 1} of {self.values.size}"
+        if self.names is not None:
+            return f"{self.names[i]} ({place})"
+        return f"{self.name} {self.values[i]:.4g} {self.unit}".strip() + f" ({place})"
 
 
 def coordinate(dataset: xr.Dataset, dim: str) -> Coordinate:
-    """The coordinate of a series: times become hours since its start, texts stay names, nothing becomes numbers."""
-    size = dataset.sizes[dim]
-    name = dim.replace("_", " ")
+    """The coordinate of a series: long times become hours since its start, and texts stay names."""
+    name = conventions.literal(dim.replace("_", " ").capitalize())
     if dim not in dataset.coords:
-        return Coordinate(np.arange(size, dtype=float), f"{name.capitalize()} number")
-    values = dataset[dim].values
+        return Coordinate(f"{name} number", np.arange(dataset.sizes[dim], dtype=float))
+    values, attrs = dataset[dim].values, dataset[dim].attrs
     names = _names(dataset, dim)
     if names is not None:
-        return Coordinate(np.arange(size, dtype=float), "", names)
+        return Coordinate(name, np.arange(values.size, dtype=float), names=names)
     if np.issubdtype(values.dtype, np.datetime64):
-        start = values.min()
-        hours = (values - start) / np.timedelta64(3600, "s")
-        return Coordinate(hours, f"Time since {np.datetime_as_string(start, unit='m').replace('T', ' ')} (h)")
+        since = np.datetime_as_string(np.nanmin(values), unit="m").replace("T", " ")
+        return Coordinate(name, (values - np.nanmin(values)) / np.timedelta64(3600, "s"), "h", since)
     if np.issubdtype(values.dtype, np.timedelta64):
-        return Coordinate(values / np.timedelta64(3600, "s"), f"{name.capitalize()} (h)")
-    attrs = dataset[dim].attrs
-    if attrs.get("units") == "s" and values.max() - values.min() > _LONG:
-        since = str(attrs.get("start", ""))[:16].replace("T", " ")
-        return Coordinate(values / 3600, f"Time since {since} (h)" if since else f"{name.capitalize()} (h)")
-    if np.issubdtype(values.dtype, np.number):
-        units = conventions.unit_text(str(dataset[dim].attrs.get("units", "")))
-        label = str(dataset[dim].attrs.get("long_name", name)).capitalize()
-        return Coordinate(values.astype(float), f"{label} ({units})" if units else label)
-    return Coordinate(np.arange(size, dtype=float), "", tuple(map(str, values)))
+        return Coordinate(name, values / np.timedelta64(3600, "s"), "h")
+    numbers = values.astype(float)
+    if attrs.get("units") == "s" and np.nanmax(numbers) - np.nanmin(numbers) > _LONG:
+        return Coordinate(name, numbers / 3600, "h", str(attrs.get("start", ""))[:16].replace("T", " "))
+    return Coordinate(name, numbers, conventions.unit_text(str(attrs.get("units", ""))))
 
 
 def _names(dataset: xr.Dataset, dim: str) -> tuple[str, ...] | None:
-    """What the spectra of a short series are called, where their coordinate only counts them."""
-    size = dataset.sizes[dim]
+    """What the spectra are called, where their coordinate is text, or only counts a short series."""
     values = dataset[dim].values
-    if size > _MOST_NAMES or values.dtype.kind not in "iu" or not np.array_equal(values, np.arange(size)):
-        return None
-    for name in ("sample", "label"):
+    if values.dtype.kind in "OUT":
+        return tuple(map(conventions.literal, values))
+    counts = values.dtype.kind in "iu" and np.array_equal(values, np.arange(values.size))
+    for name in ("sample", "label") if counts and values.size <= _MOST_NAMES else ():
         if name in dataset.coords and dataset[name].dims == (dim,):
-            texts = tuple(map(str, dataset[name].values))
-            if len(set(texts)) == size:
+            texts = tuple(map(conventions.literal, dataset[name].values))
+            if len(set(texts)) == values.size:
                 return texts
     return None
 
@@ -81,32 +87,34 @@ def draw_curves(ax: Axes, dataset: xr.Dataset, variable: str, axis: str) -> None
     """Every spectrum of a series: lines while they can be told apart, a map beyond."""
     x = dataset[axis].values
     dims = conventions.series_of(dataset, variable)
+    one = coordinate(dataset, dims[0])
+    if len(dims) > 1:
+        one = Coordinate("Spectrum number", np.arange(np.prod([dataset.sizes[d] for d in dims]), dtype=float))
+    label = conventions.variable_label(dataset, variable)
+    if one.values.size > _MOST_LINES:
+        _draw_map(ax, x, one, *_some_curves(dataset, variable, dims), label)
+        return
     values = conventions.weighted(dataset, variable)
     order = [dataset[variable].dims.index(d) for d in (*dims, axis)]
     curves = values.transpose(order).reshape(-1, x.size)
-    one = coordinate(dataset, dims[0]) if len(dims) == 1 else None
-    if one is None:
-        one = Coordinate(np.arange(len(curves), dtype=float), "Spectrum number")
-    if len(curves) > _MOST_LINES:
-        _draw_map(ax, x, one, curves, conventions.variable_label(dataset, variable))
-        return
     few = one.names is not None and len(curves) <= _MOST_NAMES
     colours = style.COLOURS[: len(curves)] if few and len(curves) <= 5 else _by_value(one)
     for i, curve in enumerate(curves):
-        ax.plot(x, curve, color=colours[i], lw=1.0, label=one.text(i) if few else None)
+        name = one.names[i] if few and one.names is not None else None
+        ax.plot(x, curve, color=colours[i], lw=1.0, label=name)
     if few:
         ax.legend()
     elif len(curves) > 1:
         _colour_bar(ax, one)
-    ax.set_ylabel(conventions.variable_label(dataset, variable))
+    ax.set_ylabel(label)
 
 
 def _by_value(one: Coordinate) -> list[Any]:
     from matplotlib import colormaps
 
-    low, high = one.values.min(), one.values.max()
+    low, high = np.nanmin(one.values), np.nanmax(one.values)
     share = (one.values - low) / (high - low) if high > low else np.zeros(one.values.size)
-    return list(colormaps["viridis"](0.9 * share))
+    return list(colormaps["viridis"](0.9 * np.nan_to_num(share)))
 
 
 def _colour_bar(ax: Axes, one: Coordinate) -> None:
@@ -115,62 +123,97 @@ def _colour_bar(ax: Axes, one: Coordinate) -> None:
     from matplotlib.colors import ListedColormap, Normalize
 
     shown = ListedColormap(colormaps["viridis"](np.linspace(0.0, 0.9, 256)))
-    scale = ScalarMappable(Normalize(one.values.min(), one.values.max()), shown)
+    scale = ScalarMappable(Normalize(np.nanmin(one.values), np.nanmax(one.values)), shown)
     ax.figure.colorbar(scale, ax=ax, label=one.label or "Spectrum number", pad=0.02, aspect=25)
 
 
+def _some_curves(
+    dataset: xr.Dataset, variable: str, dims: tuple[str, ...]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
+    """At most as many spectra as a picture has rows, evenly spread; of a lazy dataset only they are computed."""
+    import xarray as xr
+
+    shape = tuple(dataset.sizes[d] for d in dims)
+    total = int(np.prod(shape))
+    chosen = np.unique(np.linspace(0, total - 1, min(total, _MOST_ROWS)).round().astype(int))
+    index = dict(zip(dims, np.unravel_index(chosen, shape), strict=True))
+    part = dataset.drop_vars([n for n in dataset.coords if n not in dataset.dims]).isel(
+        {d: xr.DataArray(i, dims="spectrum") for d, i in index.items()}
+    )
+    values = conventions.weighted(part, variable)
+    return chosen, np.moveaxis(values, part[variable].dims.index("spectrum"), 0)
+
+
 def _draw_map(
-    ax: Axes, x: npt.NDArray[Any], one: Coordinate, curves: npt.NDArray[np.float64], label: str
+    ax: Axes,
+    x: npt.NDArray[Any],
+    one: Coordinate,
+    chosen: npt.NDArray[np.intp],
+    curves: npt.NDArray[np.float64],
+    label: str,
 ) -> None:
-    order = np.argsort(one.values, kind="stable")
-    low, high = np.nanpercentile(curves, [0.5, 99.5])
+    y = one.values[chosen]
+    order = np.argsort(y, kind="stable")
+    finite = curves[np.isfinite(curves)]
+    low, high = np.percentile(finite, [0.5, 99.5]) if finite.size else (0.0, 1.0)
     mesh = ax.pcolormesh(
-        x,
-        one.values[order],
-        curves[order],
-        shading="nearest",
-        cmap="viridis",
-        vmin=low,
-        vmax=high,
-        rasterized=True,
+        x, y[order], curves[order], shading="nearest", cmap="viridis", vmin=low, vmax=high, rasterized=True
     )
     ax.figure.colorbar(mesh, ax=ax, label=label, pad=0.02, aspect=25, extend="both")
     ax.set_ylabel(one.label or "Spectrum number")
+    if chosen.size < one.values.size:
+        ax.set_title(f"{chosen.size} of {one.values.size} spectra, evenly spread", loc="right")
 
 
 def draw_trend(ax: Axes, dataset: xr.Dataset, variable: str) -> None:
-    """A number per spectrum, with its error bar, against the series; one line for each component, if any."""
+    """A number per spectrum, with its uncertainty, against the series; one line for each component, if any."""
     (dim,) = conventions.series_of(dataset, variable)
     others = [str(d) for d in dataset[variable].dims if d != dim]
     one = coordinate(dataset, dim)
     values = dataset[variable].transpose(dim, *others).values.reshape(dataset.sizes[dim], -1)
     named = f"{variable}_sigma"
     sigma = dataset[named].transpose(dim, *others).values.reshape(values.shape) if named in dataset else None
-    names = (
-        [conventions.species_text(str(n)) for n in dataset[others[0]].values]
-        if others and others[0] in dataset.coords
-        else []
-    )
-    line = "none" if one.names is not None else "-"
+    labelled = bool(others) and others[0] in dataset.coords
+    names = [conventions.species_text(n) for n in dataset[others[0]].values] if labelled else []
     for j in range(values.shape[1]):
         error = sigma[:, j] if sigma is not None else None
-        ax.errorbar(
-            one.values,
-            values[:, j],
-            yerr=error,
-            color=style.COLOURS[j % len(style.COLOURS)],
-            marker="osD^v<>p"[j % 8],
-            ls=line,
-            lw=0.8,
-            elinewidth=0.8,
-            label=names[j] if j < len(names) else None,
-        )
+        _draw_line(ax, one, values[:, j], error, j, names[j] if j < len(names) else None)
     if names:
         ax.legend()
     ax.set_ylabel(conventions.variable_label(dataset, variable))
     ax.set_xlabel(one.label)
     if one.names is not None:
         _name_ticks(ax, one.names)
+
+
+def _draw_line(
+    ax: Axes,
+    one: Coordinate,
+    values: npt.NDArray[np.float64],
+    sigma: npt.NDArray[np.float64] | None,
+    j: int,
+    label: str | None,
+) -> None:
+    """Points with error bars; a line in a band where there are too many for that."""
+    colour = style.COLOURS[j % len(style.COLOURS)]
+    if values.size > _MOST_BARS:
+        order = np.argsort(one.values, kind="stable")
+        x, y = one.values[order], values[order]
+        ax.plot(x, y, color=colour, lw=0.8, label=label)
+        if sigma is not None:
+            ax.fill_between(x, y - sigma[order], y + sigma[order], color=colour, alpha=0.25, lw=0)
+        return
+    ax.errorbar(
+        one.values,
+        values,
+        yerr=sigma,
+        color=colour,
+        marker="osD^v<>p"[j % 8],
+        ls="none" if one.names is not None else "-",
+        lw=0.8,
+        elinewidth=0.8,
+        label=label,
+    )
 
 
 def _name_ticks(ax: Axes, names: tuple[str, ...]) -> None:
@@ -197,4 +240,4 @@ def _grid(dataset: xr.Dataset, dim: str) -> tuple[npt.NDArray[np.float64], str]:
     if dim in conventions.axes_of(dataset, dim):
         return np.asarray(dataset[dim].values, float), conventions.axis_label(dataset, dim)
     one = coordinate(dataset, dim)
-    return one.values, one.label or dim.replace("_", " ").capitalize()
+    return one.values, one.label or one.name

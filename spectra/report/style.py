@@ -58,7 +58,8 @@ _RC: dict[str, Any] = {
 def _rc() -> Iterator[None]:
     import matplotlib
 
-    settings: dict[Any, Any] = {**matplotlib.rcParamsDefault, **_RC, "backend": "agg"}
+    settings: dict[Any, Any] = {**matplotlib.rcParamsDefault, **_RC}
+    del settings["backend"]  # the user's own stays: no context puts it back
     with matplotlib.rc_context(settings):
         yield
 

@@ -13,7 +13,7 @@ import spectra
 from spectra.dataset import flag
 from spectra.errors import InvalidInput, WriteError
 from spectra.report import write_report
-from spectra.report.conventions import plain_text, species_text, unit_text, variable_label
+from spectra.report.conventions import literal, plain_text, species_text, unit_text, variable_label
 from spectra.report.figures import plot
 from spectra.report.gallery import gallery, write_overview, write_pictures
 from spectra.report.html import report_page
@@ -101,9 +101,9 @@ class TestPlot:
 
     def test_the_fit_of_a_series_is_that_of_one_spectrum(self, fitted):
         ax = plot(fitted, charge=3)
-        assert ax.get_title(loc="left") == "Charge 30 (charge 4 of 5)"
+        assert ax.get_title(loc="left") == "Charge 30 mAh/g (4 of 5)"
         np.testing.assert_allclose(lines(ax)["data"].get_ydata(), fitted.counts[3])
-        assert plot(fitted).get_title(loc="left").startswith("Charge 0 (")
+        assert plot(fitted).get_title(loc="left").startswith("Charge 0 mAh/g (1")
 
     def test_a_failed_fit_says_why_and_shows_the_data(self, single):
         bad = flag(single, True, "no_convergence", "It did not converge; widen the limits.")
@@ -128,6 +128,32 @@ class TestPlot:
         assert not ax.get_lines()
         assert ax.get_ylabel() == "Time since 2024-05-13 08:00 (h)"
         assert ax.get_ylim()[1] == pytest.approx(10, abs=0.2)
+
+    def test_a_hundred_thousand_spectra_are_thinned_out_and_it_says_so(self):
+        data = spectra.from_arrays(X, np.ones((2000, X.size)), axis="raman_shift", dims=("scan",))
+        ax = plot(
+            data.assign(area=("scan", np.ones(2000)), area_sigma=("scan", np.ones(2000))).chunk({"scan": 100})
+        )
+        assert ax.get_title(loc="right") == "1000 of 2000 spectra, evenly spread"
+        ax = plot(data.assign(area=("scan", np.ones(2000)), area_sigma=("scan", np.ones(2000))), "area")
+        assert not ax.containers
+        assert len(ax.collections) == 1
+
+    def test_a_map_with_many_points_and_nothing_finite(self):
+        data = spectra.from_arrays(X, np.ones((11, 12, X.size)), axis="raman_shift", dims=("y", "x"))
+        assert plot(data).get_ylabel() == "Spectrum number"
+        assert plot(data.assign(intensity=data.intensity * np.nan)).get_ylabel() == "Spectrum number"
+
+    def test_dollar_signs_in_names_are_no_formulas(self):
+        names = ["US$", r"$\broken{$", "ok"]
+        data = spectra.from_arrays(
+            X, np.ones((3, X.size)), axis="raman_shift", dims=("sample",), coords={"sample": names},
+            attrs={"title": r"$\worse{$"},
+        )  # fmt: skip
+        data = data.assign(area=("sample", np.ones(3), {"units": "$\\frac$", "long_name": "$x{$"}))
+        assert png(plot(data))
+        assert png(plot(data, "area"))
+        assert png(plot(data, sample=1))
 
     def test_numbers_are_drawn_with_their_error_bars(self, fitted):
         ax = plot(fitted, "mean_valence")
@@ -214,10 +240,12 @@ class TestPlot:
             plot(fitted, variable, **index)
         assert sentence in str(caught.value)
 
-    def test_the_dataset_and_matplotlib_are_left_as_they_were(self, fitted):
+    def test_the_dataset_and_matplotlib_are_left_as_they_were(self, fitted, monkeypatch):
         import matplotlib
 
         before, settings = fitted.copy(deep=True), dict(matplotlib.rcParams)
+        settings["backend"] = "svg"
+        monkeypatch.setitem(matplotlib.rcParams, "backend", "svg")
         png(plot(fitted))
         assert fitted.identical(before)
         assert dict(matplotlib.rcParams) == settings
@@ -277,6 +305,7 @@ class TestTexts:
         assert species_text("C-C") == "C-C"
         assert species_text("Ni2+, sat") == "Ni$^{2+}$, sat"
         assert plain_text("$k^{2}\\,\\chi(k)$") == "k²χ(k)"
+        assert plain_text(literal("US$")) == "US$"
 
     def test_a_variable_nobody_listed_is_called_by_its_own_name(self):
         data = spectra.from_arrays([1.0, 2, 3], [1.0, 2, 3])
