@@ -21,9 +21,9 @@ def larch_clamped(
 
     larch minimises the sum of squares of :math:`(u, \; s\,v)`, with :math:`u = f - A c` the Fourier components below
     rbkg, :math:`v = g - G c` the clamped points of chi, and :math:`s = 0.1 + 10\,\overline{u^2}`. It takes
-    Gauss–Newton steps with forward differences of 0.1 % and stops at a relative change of 1e-6, short of the minimum
-    (which does for 1e-6 in k²χ, and not always): the same differences and the same stop are used here. Both are
-    harmless while mu is of the order of one; far above it s grows large and neither settles.
+    Gauss–Newton steps with forward differences of 0.1 % and stops at a relative change of 1e-6, which leaves it up to
+    5e-4 in k²χ away from the minimum. Here are the same differences and the same stop, so that the numbers are larch's.
+    Far above mu = 1 the weight s grows large, and neither settles.
 
     Parameters
     ----------
