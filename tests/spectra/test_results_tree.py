@@ -64,12 +64,12 @@ def listing(tree, depth=0) -> str:
 
 @pytest.mark.parametrize("name", ["xas_series", "xps_series", "xps_single"])
 def test_the_layout_is_the_one_agreed_on(samples, name):
-    """Set REDOX_GOLDEN=write to accept a new layout, and look at the difference before committing it."""
+    """A verb that adds a variable changes the listing: accept it with REDOX_GOLDEN=write and look at the difference."""
     path = GOLDEN / f"{name}.txt"
     found = listing(to_nexus({"entry": samples[name]}, Provenance(command="spectra run")))
     if os.environ.get("REDOX_GOLDEN") == "write":
         path.write_text(found, encoding="utf-8")
-    assert found == path.read_text(encoding="utf-8")
+    assert found == path.read_text(encoding="utf-8"), "a new layout? REDOX_GOLDEN=write accepts it"
 
 
 @pytest.mark.parametrize("name", SAMPLES)
