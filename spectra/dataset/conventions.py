@@ -74,9 +74,9 @@ def as_dataset(data: Any, *, verb: str = "this function") -> xr.Dataset:
 
     if isinstance(data, xr.Dataset):
         return validate(data)
-    from spectra.dataset import convert
+    from spectra.dataset.convert import from_foreign
 
-    converted = convert.from_foreign(data)
+    converted = from_foreign(data)
     if converted is None:
         raise InvalidInput(
             f"{verb} takes an xarray.Dataset of spectra (or a larch Group, a HyperSpy signal, a pandas DataFrame), "

@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 
 import spectra
-from spectra.dataset import as_dataset, convert
+import spectra.dataset as convert
+from spectra.dataset import as_dataset
+from spectra.dataset.convert import from_foreign
 from spectra.errors import InvalidInput
 from spectra.larch_guard import larch_attribute, larch_function, quiet_larch
 
@@ -257,6 +259,6 @@ class TestPandas:
 
 
 def test_what_is_nothing_of_these():
-    assert convert.from_foreign([1, 2, 3]) is None
+    assert from_foreign([1, 2, 3]) is None
     with pytest.raises(InvalidInput, match="takes an xarray.Dataset of spectra"):
         as_dataset([1, 2, 3])
