@@ -1,0 +1,204 @@
+"""The verb ``spectra.fit``: one model on every spectrum of a dataset."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from spectra.dataset import map_spectra, signal_name, spectral_axis
+from spectra.errors import InvalidInput
+from spectra.fitting.arrays import FitResult, Start, fit_arrays, written_model
+from spectra.fitting.expressions import CannotCompile
+from spectra.fitting.fallback import fit_with_lmfit
+from spectra.fitting.labels import label_fit, outputs_of, sizes_of
+from spectra.fitting.program import compile_model
+from spectra.verbs import note, resolve, verb
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Weights", "fit", "fit_variable"]
+
+_log = logging.getLogger(__name__)
+
+Weights = Literal["auto", "sigma", "poisson", "none"]
+
+
+@verb("spectra.fit")
+def fit(
+    dataset: xr.Dataset,
+    *,
+    model: Any,
+    params: Any = None,
+    variable: str | None = None,
+    weights: Weights = "auto",
+    start: Start = "fresh",
+    component_curves: bool = True,
+    workers: int | None = None,
+    max_nfev: int = 500,
+) -> xr.Dataset:
+    r"""Fit every spectrum with one model: parameters, components, uncertainties, quality, flags.
+
+    The model is compiled once; Levenberg-Marquardt inside bounds, with analytic derivatives, minimises
+    :math:`\chi^2 = \sum_i (y_i - f(x_i))^2 / \sigma_i^2` of each spectrum.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Spectra of any technique.
+    model : lmfit.Model, or tables
+        A model of lmfit's or of :func:`spectra.fitting.shape_model`, components added with ``+``; or one table per
+        component: ``({"shape": "voigt", "prefix": "a_"}, {"shape": "polynomial", "degree": 1})``.
+    params : lmfit.Parameters, or a table, optional
+        Start values, limits, fixed values and expressions by name: a number, or ``{value, min, max, vary, expr}``.
+        Default: those that the model brings.
+    variable : str, optional
+        What is fitted. Default: the measured quantity.
+    weights : {"auto", "sigma", "poisson", "none"}
+        "sigma": from ``<variable>_sigma``. "poisson": the variable holds counts; maximum likelihood with the variance
+        of the fitted curve. "none": equal, and the covariance is scaled by the reduced chi-square. "auto": the first
+        of sigma, poisson (measured counts in whole numbers) and none that applies.
+    start : {"fresh", "previous", "neighbour"}
+        Start values: ``params``; the spectrum before; or ``params`` and then the neighbours, where they lead lower.
+    component_curves : bool
+        Keep ``component_curve`` (spectra times components times points).
+    workers : int, optional
+        Threads. Default: all cores.
+    max_nfev : int
+        Evaluations of the model after which a fit has failed.
+
+    Returns
+    -------
+    xarray.Dataset
+        With ``best_fit``, ``residual``, ``component_curve``; ``position``, ``height``, ``area``, ``fwhm`` and
+        ``maximum`` per ``component``; ``best_value`` per ``parameter``, ``covariance`` of the varied ones; each value
+        with its ``_sigma``; ``redchi``, ``aicc``, ``bic``, ``runs_p_value`` and ``nfev`` per spectrum. A spectrum that
+        failed holds NaN and the flag ``fit_not_converged``, ``fit_not_finite`` or ``fit_too_few_points``; warnings are
+        ``at_bound``, ``undetermined`` and ``several_minima``.
+
+    Raises
+    ------
+    InvalidInput
+        Unknown shape or parameter, weights that the dataset does not have, a model without free parameters.
+
+    Notes
+    -----
+    ``height``, ``fwhm`` and ``maximum`` are measured on each component's curve, their uncertainties are propagated
+    with exact derivatives. ``runs_p_value`` is the probability of as few runs of one sign in the residual if its signs
+    were random. A model that the engine cannot express is fitted by lmfit, which the history says.
+
+    References
+    ----------
+    J. J. Moré, Lecture Notes in Mathematics 630, 105 (1978), doi:10.1007/BFb0067700
+
+    Examples
+    --------
+    >>> import numpy as np, spectra
+    >>> from spectra.fitting import shape_model
+    >>> x = np.linspace(0, 10, 101)
+    >>> y = 5 * np.exp(-4 * np.log(2) * ((x - [[4.8], [5.2]]) / 1.5) ** 2)
+    >>> data = spectra.from_arrays(x, y, axis="raman_shift", dims=("scan",))
+    >>> fitted = spectra.fit(data, model=shape_model("gaussian"), params={"position": 5.0, "area": 8.0, "fwhm": 1.0})
+    >>> fitted.position.values.round(3).tolist()
+    [[4.8], [5.2]]
+    """
+    name = variable or signal_name(dataset)
+    axis = spectral_axis(dataset)
+    if name not in dataset or axis not in dataset[name].dims:
+        raise InvalidInput(f"there is no variable {name!r} along {axis} to fit.")
+    chosen = _weights(dataset, name, weights)
+    resolve(variable=name, weights=chosen)
+    run, layout = _prepared(
+        model, params, dataset[axis].values, chosen == "poisson", start, component_curves, workers, max_nfev
+    )
+    inputs: list[Any] = [(dataset[name], (axis,))]
+    if chosen == "sigma":
+        inputs.append((dataset[f"{name}_sigma"], (axis,)))
+    outputs = outputs_of(layout, axis)
+
+    def kernel(y: npt.NDArray[Any], sigma: npt.NDArray[Any] | None = None) -> Mapping[str, Any]:
+        return as_outputs(run(y, sigma), component_curves)
+
+    if not component_curves:
+        del outputs["component_curve"]
+    kinds = {
+        n: (bool if n.startswith("flag_") else int) for n in outputs if n.startswith("flag_") or n == "nfev"
+    }
+    fitted = map_spectra(kernel, inputs, outputs, sizes=sizes_of(layout), dtypes=kinds)
+    return label_fit(dataset, fitted, layout, name)
+
+
+def fit_variable(result: FitResult, component_curves: bool = True) -> dict[str, Any]:
+    """Arrays of a fit under the names of the dataset's variables."""
+    return as_outputs(result, component_curves)
+
+
+def as_outputs(result: FitResult, component_curves: bool) -> dict[str, Any]:
+    """Arrays of a fit under the names of the dataset's variables."""
+    made = {
+        "best_fit": result.best_fit,
+        "best_value": result.value,
+        "best_value_sigma": result.sigma,
+        "covariance": result.covariance,
+        "redchi": result.redchi,
+        "aicc": result.aicc,
+        "bic": result.bic,
+        "runs_p_value": result.runs_p_value,
+        "nfev": result.nfev,
+    }
+    made |= result.quantity | {f"{n}_sigma": v for n, v in result.quantity_sigma.items()}
+    made |= {f"flag_{n}": v for n, v in result.flags.items()}
+    return made | ({"component_curve": result.component_curve} if component_curves else {})
+
+
+def _weights(dataset: xr.Dataset, name: str, weights: Weights) -> Weights:
+    known = f"{name}_sigma" in dataset
+    if weights == "sigma" and not known:
+        raise InvalidInput(f"weights='sigma' needs the variable '{name}_sigma', which is not there.")
+    if weights != "auto":
+        return weights
+    if known:
+        return "sigma"
+    counted = dataset[name].attrs.get("units") == "counts" and np.issubdtype(dataset[name].dtype, np.integer)
+    return "poisson" if counted else "none"
+
+
+def _prepared(
+    model: Any,
+    params: Any,
+    x: npt.NDArray[Any],
+    poisson: bool,
+    start: Start,
+    component_curves: bool,
+    workers: int | None,
+    max_nfev: int,
+) -> tuple[Callable[[Any, Any], FitResult], FitResult | Any]:
+    """The function that fits arrays, and something that knows the names of parameters and components."""
+    try:
+        written = written_model(model, params)
+        compiled = compile_model(written)
+    except CannotCompile as reason:
+        if not hasattr(model, "make_params"):
+            raise InvalidInput(f"the model cannot be fitted: {reason}.") from None
+        text = f"fitted by lmfit, one spectrum after another, because the compiled engine cannot: {reason}"
+        note(text)
+        _log.info(text)
+
+        def run(y: Any, sigma: Any) -> FitResult:
+            return fit_with_lmfit(model, params, x, y, sigma=sigma, poisson=poisson, max_nfev=max_nfev)
+
+        return run, run(np.full(x.size, np.nan), None)
+    tables, settings = written.to_tables()
+    resolve(model=tables, params=settings)
+
+    def compiled_run(y: Any, sigma: Any) -> FitResult:
+        return fit_arrays(
+            written, None, x, y, sigma=sigma, poisson=poisson, start=start,
+            component_curves=component_curves, workers=workers, max_nfev=max_nfev,
+        )  # fmt: skip
+
+    return compiled_run, compiled
