@@ -1,0 +1,292 @@
+"""Fits of arrays: a model, an axis and any number of spectra in; parameters, curves and what is seen of them out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from spectra.errors import InvalidInput
+from spectra.fitting.batch import AT_BOUND, NO_DATA, SEVERAL_MINIMA, UNDETERMINED, Results, fit_spectra
+from spectra.fitting.from_lmfit import describe
+from spectra.fitting.leastsq import CONVERGED, NOT_CONVERGED
+from spectra.fitting.observing import AREA, FWHM, HEIGHT, MAXIMUM, POSITION, QUANTITIES
+from spectra.fitting.program import Compiled, compile_model
+from spectra.fitting.spec import Model, from_tables
+
+__all__ = ["FitResult", "Start", "criteria", "fit_arrays", "weighted_rows", "written_model"]
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Start = Literal["fresh", "previous", "neighbour"]
+
+#: Spectra that one thread takes at a time.
+_SHARE = 16
+#: Other starts that are tried where the first minimum is not clear.
+_RESTARTS = 8
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a fit says, every array with the leading shape of the spectra; NaN where a spectrum failed.
+
+    ``quantity`` and ``quantity_sigma`` hold ``position``, ``height``, ``area``, ``fwhm`` and ``maximum`` of each
+    component (..., component).
+    """
+
+    model: Model
+    parameters: tuple[str, ...]
+    free: tuple[str, ...]
+    components: tuple[str, ...]
+    value: Floats  # (..., parameter)
+    sigma: Floats  # (..., parameter)
+    covariance: Floats  # (..., free, free)
+    quantity: dict[str, Floats]
+    quantity_sigma: dict[str, Floats]
+    best_fit: Floats  # (..., n)
+    component_curve: Floats  # (..., component, n)
+    chi2: Floats
+    redchi: Floats
+    aicc: Floats
+    bic: Floats
+    runs_p_value: Floats
+    nfev: npt.NDArray[np.int64]
+    flags: dict[str, Flags]  # by name of the flag
+
+
+def written_model(model: Any, params: Mapping[str, Any] | None = None) -> Model:
+    """An lmfit model or the tables of a recipe as a written model."""
+    if isinstance(model, Model):
+        return model
+    if hasattr(model, "make_params"):
+        if params and not all(hasattr(p, "vary") for p in params.values()):
+            given = model.make_params()
+            for name, p in params.items():
+                if name not in given:
+                    raise InvalidInput(f"the model has no parameter {name!r}; it has {', '.join(given)}.")
+                given[name].set(**(p if isinstance(p, Mapping) else {"value": p}))
+            params = given
+        return describe(model, params)
+    return from_tables(model, params)
+
+
+def fit_arrays(
+    model: Any,
+    params: Mapping[str, Any] | None,
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    *,
+    sigma: npt.ArrayLike | None = None,
+    poisson: bool = False,
+    start: Start = "fresh",
+    component_curves: bool = True,
+    workers: int | None = None,
+    tolerance: float = 1e-10,
+    max_nfev: int = 500,
+) -> FitResult:
+    """Fit one spectrum or many with one model.
+
+    Parameters
+    ----------
+    model, params
+        An ``lmfit.Model`` with its ``Parameters``, or the tables of a recipe (:mod:`spectra.fitting.spec`).
+    x : (n,) array
+        Axis, ascending.
+    y : (..., n) array
+        Spectra; points that are not finite are left out.
+    sigma : array that broadcasts with y, optional
+        Standard uncertainties. Without them, and without ``poisson``, all points weigh the same and the covariance
+        is scaled by the reduced chi-square, as lmfit does by default; with them it is not scaled.
+    poisson : bool
+        ``y`` are counts: the weights are those of the fitted curve (maximum likelihood).
+    start : {"fresh", "previous", "neighbour"}
+        Start values: those of ``params``; the result of the spectrum before along the last series dimension; or
+        fresh ones, and then again from the results of the neighbours, where those lead lower.
+    component_curves : bool
+        Keep the curve of each component.
+    workers : int, optional
+        Threads. Default: all cores.
+    tolerance, max_nfev
+        A fit ends when a step promises less than this share of chi-square, or fails after so many evaluations.
+
+    Returns
+    -------
+    FitResult
+        A spectrum whose fit failed holds NaN and a flag; nothing is raised for it.
+
+    Raises
+    ------
+    CannotCompile
+        The model holds what the engine does not know (``spectra.fit`` then falls back to lmfit).
+    InvalidInput
+        The model or the shapes do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spectra.fitting import fit_arrays
+    >>> x = np.linspace(0, 10, 101)
+    >>> y = np.exp(-4 * np.log(2) * ((x - 5) / 1.5) ** 2)
+    >>> result = fit_arrays(({"shape": "gaussian"},), {"position": 4.5}, x, y)
+    >>> [f"{v:.3f}" for v in result.quantity["fwhm"]]
+    ['1.500']
+    """
+    compiled = compile_model(written_model(model, params))
+    axis = np.ascontiguousarray(x, float)
+    values = np.asarray(y, float)
+    if axis.ndim != 1 or values.ndim == 0 or values.shape[-1] != axis.size:
+        raise InvalidInput(
+            f"x has shape {axis.shape} and y {values.shape}; the last dimension of y must be that of x."
+        )
+    rows, weight = weighted_rows(values, sigma, poisson)
+    chain = values.shape[-2] if start == "previous" and values.ndim > 1 else 0
+    begin = np.tile(compiled.start, (len(rows), 1))
+    run = _Runner(compiled, axis, rows, poisson, tolerance, max_nfev, workers or os.cpu_count() or 1)
+    out = run(begin, weight, fresh=True, chain=chain, restarts=_RESTARTS, curves=component_curves)
+    if start == "neighbour":
+        for moved in _neighbours(out.free, values.shape[:-1]):
+            _keep_better(out, run(moved, weight, fresh=False, chain=0, restarts=0, curves=component_curves))
+    return _result(compiled, out, values.shape[:-1], known=sigma is not None or poisson)
+
+
+def weighted_rows(y: Floats, sigma: npt.ArrayLike | None, poisson: bool) -> tuple[Floats, Floats]:
+    """Spectra as rows without gaps, and 1/sigma of each point, 0 where it is left out."""
+    usable = np.isfinite(y)
+    if poisson:
+        spread = np.sqrt(np.maximum(np.where(usable, y, 1.0), 1.0))
+    elif sigma is not None:
+        spread = np.broadcast_to(np.asarray(sigma, float), y.shape)
+        usable = usable & np.isfinite(spread) & (spread > 0)
+    else:
+        spread = np.ones(y.shape)
+    n = y.shape[-1]
+    weight = np.divide(1.0, spread, out=np.zeros(y.shape), where=usable)
+    return np.where(usable, y, 0.0).reshape(-1, n), weight.reshape(-1, n)
+
+
+@dataclass(frozen=True)
+class _Runner:
+    """The engine over all rows, shared out to threads in whole chains."""
+
+    compiled: Compiled
+    x: Floats
+    rows: Floats
+    poisson: bool
+    tolerance: float
+    max_nfev: int
+    workers: int
+
+    def __call__(
+        self, begin: Floats, weight: Floats, *, fresh: bool, chain: int, restarts: int, curves: bool
+    ) -> Results:
+        out = self._blank(curves)
+        weight = weight.copy() if self.poisson else weight  # the engine writes its own weights for counts
+        total = len(self.rows)
+        share = max(chain, _SHARE // chain * chain) if chain else _SHARE
+
+        def part(first: int) -> None:
+            fit_spectra(
+                self.compiled.arrays, self.x, self.rows, weight, begin, fresh, chain, self.poisson, restarts,
+                self.tolerance, self.max_nfev, first, min(first + share, total), out,
+            )  # fmt: skip
+
+        if self.workers == 1 or total <= share:
+            for first in range(0, total, share):
+                part(first)
+        else:
+            with ThreadPoolExecutor(self.workers) as pool:
+                list(pool.map(part, range(0, total, share)))
+        return out
+
+    def _blank(self, curves: bool) -> Results:
+        total, n = self.rows.shape
+        p, f, c = len(self.compiled.parameters), len(self.compiled.free), len(self.compiled.components)
+        shapes = [
+            (f,),
+            (p,),
+            (p,),
+            (f, f),
+            (c, QUANTITIES),
+            (c, QUANTITIES),
+            (n,),
+            (c, n if curves else 0),
+            (),
+            (),
+        ]
+        numbers = [np.full((total, *shape), np.nan) for shape in shapes]
+        return Results(*numbers, *(np.zeros(total, np.int64) for _ in range(4)))
+
+
+def _neighbours(free: Floats, shape: Sequence[int]) -> list[Floats]:
+    """Free parameters of the next spectrum on either side along each series dimension."""
+    on_grid = free.reshape((*shape, -1))
+    shifts = [(axis, step) for axis in range(len(shape)) for step in (1, -1)]
+    moved = [np.roll(on_grid, step, axis).reshape(free.shape) for axis, step in shifts]
+    return [np.where(np.isfinite(m), m, np.nan_to_num(free, nan=0.0)) for m in moved]
+
+
+def _keep_better(out: Results, other: Results) -> None:
+    """Put the rows of ``other`` that reached a lower chi-square into ``out``."""
+    found = other.outcome == CONVERGED
+    better = found & ((out.outcome != CONVERGED) | (other.chi2 < out.chi2 * (1 - 1e-9)))
+    for mine, theirs in zip(out, other, strict=True):
+        mine[better] = theirs[better]
+
+
+def criteria(chi2: Floats, count: Floats, k: int, known: bool) -> tuple[Floats, Floats, Floats]:
+    """Reduced chi-square, AICc and BIC of fits of ``k`` parameters to ``count`` points.
+
+    With known uncertainties -2 log L is chi-square; without them it is N log(chi-square / N), as in lmfit.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        redchi = np.where(count > k, chi2 / (count - k), np.nan)
+        misfit = chi2 if known else count * np.log(chi2 / count)
+        aicc = np.where(count > k + 1, misfit + 2 * k + 2 * k * (k + 1) / (count - k - 1), np.nan)
+        return redchi, aicc, misfit + k * np.log(count)
+
+
+def _result(compiled: Compiled, out: Results, shape: tuple[int, ...], *, known: bool) -> FitResult:
+    def grid(values: Any) -> Any:
+        return values.reshape((*shape, *values.shape[1:]))
+
+    good = out.outcome == CONVERGED
+    count, k = out.points.astype(float), len(compiled.free)
+    chi2 = np.where(good, out.chi2, np.nan)
+    redchi, aicc, bic = criteria(chi2, count, k, known)
+    scale = np.ones_like(redchi) if known else redchi
+    root = np.sqrt(scale)
+    names = {"position": POSITION, "height": HEIGHT, "area": AREA, "fwhm": FWHM, "maximum": MAXIMUM}
+    return FitResult(
+        model=compiled.model,
+        parameters=compiled.parameters,
+        free=compiled.free,
+        components=compiled.components,
+        value=grid(out.value),
+        sigma=grid(out.sigma * root[:, None]),
+        covariance=grid(out.covariance * scale[:, None, None]),
+        quantity={n: grid(out.seen[..., i].copy()) for n, i in names.items()},
+        quantity_sigma={n: grid(out.seen_sigma[..., i] * root[:, None]) for n, i in names.items()},
+        best_fit=grid(out.curve),
+        component_curve=grid(out.parts),
+        chi2=grid(chi2),
+        redchi=grid(redchi),
+        aicc=grid(aicc),
+        bic=grid(bic),
+        runs_p_value=grid(out.runs_p),
+        nfev=grid(out.nfev),
+        flags={
+            "fit_not_converged": grid(out.outcome == NOT_CONVERGED),
+            "fit_not_finite": grid(
+                (out.outcome != CONVERGED) & (out.outcome != NOT_CONVERGED) & (out.outcome != NO_DATA)
+            ),
+            "fit_too_few_points": grid(out.outcome == NO_DATA),
+            "at_bound": grid(good & (out.warnings & AT_BOUND > 0)),
+            "undetermined": grid(good & (out.warnings & UNDETERMINED > 0)),
+            "several_minima": grid(good & (out.warnings & SEVERAL_MINIMA > 0)),
+        },
+    )

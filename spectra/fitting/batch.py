@@ -1,0 +1,226 @@
+"""Many spectra through one model: the engine's entry point, compiled once and cached on disk."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from spectra.fitting.compiled import entry_point, kernel
+from spectra.fitting.drawing import component, scratch, set_rows
+from spectra.fitting.leastsq import CAUTIOUS, CONVERGED, NOT_CONVERGED, NOT_FINITE, fit_one, space
+from spectra.fitting.observing import QUANTITIES, observe
+from spectra.fitting.program import Compiled
+from spectra.fitting.robust import fit_robust, spread
+
+__all__ = [
+    "NOT_CONVERGED",
+    "NOT_FINITE",
+    "results",
+    "AT_BOUND",
+    "NO_DATA",
+    "SEVERAL_MINIMA",
+    "UNDETERMINED",
+    "WEAK",
+    "Results",
+    "fit_spectra",
+]
+
+#: Outcomes beside those of one fit, and warnings, as bits.
+NO_DATA = 3
+AT_BOUND = 1
+UNDETERMINED = 2
+WEAK = 4
+SEVERAL_MINIMA = 8
+
+#: Rounds in which Poisson weights are taken anew from the fitted curve, and the change of chi2 that ends them.
+ROUNDS, SETTLED = 8, 1e-9
+
+Floats = npt.NDArray[np.float64]
+
+
+class Results(NamedTuple):
+    """Arrays that the engine fills, one entry per spectrum; sigmas unscaled."""
+
+    free: Floats  # (spectrum, free)
+    value: Floats  # (spectrum, parameter)
+    sigma: Floats
+    covariance: Floats  # (spectrum, free, free)
+    seen: Floats  # (spectrum, component, quantity)
+    seen_sigma: Floats
+    curve: Floats  # (spectrum, point)
+    parts: Floats  # (spectrum, component, point), or without points where not wanted
+    chi2: Floats
+    runs_p: Floats
+    points: npt.NDArray[np.int64]
+    nfev: npt.NDArray[np.int64]
+    outcome: npt.NDArray[np.int64]
+    warnings: npt.NDArray[np.int64]
+
+
+def results(compiled: Compiled, spectra: int, points: int, parts: bool) -> Results:
+    """Empty results: NaN, and no outcome."""
+    parameters, free, components = len(compiled.parameters), len(compiled.free), len(compiled.components)
+
+    def blank(*shape: int) -> Floats:
+        return np.full((spectra, *shape), np.nan)
+
+    return Results(
+        free=blank(free), value=blank(parameters), sigma=blank(parameters), covariance=blank(free, free),
+        seen=blank(components, QUANTITIES), seen_sigma=blank(components, QUANTITIES), curve=blank(points),
+        parts=blank(components, points if parts else 0), chi2=blank(), runs_p=blank(),
+        points=np.zeros(spectra, np.int64), nfev=np.zeros(spectra, np.int64),
+        outcome=np.zeros(spectra, np.int64), warnings=np.zeros(spectra, np.int64),
+    )  # fmt: skip
+
+
+@kernel
+def _runs(curve, y, weight):
+    """Probability of as few runs of one sign in the residual, or fewer, if its signs were random."""
+    above = below = runs = 0
+    last = 0
+    for i in range(y.size):
+        if weight[i] <= 0.0:
+            continue
+        sign = 1 if y[i] > curve[i] else -1
+        above += sign > 0
+        below += sign < 0
+        runs += sign != last
+        last = sign
+    count = above + below
+    if above == 0 or below == 0 or count < 3:
+        return np.nan
+    mean = 2.0 * above * below / count + 1.0
+    variance = (mean - 1.0) * (mean - 2.0) / (count - 1.0)
+    return 0.5 * math.erfc(-(runs - mean) / math.sqrt(2.0 * variance)) if variance > 0.0 else np.nan
+
+
+@kernel
+def _report(model, i, x, y, weight, s, memory, point, out):
+    """Write what a finished fit says into row ``i`` of the results."""
+    n = s.free.size
+    parameters = model.sizes[0]
+    set_rows(model, s.free, memory, True)
+    out.curve[i] = 0.0
+    for c in range(model.kind.size):
+        component(model, c, x, memory)
+        for k in range(x.size):
+            out.curve[i, k] += memory.curve[k]
+        if out.parts.shape[2] == x.size:
+            out.parts[i, c] = memory.curve
+    out.free[i] = s.free
+    out.covariance[i] = s.covariance
+    out.runs_p[i] = _runs(out.curve[i], y, weight)
+    for row in range(parameters):
+        out.value[i, row] = memory.rows[row]
+        out.sigma[i, row] = spread(memory.slopes[row], s.covariance, s.held)
+    point.rows[:] = memory.rows
+    values, slopes = np.empty(QUANTITIES), np.empty((QUANTITIES, model.sizes[2]))
+    place, chain = np.empty(1), np.empty(n)
+    for c in range(model.kind.size):
+        first = model.slots[c, 0]
+        observe(model, c, place, point, values, slopes)
+        for quantity in range(QUANTITIES):
+            chain[:] = 0.0
+            for k in range(model.slots[c, 1] - first):
+                if slopes[quantity, k] != 0.0:
+                    for j in range(n):
+                        chain[j] += slopes[quantity, k] * memory.slopes[parameters + first + k, j]
+            out.seen[i, c, quantity] = values[quantity]
+            known = math.isfinite(values[quantity])
+            out.seen_sigma[i, c, quantity] = spread(chain, s.covariance, s.held) if known else np.nan
+
+
+@kernel
+def _poisson_weights(curve, weight):
+    """Weights of counts whose expectation is ``curve``, one count at least; masked points stay masked."""
+    for k in range(curve.size):
+        if weight[k] > 0.0:
+            weight[k] = 1.0 / math.sqrt(max(curve[k], 1.0))
+
+
+@kernel
+def _draw_all(model, x, free, memory, curve):
+    set_rows(model, free, memory, False)
+    curve[:] = 0.0
+    for c in range(model.kind.size):
+        component(model, c, x, memory)
+        for k in range(x.size):
+            curve[k] += memory.curve[k]
+
+
+@kernel
+def _fit_counts(model, x, y, weight, s, memory, chi2, tolerance, max_nfev):
+    """Fit again with weights from the fitted curve until they settle: the maximum of the Poisson likelihood.
+
+    Weights from the counts themselves favour the points that happen to lie low and pull every area down.
+    """
+    total, undetermined, outcome = 0, False, CONVERGED
+    for _ in range(ROUNDS):
+        _draw_all(model, x, s.free, memory, s.trial_residual)
+        _poisson_weights(s.trial_residual, weight)
+        before = chi2
+        outcome, chi2, nfev, undetermined = fit_one(
+            model, x, y, weight, s, memory, CAUTIOUS, tolerance, max_nfev
+        )
+        total += nfev
+        if outcome != CONVERGED or abs(chi2 - before) <= SETTLED * chi2:
+            break
+    return outcome, chi2, total, undetermined
+
+
+@entry_point
+def fit_spectra(stamp):
+    """Fit rows ``start`` to ``stop`` of ``y`` and fill the results.
+
+    Rows of ``weight`` are 1/sigma, 0 for a point left out. With ``poisson`` they are replaced by those of the fitted
+    curve. With ``fresh`` the strengths of lines in ``begin`` are only hints. With ``chain`` every row but each
+    ``chain``-th starts where the row before ended.
+    """
+
+    def run(
+        model, x, y, weight, begin, fresh, chain, poisson, restarts, tolerance, max_nfev, start, stop, out
+    ):
+        _ = stamp  # part of the cache's key
+        n = model.factor.shape[1]
+        s, memory, point = space(n, x.size), scratch(model, x.size), scratch(model, 1)
+        first = np.empty(n)
+        for i in range(start, stop):
+            usable = 0
+            for k in range(x.size):
+                usable += weight[i, k] > 0.0
+            out.points[i] = usable
+            if usable < n:
+                out.outcome[i] = NO_DATA
+                continue
+            first[:] = begin[i]
+            follow = chain > 0 and i % chain != 0 and out.outcome[i - 1] == CONVERGED
+            if follow:
+                first[:] = out.free[i - 1]
+            outcome, chi2, nfev, undetermined, weak, several = fit_robust(
+                model,
+                x,
+                y[i],
+                weight[i],
+                first,
+                fresh and not follow,
+                restarts,
+                s,
+                memory,
+                tolerance,
+                max_nfev,
+            )
+            if poisson and outcome == CONVERGED:
+                outcome, chi2, more, undetermined = _fit_counts(
+                    model, x, y[i], weight[i], s, memory, chi2, tolerance, max_nfev
+                )
+                nfev += more
+            out.outcome[i], out.chi2[i], out.nfev[i] = outcome, chi2, nfev
+            if outcome == CONVERGED:
+                out.warnings[i] = AT_BOUND * np.any(s.held) + UNDETERMINED * undetermined
+                out.warnings[i] += WEAK * weak + SEVERAL_MINIMA * several
+                _report(model, i, x, y[i], weight[i], s, memory, point, out)
+
+    return run

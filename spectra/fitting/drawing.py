@@ -1,0 +1,122 @@
+"""The whole model at one set of free parameters: rows, curves, weighted residual and Jacobian."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from spectra.fitting import kinds
+from spectra.fitting.compiled import kernel
+from spectra.fitting.curves import draw
+from spectra.fitting.faddeeva import WORK_ROWS
+from spectra.fitting.interpreter import interpret
+
+__all__ = ["Scratch", "component", "evaluate", "scratch"]
+
+
+class Scratch(NamedTuple):
+    """Memory that one thread works in; nothing is allocated while a spectrum is fitted."""
+
+    rows: npt.NDArray[np.float64]  # (row) values
+    slopes: npt.NDArray[np.float64]  # (row, free)
+    curve: npt.NDArray[np.float64]  # (point)
+    by_slot: npt.NDArray[np.float64]  # (slot of a component, point)
+    work: npt.NDArray[np.float64]  # (row, point) for kernels
+    stack: npt.NDArray[np.float64]  # (depth, point)
+    stack_slopes: npt.NDArray[np.float64]  # (depth, slot or free, point)
+    one: npt.NDArray[np.float64]  # (1)
+    unit: npt.NDArray[np.float64]  # (slot, slot) identity
+
+
+@kernel
+def scratch(model, points):
+    """Memory for fits of ``model`` to spectra of ``points`` points."""
+    rows, free = model.factor.shape
+    slots, depth = max(model.sizes[2], 1), model.sizes[3]
+    return Scratch(
+        np.empty(rows),
+        model.factor.copy(),
+        np.empty(points),
+        np.empty((slots, points)),
+        np.empty((WORK_ROWS + 1, points)),
+        np.empty((depth, points)),
+        np.empty((depth, max(slots, free), points)),
+        np.zeros(1),
+        np.eye(slots),
+    )
+
+
+@kernel
+def set_rows(model, free, memory, everything):
+    """Values of parameters and slots, and their derivatives by the free parameters."""
+    rows, slopes = memory.rows, memory.slopes
+    for at in range(model.order.size):
+        row = model.order[at]
+        if not (everything or model.for_curve[row]):
+            continue
+        start, end = model.program[row, 0], model.program[row, 1]
+        if start == end:
+            total = model.constant[row]
+            for j in range(free.size):
+                total += model.factor[row, j] * free[j]
+            rows[row] = total
+            continue
+        value, grad = memory.stack[:, :1], memory.stack_slopes[:, : free.size, :1]
+        interpret(model.code[start:end], model.constants, memory.one, rows, slopes, value, grad)
+        rows[row] = value[0, 0]
+        for j in range(free.size):
+            slopes[row, j] = grad[0, j, 0]
+
+
+@kernel
+def component(model, c, x, memory):
+    """Curve of component ``c`` and its derivatives by the component's slots, into the memory."""
+    first, last = model.slots[c, 0], model.slots[c, 1]
+    parameters = memory.rows[model.sizes[0] + first : model.sizes[0] + last]
+    if model.kind[c] != kinds.EXPRESSION:
+        draw(model.kind[c], x, parameters, memory.curve, memory.by_slot, memory.work)
+        return
+    count = last - first
+    grad = memory.stack_slopes[:, :count]
+    start, end = model.formula[c, 0], model.formula[c, 1]
+    seed = memory.unit[:count, :count]
+    interpret(model.code[start:end], model.constants, x, parameters, seed, memory.stack, grad)
+    memory.curve[:] = memory.stack[0]
+    for k in range(count):
+        memory.by_slot[k] = grad[0, k]
+
+
+@kernel
+def _add(total, factor, curve):
+    for i in range(total.size):
+        total[i] += factor * curve[i]
+
+
+@kernel
+def evaluate(model, free, x, y, weight, memory, residual, jacobian):
+    """Weighted residual (model minus data) and its derivatives; returns the sum of squares."""
+    points = x.size
+    set_rows(model, free, memory, False)
+    residual[:] = 0.0
+    jacobian[:, :] = 0.0
+    for c in range(model.kind.size):
+        component(model, c, x, memory)
+        _add(residual, 1.0, memory.curve)
+        for k in range(model.slots[c, 1] - model.slots[c, 0]):
+            slot = model.slots[c, 0] + k
+            for at in range(model.touch_range[slot], model.touch_range[slot + 1]):
+                j = model.touches[at]
+                slope = memory.slopes[model.sizes[0] + slot, j]
+                if slope != 0.0:
+                    _add(jacobian[j], slope, memory.by_slot[k])
+    total = 0.0
+    for i in range(points):
+        residual[i] = (residual[i] - y[i]) * weight[i]
+        total += residual[i] * residual[i]
+    for j in range(free.size):
+        row = jacobian[j]
+        for i in range(points):
+            row[i] *= weight[i]
+    return total

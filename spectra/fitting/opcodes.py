@@ -1,0 +1,30 @@
+"""Instructions of the expression interpreter."""
+
+CONSTANT = 0
+VARIABLE = 1
+AXIS = 2
+ADD = 3
+SUB = 4
+MUL = 5
+DIV = 6
+POW = 7
+POW_FIXED = 8
+MIN = 9
+MAX = 10
+NEGATE = 11
+EXP = 12
+LOG = 13
+LOG10 = 14
+SQRT = 15
+ABS = 16
+SIN = 17
+COS = 18
+TAN = 19
+ASIN = 20
+ACOS = 21
+ATAN = 22
+SINH = 23
+COSH = 24
+TANH = 25
+ERF = 26
+ERFCX = 27
