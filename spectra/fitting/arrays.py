@@ -12,10 +12,19 @@ import numpy as np
 import numpy.typing as npt
 
 from spectra.errors import InvalidInput
-from spectra.fitting.batch import AT_BOUND, NO_DATA, SEVERAL_MINIMA, UNDETERMINED, Results, fit_spectra
+from spectra.fitting.batch import (
+    AT_BOUND,
+    NO_DATA,
+    SEVERAL_MINIMA,
+    UNDETERMINED,
+    WEAK,
+    Results,
+    fit_spectra,
+    results,
+)
 from spectra.fitting.from_lmfit import describe
 from spectra.fitting.leastsq import CONVERGED, NOT_CONVERGED
-from spectra.fitting.observing import AREA, FWHM, HEIGHT, MAXIMUM, POSITION, QUANTITIES
+from spectra.fitting.observing import AREA, FWHM, HEIGHT, MAXIMUM, POSITION
 from spectra.fitting.program import Compiled, compile_model
 from spectra.fitting.spec import Model, from_tables
 
@@ -27,8 +36,6 @@ Start = Literal["fresh", "previous", "neighbour"]
 
 #: Spectra that one thread takes at a time.
 _SHARE = 16
-#: Other starts that are tried where the first minimum is not clear.
-_RESTARTS = 8
 
 
 @dataclass(frozen=True)
@@ -86,8 +93,9 @@ def fit_arrays(
     start: Start = "fresh",
     component_curves: bool = True,
     workers: int | None = None,
-    tolerance: float = 1e-10,
+    tolerance: float = 1e-12,
     max_nfev: int = 500,
+    restarts: int = 8,
 ) -> FitResult:
     """Fit one spectrum or many with one model.
 
@@ -113,6 +121,8 @@ def fit_arrays(
         Threads. Default: all cores.
     tolerance, max_nfev
         A fit ends when a step promises less than this share of chi-square, or fails after so many evaluations.
+    restarts : int
+        Other starts tried where a component is weak or a parameter undetermined; the best minimum is kept.
 
     Returns
     -------
@@ -137,7 +147,7 @@ def fit_arrays(
     ['1.500']
     """
     compiled = compile_model(written_model(model, params))
-    axis = np.ascontiguousarray(x, float)
+    axis = np.array(x, float)  # a copy: read-only arrays are another type to the compiler
     values = np.asarray(y, float)
     if axis.ndim != 1 or values.ndim == 0 or values.shape[-1] != axis.size:
         raise InvalidInput(
@@ -146,12 +156,17 @@ def fit_arrays(
     rows, weight = weighted_rows(values, sigma, poisson)
     chain = values.shape[-2] if start == "previous" and values.ndim > 1 else 0
     begin = np.tile(compiled.start, (len(rows), 1))
-    run = _Runner(compiled, axis, rows, poisson, tolerance, max_nfev, workers or os.cpu_count() or 1)
-    out = run(begin, weight, fresh=True, chain=chain, restarts=_RESTARTS, curves=component_curves)
+    run = _Runner(compiled, axis, rows, poisson, tolerance, max_nfev, workers or _cores())
+    out = run(begin, weight, fresh=True, chain=chain, restarts=restarts, curves=component_curves)
     if start == "neighbour":
         for moved in _neighbours(out.free, values.shape[:-1]):
             _keep_better(out, run(moved, weight, fresh=False, chain=0, restarts=0, curves=component_curves))
     return _result(compiled, out, values.shape[:-1], known=sigma is not None or poisson)
+
+
+def _cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def weighted_rows(y: Floats, sigma: npt.ArrayLike | None, poisson: bool) -> tuple[Floats, Floats]:
@@ -184,7 +199,7 @@ class _Runner:
     def __call__(
         self, begin: Floats, weight: Floats, *, fresh: bool, chain: int, restarts: int, curves: bool
     ) -> Results:
-        out = self._blank(curves)
+        out = results(self.compiled, len(self.rows), self.x.size, curves)
         weight = weight.copy() if self.poisson else weight  # the engine writes its own weights for counts
         total = len(self.rows)
         share = max(chain, _SHARE // chain * chain) if chain else _SHARE
@@ -202,24 +217,6 @@ class _Runner:
             with ThreadPoolExecutor(self.workers) as pool:
                 list(pool.map(part, range(0, total, share)))
         return out
-
-    def _blank(self, curves: bool) -> Results:
-        total, n = self.rows.shape
-        p, f, c = len(self.compiled.parameters), len(self.compiled.free), len(self.compiled.components)
-        shapes = [
-            (f,),
-            (p,),
-            (p,),
-            (f, f),
-            (c, QUANTITIES),
-            (c, QUANTITIES),
-            (n,),
-            (c, n if curves else 0),
-            (),
-            (),
-        ]
-        numbers = [np.full((total, *shape), np.nan) for shape in shapes]
-        return Results(*numbers, *(np.zeros(total, np.int64) for _ in range(4)))
 
 
 def _neighbours(free: Floats, shape: Sequence[int]) -> list[Floats]:
@@ -287,6 +284,7 @@ def _result(compiled: Compiled, out: Results, shape: tuple[int, ...], *, known: 
             "fit_too_few_points": grid(out.outcome == NO_DATA),
             "at_bound": grid(good & (out.warnings & AT_BOUND > 0)),
             "undetermined": grid(good & (out.warnings & UNDETERMINED > 0)),
+            "weak_component": grid(good & (out.warnings & WEAK > 0)),
             "several_minima": grid(good & (out.warnings & SEVERAL_MINIMA > 0)),
         },
     )

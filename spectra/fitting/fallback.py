@@ -157,6 +157,7 @@ def _result(
             "fit_too_few_points": few.reshape(shape),
             "at_bound": none,
             "undetermined": grid["undetermined"],
+            "weak_component": none,
             "several_minima": none,
         },
     )

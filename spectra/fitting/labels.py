@@ -24,6 +24,10 @@ FLAGS: dict[str, tuple[Literal["failed", "warning"], str]] = {
         "A parameter ended on a limit; its uncertainty is not known. Widen the limit or fix it.",
     ),
     "undetermined": ("warning", "The data do not determine all parameters; fix or tie some."),
+    "weak_component": (
+        "warning",
+        "A component's strength is below 5 sigma; its minimum may not be the only one. Compare a fit without it.",
+    ),
     "several_minima": (
         "warning",
         "Other start values ended in another minimum; the best one found was kept.",
