@@ -39,7 +39,7 @@ def draw_fit(ax: Axes, dataset: xr.Dataset) -> None:
     ax.plot(x, best_fit + floor, color=style.FIT, lw=1.2, label="fit")
     ax.legend()
     ax.set_ylabel(conventions.variable_label(dataset, signal_name(dataset)))
-    _draw_residual(ax, dataset, x, residual)
+    _draw_residual(ax, x, residual, _uncertainty(dataset, best_fit + floor, subtracted=bool(floor.any())))
 
 
 def _subtracted(dataset: xr.Dataset, fitted: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -56,14 +56,16 @@ def _subtracted(dataset: xr.Dataset, fitted: npt.NDArray[np.float64]) -> npt.NDA
 def _components(
     dataset: xr.Dataset, axis: str, best_fit: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.float64], dict[str, npt.NDArray[np.float64]]]:
-    """What of the fit is no peak, and the peaks by name."""
+    """What of the fit is no peak (a polynomial, a step, an active background), and the peaks by name."""
     if "component_curve" not in dataset:
         return np.zeros_like(best_fit), {}
     curves = dataset["component_curve"].transpose("component", axis)
+    names = [str(name) for name in dataset["component"].values]
+    is_peak = np.isfinite(dataset["height"].values) if "height" in dataset else np.ones(len(names), bool)
     peaks = {
-        str(name): np.asarray(curve, float)
-        for name, curve in zip(curves["component"].values, curves.values, strict=True)
-        if np.isfinite(curve).all()
+        name: np.asarray(curve, float)
+        for name, curve, peak in zip(names, curves.values, is_peak, strict=True)
+        if peak and np.isfinite(curve).all()
     }
     inside = best_fit - sum(peaks.values(), np.zeros_like(best_fit))
     return np.where(np.abs(inside) > 1e-9 * np.nanmax(np.abs(best_fit)), inside, 0.0), peaks
@@ -77,15 +79,27 @@ def _draw_failure(ax: Axes, dataset: xr.Dataset, x: npt.NDArray[np.float64]) -> 
     ax.set_ylabel(conventions.variable_label(dataset, measured))
 
 
+def _uncertainty(
+    dataset: xr.Dataset, expected: npt.NDArray[np.float64], *, subtracted: bool
+) -> npt.NDArray[np.float64] | None:
+    """Standard uncertainty of what was fitted: as stated, or that of counts, or unknown."""
+    measured = signal_name(dataset)
+    for name in ("net_sigma", f"{measured}_sigma") if subtracted else (f"{measured}_sigma",):
+        if name in dataset and dataset[name].dims == dataset["best_fit"].dims:
+            return np.asarray(dataset[name].values, float)
+    counted = dataset[measured].attrs.get("units") == "counts"
+    return np.sqrt(np.maximum(expected, 1.0)) if counted else None
+
+
 def _draw_residual(
-    ax: Axes, dataset: xr.Dataset, x: npt.NDArray[np.float64], residual: npt.NDArray[np.float64]
+    ax: Axes,
+    x: npt.NDArray[np.float64],
+    residual: npt.NDArray[np.float64],
+    sigma: npt.NDArray[np.float64] | None,
 ) -> None:
     strip = ax.inset_axes((0.0, 1.03, 1.0, 0.22), sharex=ax)
-    sigma = dataset.get(f"{signal_name(dataset)}_sigma")
-    known = sigma is not None and sigma.shape == residual.shape
-    shown = residual / sigma.values if sigma is not None and known else residual
     strip.axhline(0.0, color=style.FLOOR, lw=0.6)
-    strip.plot(x, shown, color=style.DATA, lw=0.7)
-    strip.set_ylabel("Res. / σ" if known else "Res.")
+    strip.plot(x, residual if sigma is None else residual / sigma, color=style.DATA, lw=0.7)
+    strip.set_ylabel("Res." if sigma is None else "Res. / σ")
     strip.tick_params(labelbottom=False)
     strip.locator_params(axis="y", nbins=3)

@@ -99,6 +99,28 @@ class TestPlot:
         np.testing.assert_allclose(drawn["background"].get_ydata(), single.background)
         np.testing.assert_allclose(drawn["data"].get_ydata(), single.counts)
 
+    def test_a_component_that_is_no_peak_belongs_to_the_background(self, single):
+        line = single.component_curve[:1] * 0 + 25.0
+        curves = np.concatenate([single.component_curve, line])
+        flat = single.drop_vars(["component_curve", "position", "position_sigma"]).drop_dims("component")
+        flat = flat.assign(
+            component_curve=(("component", "binding_energy"), curves),
+            height=("component", [100.0, 50.0, np.nan]),
+            best_fit=single.best_fit + 25.0,
+            residual=single.residual - 25.0,
+        ).assign_coords(component=[*NAMES, "line"])
+        drawn = lines(plot(flat))
+        assert "line" not in drawn
+        np.testing.assert_allclose(drawn["background"].get_ydata(), single.background + 25.0)
+
+    def test_residuals_of_counts_are_over_their_square_root(self, single):
+        (strip,) = plot(single.drop_vars("counts_sigma")).child_axes
+        expected = single.residual / np.sqrt(np.maximum(single.best_fit + single.background, 1))
+        np.testing.assert_allclose(strip.get_lines()[1].get_ydata(), expected)
+        other = single.drop_vars("counts_sigma").assign(counts=single.counts.assign_attrs(units="counts/s"))
+        (strip,) = plot(other).child_axes
+        np.testing.assert_allclose(strip.get_lines()[1].get_ydata(), single.residual)
+
     def test_the_fit_of_a_series_is_that_of_one_spectrum(self, fitted):
         ax = plot(fitted, charge=3)
         assert ax.get_title(loc="left") == "Charge 30 mAh/g (4 of 5)"
