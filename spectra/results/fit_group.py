@@ -21,8 +21,9 @@ _MERIT = {
     "aicc": "corrected_akaike_information_criterion",
     "bic": "bayesian_information_criterion",
     "rsquared": "coefficient_of_determination",
+    "runs_p_value": "runs_test_p_value",
 }
-_STATUS = {"nfev", "status", "success", "ndata", "nvarys", "nfree", "runs_p"}
+_STATUS = {"nfev", "status"}
 _PARAMETER_DIMS = {"parameter", "varied", "varied_2"}
 
 
@@ -73,7 +74,7 @@ def fit_group(dataset: xr.Dataset, names: set[str], step: Mapping[str, Any], pla
     }.items():
         if members:
             group[key] = data_group(dataset, f"fit/{key}", members, places, signal=None)
-    group |= _trend(dataset, along_component)
+    group |= _trend(dataset, along_component, [k for k in group if k.startswith("peak_")])
     group["@default"] = "trend" if "trend" in group else "data"
     return group
 
@@ -151,27 +152,29 @@ def static_background(
     }
 
 
-def _trend(dataset: xr.Dataset, names: list[str]) -> Tree:
+def _trend(dataset: xr.Dataset, names: list[str], peaks: list[str]) -> Tree:
     """Small copies of areas and positions against the series: what a viewer opens first."""
     import xarray as xr
 
     quantities = [n for n in ("area", "position", "height", "fwhm") if n in names]
-    if not series_dims(dataset) or not quantities:
+    if not series_dims(dataset) or not quantities or not peaks:
         return {}
     copies: dict[str, xr.Variable] = {}
     for quantity in quantities:
-        for index in range(dataset.sizes["component"]):
-            for name in (quantity, f"{quantity}_sigma"):
-                if name in names:
-                    column = f"peak_{index}_{name}"
-                    copies[column] = dataset[name].variable.isel(component=index)
-                    copies[column].attrs = {
-                        "units": dataset[name].attrs.get("units", ""),
-                        "long_name": f"{quantity} of {label_of(dataset, index)}",
-                    }
-    beside = {n: c.variable for n, c in dataset.coords.items() if set(c.dims) <= set(series_dims(dataset))}
-    shown = [f"peak_{index}_{quantities[0]}" for index in range(dataset.sizes["component"])]
-    numbers = {n: v for n, v in beside.items() if is_number(v)}
-    group = data_group(xr.Dataset(copies, numbers), "fit/trend", list(copies), Places(), signal=shown[0])
+        for peak in peaks:
+            index = int(peak.removeprefix("peak_"))
+            for name in (n for n in (quantity, f"{quantity}_sigma") if n in names):
+                copies[f"{peak}_{name}"] = dataset[name].variable.isel(component=index)
+                copies[f"{peak}_{name}"].attrs = {
+                    "units": dataset[name].attrs.get("units", ""),
+                    "long_name": f"{quantity} of {label_of(dataset, index)}",
+                }
+    beside = {
+        n: c.variable
+        for n, c in dataset.coords.items()
+        if set(c.dims) <= set(series_dims(dataset)) and is_number(c.variable)
+    }
+    shown = [f"{peak}_{quantities[0]}" for peak in peaks]
+    group = data_group(xr.Dataset(copies, beside), "fit/trend", list(copies), Places(), signal=shown[0])
     group["@auxiliary_signals"] = shown[1:]
     return {"trend": group}

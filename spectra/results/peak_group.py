@@ -103,6 +103,9 @@ def peak_group(
             record = put(parameters, field, variable, called=name, titled=False)
             places.add_part(name, f"{path}/function/fit_parameters/{field}", record, "component")
             parameters |= _settings(field, settings.get(f"{table.get('prefix', '')}{name}"))
+            if not variable.ndim and f"{name}_sigma" in names:
+                parameters[f"{field}@error"] = dataset[f"{name}_sigma"].variable.isel(component=index).values
+    _add_other_parameters(parameters, dataset, table, settings)
     shape = str(table.get("shape") or table.get("lmfit") or table.get("expression") or "")
     peak["function"] = {
         "@NX_class": "NXfit_function",
@@ -112,6 +115,28 @@ def peak_group(
     if "area" in names:
         put(peak, "total_area", dataset["area"].variable.isel(component=index), called="area", titled=False)
     return peak
+
+
+def _add_other_parameters(
+    group: Tree, dataset: xr.Dataset, table: Mapping[str, Any], settings: Mapping[str, Any]
+) -> None:
+    """Copies of the component's parameters that are none of its variables: a mixing, a coefficient."""
+    from spectra.fitting.shapes import list_shapes
+
+    known, prefix = list_shapes().get(str(table.get("shape", ""))), str(table.get("prefix", ""))
+    if known is None or "parameter" not in dataset.coords or "best_value" not in dataset:
+        return
+    fitted = [str(p) for p in dataset["parameter"].values]
+    for root in known.names:
+        if prefix + root not in fitted or root in group:
+            continue
+        at = {"parameter": fitted.index(prefix + root)}
+        field = field_name(root, group)
+        group[field] = dataset["best_value"].variable.isel(at).values
+        if "best_value_sigma" in dataset:
+            sigma = dataset["best_value_sigma"].variable.isel(at).values
+            group[f"{field}_errors" if sigma.ndim else f"{field}@error"] = sigma
+        group |= _settings(field, settings.get(prefix + root))
 
 
 def _axes(dataset: xr.Dataset, name: str) -> Tree:

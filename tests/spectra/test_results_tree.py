@@ -81,10 +81,11 @@ def test_every_name_is_one_that_nexus_allows(samples, name):
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_every_number_has_units(samples, name):
+    """All but the copies of parameters of which the model does not know the units."""
     for path, value in walk(tree_of(samples[name])):
         kind = getattr(value, "dtype", np.dtype("O")).kind
         in_data = re.search(r"/(data\w*|values|trend|status|fit_parameters|fit/parameters)/\w+$", path)
-        if kind in "iufcb" and in_data and "/provenance/" not in path:
+        if kind in "iufcb" and in_data and not re.search(r"/(provenance/.*|fraction(_errors)?)$", path):
             parent, _, field = path.rpartition("/")
             group = dict(walk({"entry": tree_of(samples[name])}))["/entry" + parent]
             assert f"{field}@units" in group, path
@@ -145,15 +146,44 @@ def test_counts_are_stored_as_integers_on_a_binding_energy():
 
 
 def test_a_fit_has_a_peak_for_each_component_and_says_where_it_began():
-    fit = tree_of(xps_analysed())["fit"]
-    assert [fit[f"peak_{i}"]["label"] for i in (0, 1)] == ["Mn 2p3/2", "Mn 2p1/2"]
+    data = xps_analysed()
+    fit = tree_of(data)["fit"]
+    assert [fit[f"peak_{i}"]["label"] for i in (0, 1)] == ["main", "partner"]
     function = fit["peak_0"]["function"]
-    assert function["function_type"] == "Gaussian"
-    assert function["fit_parameters"]["position@initial"] == 641.5
-    assert function["fit_parameters"]["position@vary"] == np.False_
+    assert function["function_type"] == "Gaussian-Lorentzian Sum"
+    parameters = function["fit_parameters"]
+    assert [parameters[f"position@{k}"] for k in ("initial", "min", "max", "vary")] == [
+        642.0,
+        640.0,
+        644.0,
+        True,
+    ]
+    np.testing.assert_array_equal(parameters["position"], data.position[:, 0])
+    np.testing.assert_array_equal(parameters["area_errors"], data.area_sigma[:, 0])
+    np.testing.assert_array_equal(parameters["fraction"], data.best_value.sel(parameter="main_fraction"))
+    tied = fit["peak_1"]["function"]["fit_parameters"]
+    assert tied["position@expression"] == "main_position + 11.7"
+    assert not tied["position@vary"]
     assert fit["data"]["@auxiliary_signals"] == ["fit_sum", "residual"]
     assert fit["figure_of_merit_redchi@metric"] == "reduced_chi_squared"
-    assert fit["background_static"]["function"]["function_type"] == "Shirley"
+    assert fit["background_static"]["function"]["function_type"] == "Linear"
+
+
+def test_the_parameters_of_a_single_fit_carry_their_error():
+    data = xps_analysed(None)
+    parameters = tree_of(data)["fit"]["peak_0"]["function"]["fit_parameters"]
+    assert parameters["position@error"] == data.position_sigma[0]
+    assert parameters["fraction@error"] == data.best_value_sigma.sel(parameter="main_fraction")
+
+
+def test_a_component_without_a_maximum_is_a_background():
+    model = ({"shape": "sgl", "prefix": "a_"}, {"shape": "polynomial", "degree": 1})
+    start = {"a_position": 642.0, "a_area": 9000.0, "a_fwhm": 3.0, "c0": 2000.0, "c1": 0.0}
+    fit = tree_of(spectra.fit(xps_measured(), model=model, params=start))["fit"]
+    assert "peak_0" in fit
+    assert fit["background_1"]["function"]["function_type"] == "polynomial"
+    assert {"c0", "c1"} <= set(fit["background_1"]["function"]["fit_parameters"])
+    assert "peak_1_area" not in fit["trend"]
 
 
 def test_dates_say_their_start_in_utc():
