@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,13 +23,15 @@ from spectra.fitting.batch import (
     fit_spectra,
     results,
 )
-from spectra.fitting.from_lmfit import describe
 from spectra.fitting.leastsq import CONVERGED, NOT_CONVERGED
 from spectra.fitting.observing import AREA, FWHM, HEIGHT, MAXIMUM, POSITION
-from spectra.fitting.program import Compiled, compile_model
-from spectra.fitting.spec import Model, from_tables
+from spectra.fitting.program import Compiled
+from spectra.fitting.spec import Model
+from spectra.fitting.understand import Understood, understand
 
-__all__ = ["FitResult", "Start", "criteria", "fit_arrays", "weighted_rows", "written_model"]
+__all__ = ["FitResult", "Start", "criteria", "fit_arrays", "weighted_rows"]
+
+_log = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -46,7 +49,7 @@ class FitResult:
     component (..., component).
     """
 
-    model: Model
+    model: Model | None  # None where it cannot be written
     parameters: tuple[str, ...]
     free: tuple[str, ...]
     components: tuple[str, ...]
@@ -64,22 +67,6 @@ class FitResult:
     runs_p_value: Floats
     nfev: npt.NDArray[np.int64]
     flags: dict[str, Flags]  # by name of the flag
-
-
-def written_model(model: Any, params: Mapping[str, Any] | None = None) -> Model:
-    """An lmfit model or the tables of a recipe as a written model."""
-    if isinstance(model, Model):
-        return model
-    if hasattr(model, "make_params"):
-        if params and not all(hasattr(p, "vary") for p in params.values()):
-            given = model.make_params()
-            for name, p in params.items():
-                if name not in given:
-                    raise InvalidInput(f"the model has no parameter {name!r}; it has {', '.join(given)}.")
-                given[name].set(**(p if isinstance(p, Mapping) else {"value": p}))
-            params = given
-        return describe(model, params)
-    return from_tables(model, params)
 
 
 def fit_arrays(
@@ -102,7 +89,8 @@ def fit_arrays(
     Parameters
     ----------
     model, params
-        An ``lmfit.Model`` with its ``Parameters``, or the tables of a recipe (:mod:`spectra.fitting.spec`).
+        An ``lmfit.Model`` with its ``Parameters``, or the tables of a recipe (:mod:`spectra.fitting.spec`), or a
+        written model.
     x : (n,) array
         Axis, ascending.
     y : (..., n) array
@@ -131,10 +119,12 @@ def fit_arrays(
 
     Raises
     ------
-    CannotCompile
-        The model holds what the engine does not know (``spectra.fit`` then falls back to lmfit).
     InvalidInput
-        The model or the shapes do not fit.
+        The model or the shapes of the arrays do not fit.
+
+    Notes
+    -----
+    A model that the engine cannot express is fitted by lmfit, spectrum by spectrum, and the log says so.
 
     Examples
     --------
@@ -146,13 +136,24 @@ def fit_arrays(
     >>> [f"{v:.3f}" for v in result.quantity["fwhm"]]
     ['1.500']
     """
-    compiled = compile_model(written_model(model, params))
+    understood = model if isinstance(model, Understood) else understand(model, params)
     axis = np.array(x, float)  # a copy: read-only arrays are another type to the compiler
     values = np.asarray(y, float)
     if axis.ndim != 1 or values.ndim == 0 or values.shape[-1] != axis.size:
         raise InvalidInput(
             f"x has shape {axis.shape} and y {values.shape}; the last dimension of y must be that of x."
         )
+    if not np.isfinite(axis).all():
+        raise InvalidInput(
+            f"x holds {np.count_nonzero(~np.isfinite(axis))} values that are not finite: remove them."
+        )
+    if understood.compiled is None:
+        from spectra.fitting.fallback import fit_with_lmfit
+
+        if understood is not model:
+            _log.warning("fitted by lmfit, one spectrum after another: %s", understood.reason)
+        return fit_with_lmfit(understood, axis, values, sigma=sigma, poisson=poisson, max_nfev=max_nfev)
+    compiled = understood.compiled
     rows, weight = weighted_rows(values, sigma, poisson)
     chain = values.shape[-2] if start == "previous" and values.ndim > 1 else 0
     begin = np.tile(compiled.start, (len(rows), 1))

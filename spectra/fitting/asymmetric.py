@@ -85,7 +85,8 @@ def doniach(
     def line(u: Array) -> Array:
         theta = np.arctan(-u / g)
         falling = (1 + (u / g) ** 2) ** (-(1 - asymmetry) / 2)
-        return np.cos(np.pi * asymmetry / 2 + (1 - asymmetry) * theta) * falling / top
+        drawn: Array = np.cos(np.pi * asymmetry / 2 + (1 - asymmetry) * theta) * falling / top
+        return drawn
 
     return amplitude * _broadened(line, np.asarray(x, float) - position, float(2 * g), fwhm_g)
 
@@ -120,7 +121,8 @@ def la(
 
     def line(u: Array) -> Array:
         exponent = np.where(u > 0, a, b)
-        return np.exp(-exponent * np.log1p(4 * (u / width) ** 2)) / norm
+        drawn: Array = np.exp(-exponent * np.log1p(4 * (u / width) ** 2)) / norm
+        return drawn
 
     return area * _broadened(line, np.asarray(x, float) - position, _scale(width, a, b), fwhm_g)
 
@@ -157,12 +159,16 @@ def lf(
 
     def line(u: Array) -> Array:
         exponent = np.where(u > 0, 3 - (3 - a) / (1 + 4 * (u / (w * width)) ** 2), b)
-        return np.exp(-exponent * np.log1p(4 * (u / width) ** 2))
+        drawn: Array = np.exp(-exponent * np.log1p(4 * (u / width) ** 2))
+        return drawn
 
     nodes, weights = _panels(_outward(0.25 * _scale(width, a, b), 1e6 * w * width))
     high = float(np.sum(line(nodes) * weights))
     norm = high + 0.25 * width * np.sqrt(np.pi) * _gamma_ratio(b)
-    return area / norm * _broadened(line, np.asarray(x, float) - position, _scale(width, a, b), fwhm_g)
+    drawn: Array = (
+        area / norm * _broadened(line, np.asarray(x, float) - position, _scale(width, a, b), fwhm_g)
+    )
+    return drawn
 
 
 def _scale(width: float, a: float, b: float) -> float:

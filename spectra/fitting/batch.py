@@ -16,16 +16,17 @@ from spectra.fitting.program import Compiled
 from spectra.fitting.robust import fit_robust, spread
 
 __all__ = [
+    "AT_BOUND",
     "NOT_CONVERGED",
     "NOT_FINITE",
-    "results",
-    "AT_BOUND",
     "NO_DATA",
     "SEVERAL_MINIMA",
     "UNDETERMINED",
     "WEAK",
     "Results",
     "fit_spectra",
+    "results",
+    "runs",
 ]
 
 #: Outcomes beside those of one fit, and warnings, as bits.
@@ -77,9 +78,9 @@ def results(compiled: Compiled, spectra: int, points: int, parts: bool) -> Resul
 
 
 @kernel
-def _runs(curve, y, weight):
+def runs(curve, y, weight):
     """Probability of as few runs of one sign in the residual, or fewer, if its signs were random."""
-    above = below = runs = 0
+    above = below = count_runs = 0
     last = 0
     for i in range(y.size):
         if weight[i] <= 0.0:
@@ -87,14 +88,14 @@ def _runs(curve, y, weight):
         sign = 1 if y[i] > curve[i] else -1
         above += sign > 0
         below += sign < 0
-        runs += sign != last
+        count_runs += sign != last
         last = sign
     count = above + below
     if above == 0 or below == 0 or count < 3:
         return np.nan
     mean = 2.0 * above * below / count + 1.0
     variance = (mean - 1.0) * (mean - 2.0) / (count - 1.0)
-    return 0.5 * math.erfc(-(runs - mean) / math.sqrt(2.0 * variance)) if variance > 0.0 else np.nan
+    return 0.5 * math.erfc(-(count_runs - mean) / math.sqrt(2.0 * variance)) if variance > 0.0 else np.nan
 
 
 @kernel
@@ -112,7 +113,7 @@ def _report(model, i, x, y, weight, s, memory, point, out):
             out.parts[i, c] = memory.curve
     out.free[i] = s.free
     out.covariance[i] = s.covariance
-    out.runs_p[i] = _runs(out.curve[i], y, weight)
+    out.runs_p[i] = runs(out.curve[i], y, weight)
     for row in range(parameters):
         out.value[i, row] = memory.rows[row]
         out.sigma[i, row] = spread(memory.slopes[row], s.covariance, s.held)

@@ -234,14 +234,17 @@ def _broadened(kind, x, position, scale_by, q, fwhm_g, gauss_at, f, g):
 
 @kernel
 def doniach(x, p, f, g, work):
+    """Curve and derivatives of :func:`spectra.fitting.asymmetric.doniach`."""
     _broadened(kinds.DONIACH, x, p[0], p[1], p[2:4], p[4], 4, f, g)
 
 
 @kernel
 def la(x, p, f, g, work):
+    """Curve and derivatives of :func:`spectra.fitting.asymmetric.la`."""
     _broadened(kinds.LA, x, p[0], p[1], p[2:5], p[5], 5, f, g)
 
 
 @kernel
 def lf(x, p, f, g, work):
+    """Curve and derivatives of :func:`spectra.fitting.asymmetric.lf`."""
     _broadened(kinds.LF, x, p[0], p[1], p[2:6], p[6], 6, f, g)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,17 +11,15 @@ import numpy.typing as npt
 
 from spectra.dataset import map_spectra, signal_name, spectral_axis
 from spectra.errors import InvalidInput
-from spectra.fitting.arrays import FitResult, Start, fit_arrays, written_model
-from spectra.fitting.expressions import CannotCompile
-from spectra.fitting.fallback import fit_with_lmfit
+from spectra.fitting.arrays import FitResult, Start, fit_arrays
 from spectra.fitting.labels import label_fit, outputs_of, sizes_of
-from spectra.fitting.program import compile_model
+from spectra.fitting.understand import understand
 from spectra.verbs import note, resolve, verb
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Weights", "fit", "fit_variable"]
+__all__ = ["Weights", "as_outputs", "fit"]
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +38,7 @@ def fit(
     component_curves: bool = True,
     workers: int | None = None,
     max_nfev: int = 500,
+    restarts: int = 8,
 ) -> xr.Dataset:
     r"""Fit every spectrum with one model: parameters, components, uncertainties, quality, flags.
 
@@ -70,6 +69,8 @@ def fit(
         Threads. Default: all cores.
     max_nfev : int
         Evaluations of the model after which a fit has failed.
+    restarts : int
+        Other starts that are tried where a component is weaker than 5 sigma or a parameter is not determined.
 
     Returns
     -------
@@ -78,7 +79,7 @@ def fit(
         ``maximum`` per ``component``; ``best_value`` per ``parameter``, ``covariance`` of the varied ones; each value
         with its ``_sigma``; ``redchi``, ``aicc``, ``bic``, ``runs_p_value`` and ``nfev`` per spectrum. A spectrum that
         failed holds NaN and the flag ``fit_not_converged``, ``fit_not_finite`` or ``fit_too_few_points``; warnings are
-        ``at_bound``, ``undetermined`` and ``several_minima``.
+        ``at_bound``, ``undetermined``, ``weak_component`` and ``several_minima``.
 
     Raises
     ------
@@ -112,34 +113,39 @@ def fit(
         raise InvalidInput(f"there is no variable {name!r} along {axis} to fit.")
     chosen = _weights(dataset, name, weights)
     resolve(variable=name, weights=chosen)
-    run, layout = _prepared(
-        model, params, dataset[axis].values, chosen == "poisson", start, component_curves, workers, max_nfev
-    )
+    understood = understand(model, params)
+    if understood.written is not None:
+        tables, settings = understood.written.to_tables()
+        resolve(model=tables, params=settings)
+    if understood.compiled is None:
+        text = f"fitted by lmfit, one spectrum after another, because the compiled engine cannot: {understood.reason}"
+        note(text)
+        _log.warning(text)
+    x, poisson = dataset[axis].values, chosen == "poisson"
     inputs: list[Any] = [(dataset[name], (axis,))]
     if chosen == "sigma":
         inputs.append((dataset[f"{name}_sigma"], (axis,)))
-    outputs = outputs_of(layout, axis)
+    outputs = outputs_of(understood, axis)
 
     def kernel(y: npt.NDArray[Any], sigma: npt.NDArray[Any] | None = None) -> Mapping[str, Any]:
-        return as_outputs(run(y, sigma), component_curves)
+        result = fit_arrays(
+            understood, None, x, y, sigma=sigma, poisson=poisson, start=start,
+            component_curves=component_curves, workers=workers, max_nfev=max_nfev, restarts=restarts,
+        )  # fmt: skip
+        return as_outputs(result, component_curves)
 
     if not component_curves:
         del outputs["component_curve"]
     kinds = {
         n: (bool if n.startswith("flag_") else int) for n in outputs if n.startswith("flag_") or n == "nfev"
     }
-    fitted = map_spectra(kernel, inputs, outputs, sizes=sizes_of(layout), dtypes=kinds)
-    return label_fit(dataset, fitted, layout, name)
-
-
-def fit_variable(result: FitResult, component_curves: bool = True) -> dict[str, Any]:
-    """Arrays of a fit under the names of the dataset's variables."""
-    return as_outputs(result, component_curves)
+    fitted = map_spectra(kernel, inputs, outputs, sizes=sizes_of(understood), dtypes=kinds)
+    return label_fit(dataset, fitted, understood, name)
 
 
 def as_outputs(result: FitResult, component_curves: bool) -> dict[str, Any]:
     """Arrays of a fit under the names of the dataset's variables."""
-    made = {
+    made: dict[str, Any] = {
         "best_fit": result.best_fit,
         "best_value": result.value,
         "best_value_sigma": result.sigma,
@@ -163,42 +169,14 @@ def _weights(dataset: xr.Dataset, name: str, weights: Weights) -> Weights:
         return weights
     if known:
         return "sigma"
-    counted = dataset[name].attrs.get("units") == "counts" and np.issubdtype(dataset[name].dtype, np.integer)
-    return "poisson" if counted else "none"
+    return "poisson" if dataset[name].attrs.get("units") == "counts" and _whole(dataset[name]) else "none"
 
 
-def _prepared(
-    model: Any,
-    params: Any,
-    x: npt.NDArray[Any],
-    poisson: bool,
-    start: Start,
-    component_curves: bool,
-    workers: int | None,
-    max_nfev: int,
-) -> tuple[Callable[[Any, Any], FitResult], FitResult | Any]:
-    """The function that fits arrays, and something that knows the names of parameters and components."""
-    try:
-        written = written_model(model, params)
-        compiled = compile_model(written)
-    except CannotCompile as reason:
-        if not hasattr(model, "make_params"):
-            raise InvalidInput(f"the model cannot be fitted: {reason}.") from None
-        text = f"fitted by lmfit, one spectrum after another, because the compiled engine cannot: {reason}"
-        note(text)
-        _log.info(text)
-
-        def run(y: Any, sigma: Any) -> FitResult:
-            return fit_with_lmfit(model, params, x, y, sigma=sigma, poisson=poisson, max_nfev=max_nfev)
-
-        return run, run(np.full(x.size, np.nan), None)
-    tables, settings = written.to_tables()
-    resolve(model=tables, params=settings)
-
-    def compiled_run(y: Any, sigma: Any) -> FitResult:
-        return fit_arrays(
-            written, None, x, y, sigma=sigma, poisson=poisson, start=start,
-            component_curves=component_curves, workers=workers, max_nfev=max_nfev,
-        )  # fmt: skip
-
-    return compiled_run, compiled
+def _whole(values: xr.DataArray) -> bool:
+    """Whether the values can be numbers of events; those of a lazy dataset are not looked at."""
+    if np.issubdtype(values.dtype, np.integer):
+        return True
+    if values.chunks is not None:
+        return False
+    finite = values.values[np.isfinite(values.values)]
+    return bool((finite >= 0).all() and (finite == np.rint(finite)).all())

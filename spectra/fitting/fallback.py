@@ -4,110 +4,115 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from spectra.fitting.arrays import FitResult, weighted_rows
-from spectra.fitting.spec import Model
+from spectra.fitting.arrays import FitResult, criteria, weighted_rows
+from spectra.fitting.batch import runs
+from spectra.fitting.understand import Understood
 
 __all__ = ["fit_with_lmfit"]
 
 Floats = npt.NDArray[np.float64]
 
-#: What lmfit's models call the quantities of a component.
-NAMES = {"position": "center", "height": "height", "area": "amplitude", "fwhm": "fwhm"}
+#: What models call the quantities of a component: lmfit's, then ours.
+NAMES = {
+    "position": ("center", "position"),
+    "height": ("height",),
+    "area": ("amplitude", "area"),
+    "fwhm": ("fwhm",),
+}
+#: Fits of counts: the weights are taken anew from the fitted curve before each but the first.
+ROUNDS = 4
 
 
 def fit_with_lmfit(
-    model: Any,
-    params: Mapping[str, Any] | None,
-    x: npt.ArrayLike,
-    y: npt.ArrayLike,
+    understood: Understood,
+    x: Floats,
+    y: Floats,
     *,
     sigma: npt.ArrayLike | None = None,
     poisson: bool = False,
-    max_nfev: int = 2000,
+    max_nfev: int = 500,
 ) -> FitResult:
-    """Fit each spectrum with ``lmfit.Model.fit``; arguments and result as in :func:`spectra.fitting.fit_arrays`.
+    """Fit each spectrum with ``lmfit.Model.fit``; result as of :func:`spectra.fitting.fit_arrays`.
 
-    Components come from ``ModelResult.eval_components``; positions, heights, areas and widths from the parameters
-    ``center``, ``height``, ``amplitude`` and ``fwhm`` where the model has them.
+    Components come from ``ModelResult.eval_components``; positions, heights, areas and widths from parameters of
+    these names where the model has them. Every free parameter may cost ``max_nfev`` evaluations.
     """
-    axis, values = np.asarray(x, float), np.asarray(y, float)
-    rows, weight = weighted_rows(values, sigma, poisson)
+    rows, weight = weighted_rows(y, sigma, poisson)
     known = sigma is not None or poisson
-    start = params if params is not None else model.make_params()
-    names = list(start)
-    free = [n for n in names if start[n].vary and not start[n].expr]
-    prefixes = [c.prefix for c in model.components]
-    tables = _tables(len(rows), axis.size, len(names), len(free), len(prefixes))
+    tables = _tables(len(rows), x.size, understood)
     for i, (row, weights) in enumerate(zip(rows, weight, strict=True)):
         used = weights > 0
         tables["points"][i] = used.sum()
-        if used.sum() < len(free):
+        if used.sum() < len(understood.free):
             continue
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # lmfit warns of what the flags say
-                fitted = model.fit(
-                    row[used],
-                    start,
-                    x=axis[used],
-                    weights=weights[used],
-                    scale_covar=not known,
-                    max_nfev=max_nfev,
-                )
+                fitted = _fit_one(understood, x, row, weights, used, known, poisson, max_nfev)
         except (ValueError, ArithmeticError):  # the model gave NaN on the way
             tables["not_finite"][i] = True
             continue
-        _write(tables, i, fitted, axis, names, free, prefixes)
-    return _result(tables, values.shape[:-1], names, free, prefixes, known)
+        _write(tables, i, fitted, x, understood)
+        tables["runs_p_value"][i] = runs(tables["best_fit"][i], row, weights)
+    return _result(tables, y.shape[:-1], understood, known)
 
 
-def _tables(total: int, n: int, p: int, f: int, c: int) -> dict[str, Any]:
-    shapes = {"value": (p,), "sigma": (p,), "covariance": (f, f), "best_fit": (n,), "component_curve": (c, n)}
+def _fit_one(
+    understood: Understood,
+    x: Floats,
+    row: Floats,
+    weights: Floats,
+    used: npt.NDArray[np.bool_],
+    known: bool,
+    poisson: bool,
+    max_nfev: int,
+) -> Any:
+    start, spread = understood.lmfit_params, weights[used]
+    budget = max_nfev * (len(understood.free) + 1)
+    for _ in range(ROUNDS if poisson else 1):
+        fitted = understood.lmfit_model.fit(
+            row[used], start, x=x[used], weights=spread, scale_covar=not known, max_nfev=budget
+        )
+        start, spread = fitted.params, 1 / np.sqrt(np.maximum(fitted.best_fit, 1.0))
+    return fitted
+
+
+def _tables(total: int, n: int, understood: Understood) -> dict[str, Any]:
+    p, f, c = len(understood.parameters), len(understood.free), len(understood.components)
+    shapes: dict[str, tuple[int, ...]] = {"value": (p,), "sigma": (p,), "covariance": (f, f)}
+    shapes |= {"best_fit": (n,), "component_curve": (c, n), "chi2": (), "runs_p_value": ()}
     shapes |= dict.fromkeys(NAMES, (c,)) | {f"{q}_sigma": (c,) for q in NAMES}
     numbers: dict[str, Any] = {k: np.full((total, *s), np.nan) for k, s in shapes.items()}
-    return numbers | {
-        "chi2": np.full(total, np.nan),
-        "points": np.zeros(total, np.int64),
-        "nfev": np.zeros(total, np.int64),
-        "not_finite": np.zeros(total, bool),
-        "undetermined": np.zeros(total, bool),
-    }
+    numbers |= {k: np.zeros(total, np.int64) for k in ("points", "nfev")}
+    return numbers | {k: np.zeros(total, bool) for k in ("not_finite", "at_bound", "undetermined")}
 
 
-def _write(
-    tables: dict[str, Any],
-    i: int,
-    fitted: Any,
-    axis: Floats,
-    names: list[str],
-    free: list[str],
-    prefixes: list[str],
-) -> None:
+def _write(tables: dict[str, Any], i: int, fitted: Any, x: Floats, understood: Understood) -> None:
     tables["nfev"][i] = fitted.nfev
     if not fitted.success:
         return
     tables["chi2"][i] = fitted.chisqr
-    tables["value"][i] = [fitted.params[n].value for n in names]
-    tables["sigma"][i] = [_sigma(fitted.params[n]) for n in names]
+    tables["value"][i] = [fitted.params[n].value for n in understood.parameters]
+    tables["sigma"][i] = [_sigma(fitted.params[n]) for n in understood.parameters]
+    tables["at_bound"][i] = any(_on_bound(fitted.params[n]) for n in understood.free)
     tables["undetermined"][i] = fitted.covar is None
     if fitted.covar is not None:
-        order = [fitted.var_names.index(n) for n in free]
+        order = [fitted.var_names.index(n) for n in understood.free]
         tables["covariance"][i] = fitted.covar[np.ix_(order, order)]
-    curves = fitted.eval_components(x=axis)
-    parts = [np.broadcast_to(curve, axis.shape) for curve in curves.values()]
-    tables["best_fit"][i] = fitted.eval(x=axis)
-    tables["component_curve"][i] = parts
-    for c, prefix in enumerate(prefixes):
-        for quantity, name in NAMES.items():
-            parameter = fitted.params.get(prefix + name)
-            if parameter is not None:
-                tables[quantity][i, c], tables[f"{quantity}_sigma"][i, c] = parameter.value, _sigma(parameter)
+    tables["best_fit"][i] = fitted.eval(x=x)
+    for c, component in enumerate(fitted.components):
+        tables["component_curve"][i, c] = component.eval(fitted.params, x=x)
+        for quantity, names in NAMES.items():
+            for name in names:
+                parameter = fitted.params.get(component.prefix + name)
+                if parameter is not None and name in (*component._param_root_names, *component.param_hints):
+                    tables[quantity][i, c] = parameter.value
+                    tables[f"{quantity}_sigma"][i, c] = _sigma(parameter)
 
 
 def _sigma(parameter: Any) -> float:
@@ -116,48 +121,42 @@ def _sigma(parameter: Any) -> float:
     return math.nan if parameter.vary or parameter.expr else 0.0
 
 
-def _result(
-    tables: dict[str, Any],
-    shape: tuple[int, ...],
-    names: list[str],
-    free: list[str],
-    prefixes: list[str],
-    known: bool,
-) -> FitResult:
-    from spectra.fitting.arrays import criteria
+def _on_bound(parameter: Any) -> bool:
+    near = 1e-6 * max(abs(parameter.value), 1e-300)
+    return bool(abs(parameter.value - parameter.min) <= near or abs(parameter.value - parameter.max) <= near)
 
-    good = np.isfinite(tables["chi2"])
-    few = tables["points"] < len(free)
+
+def _result(tables: dict[str, Any], shape: tuple[int, ...], understood: Understood, known: bool) -> FitResult:
+    good, few = np.isfinite(tables["chi2"]), tables["points"] < len(understood.free)
     grid = {k: v.reshape((*shape, *v.shape[1:])) for k, v in tables.items()}
-    redchi, aicc, bic = criteria(grid["chi2"], grid["points"].astype(float), len(free), known)
-    labels = tuple(p.rstrip("_") or f"component_{i + 1}" for i, p in enumerate(prefixes))
+    redchi, aicc, bic = criteria(grid["chi2"], grid["points"].astype(float), len(understood.free), known)
     none = np.zeros(shape, bool)
+    nothing = np.full_like(grid["position"], np.nan)
     return FitResult(
-        model=Model((), {}),
-        parameters=tuple(names),
-        free=tuple(free),
-        components=labels,
+        model=understood.written,
+        parameters=understood.parameters,
+        free=understood.free,
+        components=understood.components,
         value=grid["value"],
         sigma=grid["sigma"],
         covariance=grid["covariance"],
-        quantity={q: grid[q] for q in NAMES} | {"maximum": np.full_like(grid["position"], np.nan)},
-        quantity_sigma={q: grid[f"{q}_sigma"] for q in NAMES}
-        | {"maximum": np.full_like(grid["position"], np.nan)},
+        quantity={q: grid[q] for q in NAMES} | {"maximum": nothing},
+        quantity_sigma={q: grid[f"{q}_sigma"] for q in NAMES} | {"maximum": nothing.copy()},
         best_fit=grid["best_fit"],
         component_curve=grid["component_curve"],
         chi2=grid["chi2"],
         redchi=redchi,
         aicc=aicc,
         bic=bic,
-        runs_p_value=np.full(shape, np.nan),
+        runs_p_value=grid["runs_p_value"],
         nfev=grid["nfev"],
         flags={
             "fit_not_converged": (~good & ~few & ~tables["not_finite"]).reshape(shape),
             "fit_not_finite": grid["not_finite"],
             "fit_too_few_points": few.reshape(shape),
-            "at_bound": none,
+            "at_bound": grid["at_bound"],
             "undetermined": grid["undetermined"],
             "weak_component": none,
-            "several_minima": none,
+            "several_minima": none.copy(),
         },
     )

@@ -16,7 +16,7 @@ from spectra.fitting.spec import Component, Model, Setting
 if TYPE_CHECKING:
     import lmfit
 
-__all__ = ["LMFIT_EXPRESSIONS", "LMFIT_SHAPES", "build", "describe", "lmfit_component"]
+__all__ = ["LMFIT_EXPRESSIONS", "LMFIT_SHAPES", "build", "describe", "lmfit_component", "lmfit_pair"]
 
 _GAUSS = repr(2 * math.sqrt(2 * math.log(2)))
 
@@ -66,8 +66,7 @@ def describe(model: lmfit.Model, params: Mapping[str, Any] | None = None) -> Mod
     Raises
     ------
     CannotCompile
-        The model holds something that is neither a registered shape, nor a formula, nor one of lmfit's models known
-        here, or combines components otherwise than by adding them.
+        The model holds a Python function, or combines components otherwise than by adding them.
     """
     parameters = params if params is not None else model.make_params()
     settings = {
@@ -96,16 +95,23 @@ def _describe(model: Any) -> Component:
         raise CannotCompile(f"{model.name} depends on {', '.join(model.independent_vars)}, not on x")
     if name == "ExpressionModel":
         return Component("expression", model.expr, "")
-    if module != "lmfit.models" or not (
-        name in LMFIT_SHAPES or name in LMFIT_EXPRESSIONS or name == "PolynomialModel"
-    ):
+    if module != "lmfit.models":
         raise CannotCompile(f"{model.name} is a Python function")
-    options = {}
-    if name == "PolynomialModel":
-        options = {"degree": int(model.poly_degree)}
-    elif isinstance(LMFIT_EXPRESSIONS.get(name), dict):
-        options = {"form": str(model.opts.get("form", "linear"))}
-    return Component("lmfit", name, model.prefix, options)
+    component = Component("lmfit", name, model.prefix, _options(model))
+    try:
+        again = lmfit_component(component)
+    except TypeError:  # it takes more than a table can say
+        again = None
+    if again is None or again.param_names != model.param_names:
+        raise CannotCompile(f"{model.name} cannot be written as a table")
+    return component
+
+
+def _options(model: Any) -> dict[str, Any]:
+    """What besides its name and prefix makes one of lmfit's models."""
+    if hasattr(model, "poly_degree"):
+        return {"degree": int(model.poly_degree)}
+    return {"form": str(model.opts["form"])} if "form" in model.opts else {}
 
 
 def lmfit_component(component: Component) -> lmfit.Model:
@@ -121,6 +127,35 @@ def lmfit_component(component: Component) -> lmfit.Model:
         raise InvalidInput(f"lmfit has no model {component.name!r}; {did_you_mean(component.name, known)}.")
     make = getattr(lmfit.models, component.name)
     return make(prefix=component.prefix, **component.options)
+
+
+def lmfit_pair(model: Any, params: Mapping[str, Any] | None) -> tuple[lmfit.Model, lmfit.Parameters]:
+    """A model that cannot be written, and its parameters as ``lmfit.Parameters`` of their own."""
+    import lmfit
+
+    made = model.make_params()
+    for name, given in (params or {}).items():
+        if not hasattr(given, "vary"):
+            if name not in made:
+                raise InvalidInput(f"the model has no parameter {name!r}; {did_you_mean(name, made)}.")
+            made[name].set(**(given if isinstance(given, Mapping) else {"value": given}))
+    if params and all(hasattr(p, "vary") for p in params.values()):
+        made = lmfit.Parameters(usersyms=_user_symbols(params))
+        for p in params.values():
+            made.add(p.name, value=p.value, vary=p.vary, min=p.min, max=p.max)
+        for p in params.values():
+            if p.expr:
+                made[p.name].set(expr=p.expr)
+    return model, made
+
+
+def _user_symbols(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What the user added to the language of lmfit's expressions."""
+    interpreters = [p._expr_eval for p in params.values() if getattr(p, "_expr_eval", None) is not None]
+    if not interpreters:
+        return {}
+    symbols = interpreters[0]
+    return {n: symbols.symtable[n] for n in symbols.user_defined_symbols() if n not in params}
 
 
 def build(model: Model) -> tuple[lmfit.Model, lmfit.Parameters]:

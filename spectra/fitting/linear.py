@@ -21,6 +21,7 @@ DEPENDENT = 1e-10
 
 @reduction
 def dot(a, b):
+    """Scalar product."""
     total = 0.0
     for i in range(a.size):
         total += a[i] * b[i]
@@ -203,12 +204,12 @@ def covariance(upper, scale, held, out, q, step, stacked, rhs, small, wanted):
         if not held[j]:
             place, at = at, at + 1
             other = 0
-            for l in range(n):
-                if not held[l]:
+            for other_j in range(n):
+                if not held[other_j]:
                     total = 0.0
                     for k in range(max(place, other), count):
                         total += inverse[k, place] * inverse[k, other]
-                    out[j, l] = total
+                    out[j, other_j] = total
                     other += 1
     for j in range(n):
         length2 = 0.0

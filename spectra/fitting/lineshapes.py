@@ -70,7 +70,9 @@ def voigt(
     """
     s = _width(fwhm_g) / (2 * np.sqrt(LN2))
     z = ((x - position) + 0.5j * np.abs(fwhm_l)) / s
-    return area / (s * np.sqrt(np.pi)) * wofz(z).real
+    profile: Array = wofz(z).real
+    drawn: Array = area / (s * np.sqrt(np.pi)) * profile
+    return drawn
 
 
 @register(kinds.PSEUDO_VOIGT, POSITION, AREA, FWHM, FRACTION, symmetric=True)
@@ -78,7 +80,9 @@ def pseudo_voigt(
     x: Array, position: Value = 0.0, area: Value = 1.0, fwhm: Value = 1.0, fraction: Value = 0.3
 ) -> Array:
     """Pseudo-Voigt: Gaussian and Lorentzian of one width added; ``fraction`` is the Lorentzian's share of the AREA."""
-    return (1 - fraction) * gaussian(x, position, area, fwhm) + fraction * lorentzian(x, position, area, fwhm)
+    part_g, part_l = gaussian(x, position, area, fwhm), lorentzian(x, position, area, fwhm)
+    mixed: Array = (1 - fraction) * part_g + fraction * part_l
+    return mixed
 
 
 @register(kinds.SGL, POSITION, AREA, FWHM, FRACTION, symmetric=True)
@@ -115,5 +119,5 @@ def gl(
     """
     width, m = _width(width), np.clip(fraction, TINY, 1.0)
     t2 = ((x - position) / width) ** 2
-    norm = AREA_L * width / np.sqrt(m) * erfcx(np.sqrt(LN2 * (1 - m) / m))
+    norm: Array = AREA_L * width / np.sqrt(m) * erfcx(np.sqrt(LN2 * (1 - m) / m))
     return area / norm * np.exp(-4 * LN2 * (1 - m) * t2) / (1 + 4 * m * t2)

@@ -24,6 +24,7 @@ def _width(value):
 
 @kernel
 def gaussian(x, p, f, g, work):
+    """Curve and derivatives of :func:`spectra.fitting.lineshapes.gaussian`."""
     width, sign = _width(p[2])
     unit = 1.0 / (AREA_G * width)
     for i in range(x.size):
@@ -37,6 +38,7 @@ def gaussian(x, p, f, g, work):
 
 @kernel
 def lorentzian(x, p, f, g, work):
+    """Curve and derivatives of :func:`spectra.fitting.lineshapes.lorentzian`."""
     width, sign = _width(p[2])
     unit = 1.0 / (AREA_L * width)
     for i in range(x.size):
@@ -50,6 +52,7 @@ def lorentzian(x, p, f, g, work):
 
 @kernel
 def pseudo_voigt(x, p, f, g, work):
+    """Curve and derivatives of :func:`spectra.fitting.lineshapes.pseudo_voigt`."""
     width, sign = _width(p[2])
     unit_g, unit_l = 1.0 / (AREA_G * width), 1.0 / (AREA_L * width)
     for i in range(x.size):
@@ -68,6 +71,7 @@ def pseudo_voigt(x, p, f, g, work):
 
 @kernel
 def sgl(x, p, f, g, work):
+    """Curve and derivatives of :func:`spectra.fitting.lineshapes.sgl`."""
     width, sign = _width(p[2])
     norm = (1.0 - p[3]) * AREA_G + p[3] * AREA_L
     unit = 1.0 / (width * norm)
@@ -107,6 +111,7 @@ def _gl_norm(m):
 
 @kernel
 def gl(x, p, f, g, work):
+    """Curve and derivatives of :func:`spectra.fitting.lineshapes.gl`."""
     width, sign = _width(p[2])
     m = min(max(p[3], 0.0), 1.0)
     norm, by_m = _gl_norm(m)
@@ -125,6 +130,7 @@ def gl(x, p, f, g, work):
 
 @kernel
 def breit_wigner_fano(x, p, f, g, work):
+    """Curve and derivatives of :func:`spectra.fitting.asymmetric.breit_wigner_fano`."""
     width, sign = _width(p[2])
     k = p[3]
     for i in range(x.size):

@@ -213,11 +213,12 @@ class _Rows:
 
     def add_slot(self, value: str | float, names: dict[str, str]) -> int:
         row = len(self.settings) + len(self.slot_forms)
+        form: Affine | None
         if isinstance(value, float):
             form, touches = Affine(value), set[str]()
         else:
             known = {n: self.forms[full] for n, full in names.items() if full in self.forms}
-            form = affine(value, known)  # type: ignore[assignment]
+            form = affine(value, known)
             touches = set().union(*(self.touches[names[n]] for n in names_in(value)))
             if form is None:
                 self.programs[row] = compile_program(value, {n: self.index[f] for n, f in names.items()})
@@ -274,7 +275,9 @@ def _linear(parts: list[_Slots], rows: _Rows, touches: list[list[int]]) -> Ints:
     for part in parts:
         for name in part.found.names if part.found else part.slots:
             strength = part.found is not None and name in {"area", "amplitude", "height"}
-            if rows.slot_forms[slot] is None or not (strength or part.found and name in coefficients):
+            if rows.slot_forms[slot] is None or not (
+                strength or (part.found is not None and name in coefficients)
+            ):
                 linear[touches[slot]] = 0
             elif strength and part.found and part.found.peak:
                 linear[touches[slot]] *= 2

@@ -16,6 +16,7 @@ ROOT = 2.0 * math.sqrt(LN2)
 
 @kernel
 def arctan_step(x, p, f, g, work):
+    """Curve and derivatives of :func:`spectra.fitting.steps.arctan_step`."""
     width = max(abs(p[2]), TINY)
     for i in range(x.size):
         t = 2.0 * (x[i] - p[0]) / width
@@ -29,6 +30,7 @@ def arctan_step(x, p, f, g, work):
 
 @kernel
 def erf_step(x, p, f, g, work):
+    """Curve and derivatives of :func:`spectra.fitting.steps.erf_step`."""
     width = max(abs(p[2]), TINY)
     for i in range(x.size):
         t = ROOT * (x[i] - p[0]) / width
@@ -42,6 +44,7 @@ def erf_step(x, p, f, g, work):
 
 @kernel
 def polynomial(x, p, f, g, work):
+    """Curve and derivatives of :func:`spectra.fitting.steps.polynomial`."""
     for i in range(x.size):
         d = x[i] - p[DEGREES + 1]
         power, total, slope = 1.0, 0.0, 0.0
@@ -57,6 +60,7 @@ def polynomial(x, p, f, g, work):
 
 @kernel
 def exponential(x, p, f, g, work):
+    """Curve and derivatives of :func:`spectra.fitting.steps.exponential`."""
     decay = p[1] if abs(p[1]) >= TINY else TINY
     for i in range(x.size):
         d = x[i] - p[2]
@@ -69,6 +73,7 @@ def exponential(x, p, f, g, work):
 
 @kernel
 def power_law(x, p, f, g, work):
+    """Curve and derivatives of :func:`spectra.fitting.steps.power_law`."""
     reference = max(p[2], TINY)
     for i in range(x.size):
         ratio = x[i] / reference
