@@ -102,7 +102,8 @@ def _describe(model: Any) -> Component:
         again = lmfit_component(component)
     except TypeError:  # it takes more than a table can say
         again = None
-    if again is None or again.param_names != model.param_names:
+    # make_params has added the hinted names to a model that was used, so a fresh one may have fewer
+    if again is None or not set(again.param_names) <= set(model.param_names):
         raise CannotCompile(f"{model.name} cannot be written as a table")
     return component
 
