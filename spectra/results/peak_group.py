@@ -33,11 +33,19 @@ _FUNCTIONS = {
 
 
 def component_tables(step: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
-    """Tables of the model's components as the history keeps them; empty ones where it does not."""
+    """Tables of the components as the history keeps them (``model`` or ``components``); empty ones where it does not.
+
+    A component that follows another, its ``partner``, has the partner's shape.
+    """
     said = {**step.get("options", {}), **step.get("resolved", {})}
-    model = said.get("model")
-    if isinstance(model, list | tuple) and len(model) == count and all(isinstance(t, Mapping) for t in model):
-        return [dict(table) for table in model]
+    for listed in (said.get("model"), said.get("components")):
+        if (
+            isinstance(listed, list | tuple)
+            and len(listed) == count
+            and all(isinstance(t, Mapping) for t in listed)
+        ):
+            shapes = {str(table.get("name")): table.get("shape") for table in listed}
+            return [{"shape": shapes.get(str(table.get("partner"))), **table} for table in listed]
     return [{} for _ in range(count)]
 
 
@@ -94,15 +102,15 @@ def peak_group(
             places.add_part(name, f"{path}/label", to_field(variable.values, name)[1], "component")
         elif axis in variable.dims:
             data = peak.setdefault("data", _axes(dataset, name))
-            field = "intensity" if name == "component_curve" else field_name(name, data)
+            field = "intensity" if name == "component_curve" else field_name(name, data, names)
             record = put(data, field, variable, called=name)
             places.add_part(name, f"{path}/data/{field}", record, "component")
             data.setdefault("@signal", field)
         else:
-            field = field_name(name, parameters)
+            field = field_name(name, parameters, names)
             record = put(parameters, field, variable, called=name, titled=False)
             places.add_part(name, f"{path}/function/fit_parameters/{field}", record, "component")
-            parameters |= _settings(field, settings.get(f"{table.get('prefix', '')}{name}"))
+            parameters |= _settings(field, _setting(table, settings, name))
             if not variable.ndim and f"{name}_sigma" in names:
                 parameters[f"{field}@error"] = dataset[f"{name}_sigma"].variable.isel(component=index).values
     _add_other_parameters(parameters, dataset, table, settings)
@@ -151,6 +159,19 @@ def _axes(dataset: xr.Dataset, name: str) -> Tree:
             group[f"@{field}_indices"] = [position]
         group["@axes"].append(field if numeric else ".")
     return group
+
+
+def _setting(table: Mapping[str, Any], settings: Mapping[str, Any], name: str) -> Any:
+    """Setting of one parameter: from the fit's parameters, or from the component's own table.
+
+    In a component's table a number is kept and a text is an expression.
+    """
+    if "name" not in table or name not in table:
+        return settings.get(f"{table.get('prefix', '')}{name}")
+    own = table[name]
+    if isinstance(own, Mapping):
+        return own
+    return {"expr": own} if isinstance(own, str) else {"value": own, "vary": False}
 
 
 def _settings(field: str, setting: Any) -> Tree:

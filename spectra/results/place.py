@@ -6,7 +6,7 @@ the numbers are where NeXus wants them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -53,10 +53,12 @@ class Places:
         }
 
 
-def field_name(name: str, taken: Mapping[str, Any]) -> str:
-    """Field for the variable ``name``: ``<name>_sigma`` is ``<name>_errors`` in NeXus."""
+def field_name(name: str, taken: Collection[str], among: Collection[str] = ()) -> str:
+    """Field for the variable ``name``: ``<x>_sigma`` is ``<x>_errors`` in NeXus where ``<x>`` is ``among`` them."""
     stem = name.removesuffix("_sigma")
-    return safe_name(stem, taken, suffix="" if stem == name else "_errors")
+    return (
+        safe_name(stem, taken, suffix="_errors") if stem != name and stem in among else safe_name(name, taken)
+    )
 
 
 def put(group: Tree, name: str, variable: xr.Variable, *, called: str, titled: bool = True) -> dict[str, str]:
@@ -110,7 +112,7 @@ def data_group(
     ]
     fields: dict[str, str] = {}
     for name in [*names, *beside]:
-        fields[name] = (called or {}).get(name) or field_name(name, group)
+        fields[name] = (called or {}).get(name) or field_name(name, group, names)
         record = put(group, fields[name], dataset[name].variable, called=name)
         if name in names:
             places.add(name, f"{path}/{fields[name]}", record)

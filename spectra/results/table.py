@@ -75,7 +75,9 @@ def _table(dataset: xr.Dataset, rows: list[str], *, skip: set[str]) -> pd.DataFr
                 units[column] = str(variable.attrs["units"])
     if "status" in dataset:
         columns["flags"] = _column(_flags(dataset["status"].variable), sizes)
-    table = pd.DataFrame(columns, index=pd.RangeIndex(int(np.prod(list(sizes.values()), dtype=int))))
+    firsts = [c for c in columns if not (c.endswith("_sigma") and c.removesuffix("_sigma") in columns)]
+    ordered = {c: columns[c] for first in firsts for c in (first, f"{first}_sigma") if c in columns}
+    table = pd.DataFrame(ordered, index=pd.RangeIndex(int(np.prod(list(sizes.values()), dtype=int))))
     table.attrs["units"] = units
     return table
 
@@ -88,19 +90,18 @@ def _column(variable: xr.Variable, sizes: dict[str, int]) -> npt.NDArray[Any]:
 
 
 def _ordered(dataset: xr.Dataset, rows: list[str]) -> list[tuple[str, xr.Variable]]:
-    """Variables as columns should stand: where we are, then what was found there, each before its sigma."""
+    """Variables as columns should stand: where we are, then what was found there."""
     import xarray as xr
 
     index = {d: dataset[d].variable for d in rows}  # a plain count where a dimension has no coordinate
     series = [d for d in rows if d != "component"]
     names = [str(n) for n in dataset.variables if str(n) not in index]
     coords = [n for n in names if n in dataset.coords]
-    data = [n for n in names if n not in dataset.coords and not (n.endswith("_sigma") and n[:-6] in names)]
+    data = [n for n in names if n not in dataset.coords]
     beside = [n for n in coords if set(dataset[n].dims) <= set(series)]
     component = [n for n in coords if n not in beside]
     quantities = sorted(data, key=lambda n: "component" not in dataset[n].dims)
-    with_sigma = [m for n in quantities for m in (n, f"{n}_sigma") if m in dataset.variables]
-    order = [*series, *beside, *(d for d in rows if d not in series), *component, *with_sigma]
+    order = [*series, *beside, *(d for d in rows if d not in series), *component, *quantities]
     return [(n, index[n] if n in index else xr.Variable(dataset[n].dims, dataset[n].values, dataset[n].attrs))
             for n in dict.fromkeys(order) if n in index or _is_tabular(dataset, n, rows)]  # fmt: skip
 

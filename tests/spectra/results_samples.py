@@ -102,11 +102,19 @@ def xps_analysed(depths: int | None = 3) -> xr.Dataset:
     return spectra.fit(data, model=model, params=params, variable="net", weights="none")
 
 
+def xps_deconvolved() -> xr.Dataset:
+    """Oxidation states out of linked doublets."""
+    import xps
+
+    return xps.deconvolve(xps_measured(), states=("Mn3+", "Mn4+"), background="linear")
+
+
 SAMPLES = {
     "xas_series": xas_analysed,
     "xas_single": lambda: xas_analysed(None),
     "xps_series": xps_analysed,
     "xps_single": lambda: xps_analysed(None),
+    "xps_deconvolved": xps_deconvolved,
     "xas_raw_series": xas_measured,
     "xps_raw_single": lambda: xps_measured(None),
 }

@@ -89,11 +89,13 @@ class TestTable:
     def test_curves_and_quantities_along_numbers_are_not_in_it(self, frozen):
         assert not {"shells", "wavelet", "shell", "intensity"} & set(tidy_table(map_of(frozen)))
 
-    def test_values_and_uncertainties_stand_side_by_side(self, xas_series):
-        columns = list(tidy_table(xas_series))
-        for name in columns:
-            if f"{name}_sigma" in columns:
-                assert columns.index(f"{name}_sigma") == columns.index(name) + 1
+    def test_values_and_uncertainties_stand_side_by_side(self, xas_series, frozen):
+        for dataset in (xas_series, map_of(frozen)):
+            columns = list(tidy_table(dataset))
+            sigmas = [name for name in columns if name.endswith("_sigma")]
+            assert sigmas
+            for name in sigmas:
+                assert columns.index(name) == columns.index(name.removesuffix("_sigma")) + 1
 
     def test_lazy_datasets_give_the_same_table(self, frozen):
         data = map_of(frozen)

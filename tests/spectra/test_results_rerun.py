@@ -13,12 +13,13 @@ import spectra
 from spectra.results import load, save
 from spectra.results.rerun import largest_difference, rerun
 from spectra.verbs import verb
-from tests.spectra.results_samples import xas_analysed, xas_measured, xps_analysed
+from tests.spectra.results_samples import xas_analysed, xas_measured, xps_analysed, xps_deconvolved
 
 
 @pytest.fixture
 def both(tmp_path):
-    return save(tmp_path / "results.nxs", {"Mn K": xas_analysed(), "Mn 2p": xps_analysed()})
+    named = {"Mn K": xas_analysed(), "Mn 2p": xps_analysed(), "states": xps_deconvolved()}
+    return save(tmp_path / "results.nxs", named)
 
 
 def what_was_done(history: str) -> list:

@@ -18,7 +18,14 @@ from spectra.results import save
 from spectra.results.provenance import Provenance, gather
 from spectra.results.tree import to_nexus
 from spectra.verbs import verb
-from tests.spectra.results_samples import SAMPLES, xas_analysed, xas_measured, xps_analysed, xps_measured
+from tests.spectra.results_samples import (
+    SAMPLES,
+    xas_analysed,
+    xas_measured,
+    xps_analysed,
+    xps_deconvolved,
+    xps_measured,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -82,13 +89,13 @@ def test_every_name_is_one_that_nexus_allows(samples, name):
 @pytest.mark.parametrize("name", SAMPLES)
 def test_every_number_has_units(samples, name):
     """All but the copies of parameters of which the model does not know the units."""
-    for path, value in walk(tree_of(samples[name])):
+    found = dict(walk(tree_of(samples[name])))
+    for path, value in found.items():
         kind = getattr(value, "dtype", np.dtype("O")).kind
         in_data = re.search(r"/(data\w*|values|trend|status|fit_parameters|fit/parameters)/\w+$", path)
         if kind in "iufcb" and in_data and not re.search(r"/(provenance/.*|fraction(_errors)?)$", path):
             parent, _, field = path.rpartition("/")
-            group = dict(walk({"entry": tree_of(samples[name])}))["/entry" + parent]
-            assert f"{field}@units" in group, path
+            assert f"{field}@units" in found[parent], path
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -101,6 +108,7 @@ def test_a_viewer_finds_a_plot_from_the_root(samples, name, tmp_path):
         "xas_single": ("process_03_fourier/data_r", "chir_mag", ["r"]),
         "xps_series": ("fit/trend", "peak_0_area", ["depth"]),
         "xps_single": ("fit/data", "input_dependent", ["input_independent"]),
+        "xps_deconvolved": ("fit/trend", "peak_0_area", ["depth"]),
         "xas_raw_series": ("data", "data", ["time", "energy"]),
         "xps_raw_single": ("data", "data", ["energy"]),
     }
@@ -174,6 +182,14 @@ def test_the_parameters_of_a_single_fit_carry_their_error():
     parameters = tree_of(data)["fit"]["peak_0"]["function"]["fit_parameters"]
     assert parameters["position@error"] == data.position_sigma[0]
     assert parameters["fraction@error"] == data.best_value_sigma.sel(parameter="main_fraction")
+
+
+def test_linked_lines_keep_their_shape_and_their_ties():
+    fit = tree_of(xps_deconvolved())["fit"]
+    functions = [fit[f"peak_{i}"]["function"] for i in range(4)]
+    assert {f["function_type"] for f in functions} == {"Gaussian-Lorentzian Sum"}
+    assert "mn3_2p3_2_position" in functions[1]["fit_parameters"]["position@expression"]
+    assert fit["background_static"]["function"]["function_type"] == "Linear"
 
 
 def test_a_component_without_a_maximum_is_a_background():
