@@ -107,6 +107,8 @@ def overlay(model: Model, params: Mapping[str, Any]) -> Model:
     for name, value in params.items():
         settings[name] = _setting(name, value, settings.get(name, Setting()))
     _check_names(settings, own)
+    if set(params) == set(settings):  # all are given: their order stays, as in a fit that is run again
+        settings = {name: settings[name] for name in params}
     return Model(model.components, settings)
 
 

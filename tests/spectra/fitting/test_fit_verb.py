@@ -102,6 +102,7 @@ def test_the_history_runs_the_fit_again(fitted):
     entry = history(fitted)[-1]
     options = {k: entry["resolved"].get(k, v) for k, v in entry["options"].items()}
     again = find_verb("spectra.fit").function(series()[0], **options)
+    np.testing.assert_array_equal(again.parameter, fitted.parameter)
     np.testing.assert_allclose(again.best_value, fitted.best_value, rtol=1e-10)
 
 
