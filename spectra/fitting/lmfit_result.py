@@ -67,15 +67,15 @@ def to_lmfit(dataset: xr.Dataset, **index: int) -> lmfit.model.ModelResult:
     for parameter, value in zip(one["parameter"].values, best, strict=True):
         if not params[str(parameter)].expr:
             params[str(parameter)].value = float(value)
-    return _fitted(model, params, one, name, said.get("weights", "none"))
+    return _fitted(model, params, one, name, said.get("weights", "none"), said.get("sigma", f"{name}_sigma"))
 
 
-def _fitted(model: Any, params: Any, one: xr.Dataset, name: str, weights: str) -> Any:
+def _fitted(model: Any, params: Any, one: xr.Dataset, name: str, weights: str, spread: str) -> Any:
     x, y = one[spectral_axis(one)].values, np.asarray(one[name].values, float)
     if weights == "poisson":
         sigma = np.sqrt(np.maximum(one["best_fit"].values, 1.0))
     else:
-        sigma = one[f"{name}_sigma"].values if weights == "sigma" else None
+        sigma = one[spread].values if weights == "sigma" else None
     rows, weight = weighted_rows(y, sigma, False)
     used = weight[0] > 0
     return model.fit(rows[0][used], params, x=x[used], weights=weight[0][used], scale_covar=weights == "none")
