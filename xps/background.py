@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,133 +12,19 @@ import numpy.typing as npt
 from spectra.dataset import flag, map_spectra, signal_name
 from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve, verb
-from xps.counting import counting_variance
-from xps.ends import Background, carried_variance, end_means, spectra_along
+from xps.counting import counting
+from xps.ends import Background, carried_variance, end_means, linear
+from xps.shirley import shirley
 from xps.tables import load_table, number
 from xps.tougaard import Loss, named_loss, tougaard
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["BACKGROUNDS", "linear", "shirley", "subtract_background", "tougaard"]
+__all__ = ["BACKGROUNDS", "Method", "linear", "shirley", "subtract_background", "tougaard"]
 
 AXIS = "binding_energy"
 FloatArray = npt.NDArray[np.floating]
-
-
-def linear(x: npt.ArrayLike, y: npt.ArrayLike, *, n_end: int = 5) -> Background:
-    """Straight line through the means of both ends, each at the mean energy of its points.
-
-    Parameters
-    ----------
-    x : (n,) array
-        Binding energy in eV, ascending.
-    y : (..., n) array
-        Counts.
-    n_end : int
-        Points averaged at each end.
-
-    Returns
-    -------
-    Background
-        ``converged`` is False only where a spectrum is not finite.
-    """
-    x, y, dtype = spectra_along(x, y)
-    (low, high), (x_low, x_high) = end_means(y, n_end), end_means(x, n_end)
-    # a spectrum that is broken anywhere has no background, whichever points a method happens to use
-    along = (x - x_low) / (x_high - x_low) + 0 * y
-    line = low + (high - low) * along + 0 * y.sum(-1, keepdims=True)
-    good = np.isfinite(line).all(-1)
-    return Background(line.astype(dtype), good, good.astype(int), 1 - along, along)
-
-
-def shirley(
-    x: npt.ArrayLike, y: npt.ArrayLike, *, n_end: int = 5, tol: float = 1e-6, max_iter: int = 50
-) -> Background:
-    r"""Background proportional to the peak area at lower binding energy (Shirley 1972), found by iteration.
-
-    .. math:: B_{k+1}(x) = y_L + (y_H - y_L)\,
-              \frac{\int_{x_L}^{x} (y - B_k)\,dt}{\int_{x_L}^{x_H} (y - B_k)\,dt}
-
-    Integrals are trapezoids from the first to the last point; the start is :math:`B_0 = y_L`. Seven iterations are
-    typical, each costs one pass over the spectra that have not settled yet. Where the mean of the high end lies
-    above the foot of the peaks by its noise, no background solves the equation: this shows as slow settling or none,
-    and goes away with more points in ``n_end``.
-
-    Parameters
-    ----------
-    x : (n,) array
-        Binding energy in eV, ascending.
-    y : (..., n) array
-        Counts.
-    n_end : int
-        Points averaged at each end for y_L and y_H. More points: less noise, less of the window left for peaks.
-    tol : float
-        Settled when no point moves by more than ``tol * |y_H - y_L|``.
-    max_iter : int
-        Iterations at most.
-
-    Returns
-    -------
-    Background
-        ``converged`` is False where ``max_iter`` was reached or the window holds no net peak (then the curve is
-        NaN); nothing is raised.
-
-    References
-    ----------
-    D. A. Shirley, Phys. Rev. B 5, 4709 (1972), doi:10.1103/PhysRevB.5.4709
-    """
-    x, y, dtype = spectra_along(x, y)
-    flat = y.reshape(-1, x.size)
-    low, high = end_means(flat, n_end)
-    step = high - low
-    background, course, feedback = (np.full(flat.shape, np.nan) for _ in range(3))
-    settled = np.zeros(len(flat), bool)
-    iterations = np.zeros(len(flat), int)
-    active = np.flatnonzero(np.isfinite(flat).all(-1))
-    background[active] = low[active]
-    # spectra leave as they settle or fail, so that none depends on what else is in the series
-    for _ in range(max_iter):
-        area = _running_integral(x, flat[active] - background[active])
-        iterations[active] += 1
-        peak = area[:, -1] > 0
-        background[active[~peak]] = np.nan
-        active, area = active[peak], area[peak]
-        course[active] = area / area[:, -1:]
-        feedback[active] = step[active] / area[:, -1:]
-        new = low[active] + step[active] * course[active]
-        change = np.abs(new - background[active]).max(-1, initial=0)
-        background[active] = new
-        done = change <= tol * np.abs(step[active, 0])
-        settled[active[done]] = True
-        active = active[~done]
-        if not active.size:
-            break
-    shares = (_share(x, start, course, feedback) for start in (1 - course, course))
-    curves = [values.reshape(y.shape) for values in (background, *shares)]
-    return Background(
-        curves[0].astype(dtype),
-        settled.reshape(y.shape[:-1]),
-        iterations.reshape(y.shape[:-1]),
-        curves[1],
-        curves[2],
-    )
-
-
-def _share(x: FloatArray, direct: FloatArray, course: FloatArray, feedback: FloatArray) -> FloatArray:
-    """Derivative of the settled background by one end: an end that rises also takes area from the peaks."""
-    share = direct
-    for _ in range(12):  # each turn adds a term of a series that falls like the background to the peak height
-        taken = _running_integral(x, share)
-        share = direct - feedback * (taken - course * taken[:, -1:])
-    return share
-
-
-def _running_integral(x: FloatArray, y: FloatArray) -> FloatArray:
-    """Trapezoidal integral of y from the first point up to each."""
-    area = np.zeros_like(y)
-    np.cumsum((y[:, 1:] + y[:, :-1]) * (np.diff(x) / 2), axis=-1, out=area[:, 1:])
-    return area
 
 
 #: Every background by name: a function of axis, spectra and ``n_end`` that returns a :class:`Background`.
@@ -146,6 +33,35 @@ BACKGROUNDS: Mapping[str, Callable[..., Background]] = {
     "tougaard": tougaard,
     "linear": linear,
 }
+
+
+@dataclass(frozen=True)
+class Method:
+    """A background with its options, as an attribute of the variable ``background`` can say it."""
+
+    name: str
+    n_end: int
+    loss: Loss | None = None
+    meet_end: bool = True
+
+    def __call__(self, x: FloatArray, y: FloatArray) -> Background:
+        """Background of the spectra ``y`` along ``x``."""
+        if self.loss is not None:
+            return tougaard(x, y, n_end=self.n_end, loss=self.loss, meet_end=self.meet_end)
+        return BACKGROUNDS[self.name](x, y, n_end=self.n_end)
+
+    def to_attrs(self) -> dict[str, Any]:
+        """Method and options as attributes."""
+        loss = {} if self.loss is None else {"loss": list(astuple(self.loss)), "meet_end": int(self.meet_end)}
+        return {"method": self.name, "n_end": self.n_end, "treatment": "static", **loss}
+
+    @classmethod
+    def from_attrs(cls, attrs: Mapping[str, Any]) -> Method | None:
+        """The method that made a background; None where the background came from elsewhere."""
+        if attrs.get("method") not in BACKGROUNDS:
+            return None
+        loss = Loss(*map(float, attrs["loss"])) if "loss" in attrs else None
+        return cls(str(attrs["method"]), int(attrs["n_end"]), loss, bool(attrs.get("meet_end", True)))
 
 
 @verb("xps.subtract_background", axis=AXIS)
@@ -215,20 +131,20 @@ def subtract_background(
     >>> bool(mn.net.max() > 495), int(mn.status)
     (True, 0)
     """
-    kernel = _kernel(method, n_end, loss, meet_end)
+    chosen = _chosen(method, n_end, loss, meet_end)
     inside = _inside(dataset, window, n_end)
     x = dataset[AXIS].values
     counts = dataset[signal_name(dataset)]
-    variance, assumption = counting_variance(dataset)
-    note(assumption)
+    known = counting(dataset)
+    note(known.said)
 
     def spectra(y: FloatArray, var: FloatArray) -> dict[str, Any]:
-        return _with_uncertainty(kernel, x, y, var, inside, n_end)
+        return _with_uncertainty(chosen, x, y, var, inside)
 
-    checks = ("finite", "converged", "falls", "cut", "negative")
+    checks = tuple(check for check, _, _ in FLAGS.values())
     found = map_spectra(
         spectra,
-        [(counts, (AXIS,)), (counts * np.nan if variance is None else variance, (AXIS,))],
+        [(counts, (AXIS,)), (counts * np.nan if known.variance is None else known.variance, (AXIS,))],
         {
             **dict.fromkeys(("background", "background_sigma", "net", "net_sigma"), (AXIS,)),
             **dict.fromkeys((*checks, "tougaard_b"), ()),
@@ -236,33 +152,32 @@ def subtract_background(
         dtypes=dict.fromkeys(checks, bool),
     )
     units = str(counts.attrs.get("units", ""))
-    how = {"method": method, "n_end": n_end, "treatment": "static"}
     named = {"background": "inelastic background", "net": "counts above the background"}
-    for name in named if variance is None else [*named, "background_sigma", "net_sigma"]:
+    for name in named if known.variance is None else [*named, "background_sigma", "net_sigma"]:
         label = named.get(name, f"standard uncertainty of {name.removesuffix('_sigma')}")
-        attrs = {"units": units, "long_name": label, **(how if name == "background" else {})}
+        attrs = {"units": units, "long_name": label, **(chosen.to_attrs() if name == "background" else {})}
         dataset[name] = found[name].transpose(*counts.dims).assign_attrs(attrs)
     if method == "tougaard":
         dataset["tougaard_b"] = found["tougaard_b"].assign_attrs(
             units="eV2", long_name="B of the cross section"
         )
-    return _flagged(dataset, method, found)
+    return _flagged(dataset, found)
 
 
-def _kernel(
+def _chosen(
     method: str, n_end: int, loss: str | tuple[float, float, float, float] | None, meet_end: bool
-) -> Callable[[FloatArray, FloatArray], Background]:
+) -> Method:
     if n_end < 1:
         raise InvalidInput(f"n_end must be at least 1, got {n_end}.")
-    if method != "tougaard":
-        if loss is not None or not meet_end:
-            raise InvalidInput(
-                f"loss and meet_end belong to method 'tougaard', got method {method!r}: leave them out."
-            )
-        return lambda x, y: BACKGROUNDS[method](x, y, n_end=n_end)
-    section = named_loss(loss or "universal") if isinstance(loss, str | None) else Loss(*loss)
-    resolve(loss=(section.b, section.c, section.d, section.t0))
-    return lambda x, y: tougaard(x, y, n_end=n_end, loss=section, meet_end=meet_end)
+    if method == "tougaard":
+        section = named_loss(loss or "universal") if isinstance(loss, str | None) else Loss(*loss)
+        resolve(loss=astuple(section))
+        return Method(method, n_end, section, meet_end)
+    if loss is not None or not meet_end:
+        raise InvalidInput(
+            f"loss and meet_end belong to method 'tougaard', got method {method!r}: leave them out."
+        )
+    return Method(method, n_end)
 
 
 def _inside(dataset: xr.Dataset, window: tuple[float, float] | None, n_end: int) -> slice:
@@ -288,18 +203,15 @@ def _inside(dataset: xr.Dataset, window: tuple[float, float] | None, n_end: int)
 
 
 def _with_uncertainty(
-    kernel: Callable[[FloatArray, FloatArray], Background],
-    x: FloatArray,
-    y: FloatArray,
-    variance: FloatArray,
-    inside: slice,
-    n_end: int,
+    method: Method, x: FloatArray, y: FloatArray, variance: FloatArray, inside: slice
 ) -> dict[str, Any]:
     """Background of the points inside the window with its uncertainty and all that is flagged."""
     xw, yw, var = x[inside], np.asarray(y[..., inside], float), variance[..., inside]
-    result = kernel(xw, yw)
+    n_end = method.n_end
+    result = method(xw, yw)
     curve = np.where(result.converged[..., None], result.background, np.nan)
     of_background, of_net = carried_variance(var, result.low_share, result.high_share, n_end)
+    finite = np.isfinite(yw).all(-1)
     low, high = end_means(yw, n_end)
     noise = np.sqrt(sum(end_means(np.nan_to_num(var), n_end)) / n_end)
     full = {
@@ -311,9 +223,9 @@ def _with_uncertainty(
     outside = [(0, 0)] * (y.ndim - 1) + [(inside.start, y.shape[-1] - inside.stop)]
     return {
         **{name: np.pad(values, outside, constant_values=np.nan) for name, values in full.items()},
-        "finite": np.isfinite(yw).all(-1),
-        "converged": result.converged,
-        "falls": (low - high > 3 * noise)[..., 0],
+        "broken": ~finite,
+        "unsettled": finite & ~result.converged,
+        "falls": (low - high > 3 * noise)[..., 0] & (method.name != "linear"),
         "cut": _cuts_a_line(xw, yw - curve, noise[..., 0], n_end),
         "negative": (yw < 0).any(-1),
         "tougaard_b": getattr(result, "b", np.full(y.shape[:-1], np.nan)),
@@ -335,41 +247,38 @@ def _cuts_a_line(x: FloatArray, net: FloatArray, noise: FloatArray, n_end: int) 
     return found
 
 
-def _flagged(dataset: xr.Dataset, method: str, found: Mapping[str, xr.DataArray]) -> xr.Dataset:
-    dataset = flag(
-        dataset,
-        ~found["finite"],
-        "counts_not_finite",
-        "Counts inside the window are not finite: repair them.",
-    )
-    dataset = flag(
-        dataset,
-        found["finite"] & ~found["converged"],
-        "background_not_converged",
+#: What can be wrong with a background: which check says so, how bad it is, what happened and what to do.
+FLAGS: Mapping[str, tuple[str, Literal["failed", "warning"], str]] = {
+    "counts_not_finite": ("broken", "failed", "Counts inside the window are not finite: repair them."),
+    "background_not_converged": (
+        "unsettled",
+        "failed",
         "No background fits: an end lies too high for the peaks to carry (noise: raise n_end; a flank: move the "
         "window), or the window holds no net peak (take method 'linear').",
-    )
-    dataset = flag(
-        dataset,
-        found["negative"],
-        "negative_counts",
+    ),
+    "negative_counts": (
+        "negative",
+        "warning",
         "Counts below zero were met: an offset was subtracted before, and counting statistics do not hold.",
-        severity="warning",
-    )
-    dataset = flag(
-        dataset,
-        found["cut"],
-        "end_on_slope",
+    ),
+    "end_on_slope": (
+        "cut",
+        "warning",
         "An end of the window lies on the flank of a line: the background is too high there. Widen the window.",
-        severity="warning",
-    )
-    if method == "linear":
-        return dataset
-    return flag(
-        dataset,
-        found["falls"],
-        "background_falls",
+    ),
+    "background_falls": (
+        "falls",
+        "warning",
         "The background falls towards high binding energy, which no loss of energy does: take method 'linear' or "
         "move the window.",
-        severity="warning",
-    )
+    ),
+}
+
+
+def _flagged(dataset: xr.Dataset, found: Mapping[str, xr.DataArray]) -> xr.Dataset:
+    for name, (check, severity, explanation) in FLAGS.items():
+        where = found[check]
+        # the first one always: status is there even where all is well
+        if name == "counts_not_finite" or where.chunks is not None or bool(where.any()):
+            dataset = flag(dataset, where, name, explanation, severity=severity)
+    return dataset

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from spectra.dataset import flag, map_spectra, series_dims, signal_name
 from spectra.errors import InvalidInput, did_you_mean
 from spectra.verbs import note, resolve, verb
-from xps.counting import counting_variance
+from xps.counting import counting
 from xps.ends import spectra_along
 from xps.tables import load_table, number
 
@@ -250,15 +250,15 @@ def _shift(
 
 
 def _maximum(dataset: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
-    variance, assumption = counting_variance(dataset)
-    note(assumption)
+    known = counting(dataset)
+    note(known.said)
     x = dataset[AXIS].values
 
     def top(y: FloatArray, *var: FloatArray) -> dict[str, Any]:
         result = line_top(x, y, variance=var[0] if var else None)
         return {"position": result.position, "sigma": result.sigma}
 
-    arrays = [dataset[signal_name(dataset)], *([] if variance is None else [variance])]
+    arrays = [dataset[signal_name(dataset)], *([] if known.variance is None else [known.variance])]
     found = map_spectra(top, [(a, (AXIS,)) for a in arrays], {"position": (), "sigma": ()})
     return found["position"].compute(), found["sigma"].compute()
 

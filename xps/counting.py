@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from spectra.dataset import signal_name
 from spectra.errors import InvalidInput
@@ -10,7 +11,7 @@ from spectra.errors import InvalidInput
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["counting_variance", "counts_per_rate"]
+__all__ = ["Counting", "counting", "counts_per_rate", "poisson_variance"]
 
 
 def counts_per_rate(dataset: xr.Dataset, name: str) -> float:
@@ -33,7 +34,19 @@ def counts_per_rate(dataset: xr.Dataset, name: str) -> float:
     return float(dwell) * float(dataset.attrs.get("sweeps", 1))
 
 
-def counting_variance(dataset: xr.Dataset) -> tuple[xr.DataArray | None, str]:
+@dataclass(frozen=True)
+class Counting:
+    """How sure the measured values are.
+
+    ``seconds`` is set where counting statistics hold: value times seconds is a Poisson number.
+    """
+
+    variance: xr.DataArray | None
+    seconds: float | None
+    said: str
+
+
+def counting(dataset: xr.Dataset) -> Counting:
     """Variance of each measured value, and one sentence on where it comes from; None where it cannot be known.
 
     Counts are Poisson distributed: their variance is their number, at least one (an empty channel does not make a
@@ -42,15 +55,24 @@ def counting_variance(dataset: xr.Dataset) -> tuple[xr.DataArray | None, str]:
     name = signal_name(dataset)
     counts = dataset[name]
     if f"{name}_sigma" in dataset:
-        return dataset[f"{name}_sigma"] ** 2, f"uncertainty of each point from {name}_sigma"
+        return Counting(dataset[f"{name}_sigma"] ** 2, None, f"uncertainty of each point from {name}_sigma")
     units = str(counts.attrs.get("units", ""))
     if units == "counts":
-        return counts.clip(min=1), "uncertainty of each point from counting statistics (Poisson)"
+        return Counting(
+            poisson_variance(counts, 1.0), 1.0, "uncertainty of each point from counting statistics"
+        )
     if units == "counts/s" and "dwell_time" in dataset.attrs:
         seconds = float(dataset.attrs["dwell_time"]) * float(dataset.attrs.get("sweeps", 1))
-        said = f"uncertainty of each point from counting statistics (Poisson) over {seconds:g} s"
-        return (counts * seconds).clip(min=1) / seconds**2, said
-    return None, (
-        f"{name} is in {units or 'unknown units'}, not in counts, and has no {name}_sigma: "
-        "uncertainties from counting statistics cannot be stated"
+        said = f"uncertainty of each point from counting statistics over {seconds:g} s"
+        return Counting(poisson_variance(counts, seconds), seconds, said)
+    return Counting(
+        None,
+        None,
+        f"{name} is in {units or 'unknown units'}, not in counts, and has no {name}_sigma: uncertainties from counting "
+        "statistics cannot be stated",
     )
+
+
+def poisson_variance(value: Any, seconds: float) -> Any:
+    """Variance of counts, or of counts per second, that were collected for ``seconds``."""
+    return (value * seconds).clip(min=1) / seconds**2

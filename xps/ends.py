@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from spectra.errors import InvalidInput
 
-__all__ = ["Background", "carried_variance", "end_means", "spectra_along"]
+__all__ = ["Background", "carried_variance", "end_means", "linear", "spectra_along"]
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -71,3 +71,29 @@ def carried_variance(
     of_background = (low_share**2 * low + high_share**2 * high) / n_end
     shared = variance * (low_share * at_low + high_share * at_high) / n_end
     return of_background, np.maximum(variance + of_background - 2 * shared, 0)
+
+
+def linear(x: npt.ArrayLike, y: npt.ArrayLike, *, n_end: int = 5) -> Background:
+    """Straight line through the means of both ends, each at the mean energy of its points.
+
+    Parameters
+    ----------
+    x : (n,) array
+        Binding energy in eV, ascending.
+    y : (..., n) array
+        Counts.
+    n_end : int
+        Points averaged at each end.
+
+    Returns
+    -------
+    Background
+        ``converged`` is False only where a spectrum is not finite.
+    """
+    x, y, dtype = spectra_along(x, y)
+    (low, high), (x_low, x_high) = end_means(y, n_end), end_means(x, n_end)
+    # a spectrum that is broken anywhere has no background, whichever points a method happens to use
+    along = (x - x_low) / (x_high - x_low) + 0 * y
+    line = low + (high - low) * along + 0 * y.sum(-1, keepdims=True)
+    good = np.isfinite(line).all(-1)
+    return Background(line.astype(dtype), good, good.astype(int), 1 - along, along)

@@ -1,0 +1,271 @@
+"""Deconvolution of a core level into linked lines: positions, areas, fractions of oxidation states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from spectra.dataset import map_spectra, signal_name
+from spectra.errors import InvalidInput
+from spectra.fitting.engine import as_outputs
+from spectra.fitting.labels import QUANTITIES, label_fit, outputs_of, sizes_of
+from spectra.fitting.spec import from_tables
+from spectra.fitting.understand import understand
+from spectra.verbs import note, resolve, verb
+from xps.background import Method, subtract_background
+from xps.casaxps import casaxps_components
+from xps.counting import counting
+from xps.doublets import doublet_components
+from xps.linefit import (
+    MEAN_VALENCE,
+    draw_lines,
+    end_moves,
+    fit_lines,
+    fraction_name,
+    start_positions,
+    written,
+)
+from xps.links import LinkedModel, linked_model
+from xps.tables import load_table
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["deconvolve"]
+
+AXIS = "binding_energy"
+FloatArray = npt.NDArray[np.float64]
+
+
+@verb("xps.deconvolve", axis=AXIS)
+def deconvolve(
+    dataset: xr.Dataset,
+    *,
+    states: tuple[str, ...] | None = None,
+    components: Literal["casaxps"] | tuple[dict[str, Any], ...] | None = None,
+    window: tuple[float, float] | None = None,
+    background: Literal["shirley", "tougaard", "linear"] | None = None,
+    positions: dict[str, float] | None = None,
+    splittings: dict[str, float] | None = None,
+    position_range: float = 0.5,
+    shape: str = "sgl",
+    vary: bool = True,
+) -> xr.Dataset:
+    r"""Fit a core level with linked lines; add positions, areas, ``fraction`` and ``mean_valence``.
+
+    Either ``states``, each one doublet (lines tied by splitting, area ratio and width factor of the level, widths
+    and shape common to all states), or ``components`` of your own. The net counts are fitted, weighted by all that
+    was counted:
+
+    .. math:: \text{fraction}_s = \frac{\sum_{c \in s} A_c}{\sum_c A_c}, \qquad
+              \bar v = \sum_s \text{fraction}_s\, v_s
+
+    Their uncertainties include the correlations of the areas, and what the scatter of the background's end points
+    changes in them (the fit is repeated with each end one sigma off). A background that is wrong in itself, lines
+    that are no single doublets, and the choice of the shape are not in them. ``position_sigma`` includes
+    ``charge_shift_sigma`` after a calibration; ``best_value_sigma`` is that of the fit alone.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        With counts along ``binding_energy`` in eV, and ``net`` from ``xps.subtract_background`` unless ``background``
+        is given; any series dimensions.
+    states : tuple of str, optional
+        Oxidation states of the table, all of one level: ``("Mn3+", "Mn4+")``.
+    components : "casaxps" or tuple of tables, optional
+        Lines of your own, each with ``name``, ``position`` and what else is known: ``shape``, ``fwhm``, ``area``,
+        ``state``, ``valence``. A number is kept, ``{value, min, max}`` is fitted, a text is an expression. A line with
+        ``partner``, ``splitting``, ``area_ratio`` and ``width_factor`` is the second of a doublet. ``"casaxps"`` takes
+        the components stored in the file.
+    window : (float, float), optional
+        Binding energies in eV that are fitted. Default: where there is a background.
+    background : {"shirley", "tougaard", "linear"}, optional
+        Subtract this background first, over ``window``. Default: ``net`` as it is.
+    positions : table of float, optional
+        Position in eV of the first line by state, instead of the table's.
+    splittings : table of float, optional
+        Splitting in eV by state, instead of the table's.
+    position_range : float
+        Positions of states are fitted within this many eV; 0 keeps them.
+    shape : str
+        Line shape of states: ``sgl``, ``gl``, ``voigt``, ``pseudo_voigt``, ``gaussian``, ``lorentzian``.
+    vary : bool
+        False draws the components at their values and fits nothing.
+
+    Returns
+    -------
+    xarray.Dataset
+        The variables of ``spectra.fit`` per ``component``, and per ``state`` ``fraction``, and ``mean_valence``
+        where all states have a valence; ``_sigma`` of each unless nothing was fitted. Flags as ``spectra.fit``.
+
+    Raises
+    ------
+    InvalidInput
+        Unknown states, lines outside the window, a region of another element, no background.
+
+    Examples
+    --------
+    >>> import numpy as np, spectra, xps
+    >>> energy = np.arange(632.0, 662.0, 0.1)
+    >>> lines = {
+    ...     "a": {"shape": "sgl", "position": 641.4, "area": 900.0, "fwhm": 2.0},
+    ...     "b": {"shape": "sgl", "position": 653.05, "area": 450.0, "fwhm": 2.4},
+    ... }
+    >>> mn = spectra.simulate(energy, lines, background=50.0, axis="binding_energy", name="counts", units="counts")
+    >>> mn = xps.deconvolve(mn, states=("Mn3+",), background="linear")
+    >>> float(mn.position.sel(component="Mn3+ 2p3/2").round(1))
+    641.4
+    """
+    tables = _tables(dataset, states, components, positions, splittings, position_range, shape)
+    linked = linked_model(tables)
+    if background is not None:
+        subtract = getattr(subtract_background, "__wrapped__", subtract_background)
+        dataset = subtract(dataset, method=background, window=window)
+    elif "net" not in dataset:
+        raise InvalidInput(
+            "deconvolve fits the variable 'net', which is not there: call xps.subtract_background first, or name a "
+            "background."
+        )
+    return _with_states(_fitted(dataset, linked, _fitted_range(dataset, window, linked), vary), linked, vary)
+
+
+def _tables(
+    dataset: xr.Dataset,
+    states: tuple[str, ...] | None,
+    components: Literal["casaxps"] | tuple[dict[str, Any], ...] | None,
+    positions: dict[str, float] | None,
+    splittings: dict[str, float] | None,
+    position_range: float,
+    shape: str,
+) -> tuple[dict[str, Any], ...]:
+    """Component tables from whichever way they were given; what has to be said of them goes into the history."""
+    if (states is None) == (components is None):
+        raise InvalidInput("deconvolve takes either states or components; give one of them.")
+    if states is not None:
+        tables, said = doublet_components(
+            states, positions=positions, splittings=splittings, position_range=position_range, shape=shape
+        )
+        _check_element(dataset, states)
+    elif positions or splittings:
+        raise InvalidInput("positions and splittings belong to states; components carry their own.")
+    elif components == "casaxps":
+        tables, said = casaxps_components(dataset)
+    else:
+        tables, said = tuple(dict(c) for c in components or () if isinstance(c, Mapping)), []
+    for sentence in said:
+        note(sentence)
+    return tables
+
+
+def _check_element(dataset: xr.Dataset, states: Sequence[str]) -> None:
+    level = next(row["level"] for row in load_table("states")["state"] if row["name"] == states[0])
+    element = dataset.attrs.get("element")
+    if element is not None and element != level.split()[0]:
+        raise InvalidInput(
+            f"states {', '.join(states)} are of {level}, and this dataset is the region "
+            f"{dataset.attrs.get('region', element)!r}: read the region of {level}, or take states of {element}."
+        )
+
+
+def _fitted_range(
+    dataset: xr.Dataset, window: tuple[float, float] | None, linked: LinkedModel
+) -> tuple[float, float]:
+    """Limits of what is fitted, which all lines must start within."""
+    x = dataset[AXIS].values
+    low, high = sorted(window) if window else (float(x[0]), float(x[-1]))
+    low, high = max(low, float(x[0])), min(high, float(x[-1]))
+    inside = np.count_nonzero((x >= low) & (x <= high))
+    free = sum(bool(s.get("vary")) for s in linked.params.values())
+    if inside <= free:
+        raise InvalidInput(
+            f"window ({low:.1f}, {high:.1f}) holds {inside} points, and {free} parameters are fitted: widen the window "
+            "or fix some of them."
+        )
+    for name, position in start_positions(written(linked), linked).items():
+        if not low <= position <= high:
+            raise InvalidInput(
+                f"the line {name!r} at {position:.1f} eV lies outside what is fitted, {low:.1f} to {high:.1f} eV: is "
+                "this the right region? Widen the window, or leave the line out."
+            )
+    return low, high
+
+
+def _fitted(dataset: xr.Dataset, linked: LinkedModel, limits: tuple[float, float], vary: bool) -> xr.Dataset:
+    """Dataset with the variables of the fit, or of the drawing, of the net counts inside ``limits``."""
+    x = dataset[AXIS].values
+    model = written(linked)
+    layout = understand(model) if vary else draw_lines(model, x, np.zeros(x.size))
+    known = counting(dataset)
+    note(known.said)
+    method = Method.from_attrs(dataset["background"].attrs) if "background" in dataset else None
+    if vary and method is None:
+        note("the background came from elsewhere and was taken as known: no uncertainty from it")
+    inside = (x >= limits[0]) & (x <= limits[1])
+
+    def kernel(counts: FloatArray, net: FloatArray, *given: FloatArray) -> Mapping[str, Any]:
+        variance = given[0] if given else None
+        y = np.where(inside, net, np.nan)
+        if not vary:
+            return as_outputs(draw_lines(model, x, y, variance=variance), True)
+        moves = () if variance is None else end_moves(method, x, counts, variance, net)
+        result, sigma = fit_lines(
+            model, x, y, background=counts - net, variance=variance, seconds=known.seconds, moves=moves
+        )
+        return as_outputs(result, True) | {"fit_sigma": sigma}
+
+    weighted = vary and known.variance is not None
+    outputs = outputs_of(layout, AXIS) | ({"fit_sigma": (AXIS,)} if weighted else {})
+    arrays = [
+        dataset[signal_name(dataset)],
+        dataset["net"],
+        *([] if known.variance is None else [known.variance]),
+    ]
+    kinds = {
+        n: (bool if n.startswith("flag_") else int) for n in outputs if n.startswith("flag_") or n == "nfev"
+    }
+    found = map_spectra(kernel, [(a, (AXIS,)) for a in arrays], outputs, sizes=sizes_of(layout), dtypes=kinds)
+    sigma = found.pop("fit_sigma", None)
+    result = label_fit(dataset, found, layout, "net")
+    if sigma is not None:
+        units = dataset["net"].attrs.get("units", "")
+        result["fit_sigma"] = sigma.assign_attrs(
+            units=units, long_name="uncertainty that the fit was weighted by"
+        )
+    tables, settings = from_tables(linked.model, linked.params).to_tables()
+    weights = {"weights": "sigma", "sigma": "fit_sigma"} if weighted else {"weights": "none"}
+    resolve(
+        variable="net", window=limits, **({"model": tables, "params": settings, **weights} if vary else {})
+    )
+    return result.assign_coords(component=[line.name for line in linked.lines])
+
+
+def _with_states(result: xr.Dataset, linked: LinkedModel, vary: bool) -> xr.Dataset:
+    """Fractions and mean valence under their own names, and positions as sure as the calibration lets them be."""
+    states = list(dict.fromkeys(line.state for line in linked.lines if line.state is not None))
+    names = [fraction_name(state) for state in states]
+    derived = [n for n in (*names, MEAN_VALENCE) if n in result["parameter"]]
+    values = {"": result["best_value"], "_sigma": result["best_value_sigma"]}
+    result = result.drop_sel(parameter=derived)
+    for suffix, value in values.items():
+        about = "standard uncertainty of the {}" if suffix else "{}"
+        if states:
+            fraction = value.sel(parameter=names).rename(parameter="state").assign_coords(state=states)
+            long_name = about.format("fraction of the area of all states")
+            result[f"fraction{suffix}"] = fraction.assign_attrs(units="", long_name=long_name)
+        if MEAN_VALENCE in derived:
+            mean = value.sel(parameter=MEAN_VALENCE, drop=True)
+            long_name = about.format("mean valence")
+            result[f"mean_valence{suffix}"] = mean.assign_attrs(units="", long_name=long_name)
+    if not vary:
+        unknown = [f"{n}_sigma" for n in (*QUANTITIES, "best_value", "fraction", "mean_valence")]
+        unknown += ["aicc", "bic", "nfev", "runs_p_value"]
+        return result.drop_vars(unknown, errors="ignore").drop_dims(["varied", "varied_2"])
+    if "charge_shift_sigma" in result:
+        for name in ("position_sigma", "maximum_sigma"):
+            both = (result[name] ** 2 + result["charge_shift_sigma"] ** 2) ** 0.5
+            result[name] = both.transpose(*result[name].dims).assign_attrs(result[name].attrs)
+        note("position_sigma and maximum_sigma include charge_shift_sigma")
+    return result
