@@ -268,7 +268,7 @@ def _added(before: xr.Dataset, after: xr.Dataset) -> list[str]:
     def untouched(name: Any) -> bool:
         old, new = before.variables.get(name), after.variables[name]
         # arrays are compared by identity, which costs nothing; coordinates are copied on the way and compared by value
-        return old is not None and (new._data is old._data or (name in after.indexes and new.equals(old)))
+        return old is not None and (new._data is old._data or (name in after.indexes and new.equals(old)))  # type: ignore[no-untyped-call]
 
     return [str(name) for name in after.variables if not untouched(name)]
 

@@ -10,7 +10,7 @@ import xarray as xr
 
 import spectra
 import xas
-import xps  # noqa: F401
+import xps
 from spectra.dataset import failed, series_dims, signal_name, spectral_axis
 from spectra.verbs import find_verb, history, list_verbs
 

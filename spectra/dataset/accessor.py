@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["SpectraAccessor"]
 
 
-@xr.register_dataset_accessor("spectra")
+@xr.register_dataset_accessor("spectra")  # type: ignore[no-untyped-call]
 class SpectraAccessor:
     """Plot, table, save, report and history of a dataset of spectra."""
 
