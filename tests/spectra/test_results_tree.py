@@ -14,7 +14,7 @@ import pytest
 import xarray as xr
 
 import spectra
-from spectra.results import save
+from spectra.results import load, save
 from spectra.results.provenance import Provenance, gather
 from spectra.results.tree import to_nexus
 from spectra.verbs import verb
@@ -248,6 +248,21 @@ def test_a_verb_that_moves_the_axis_shows_the_measured_spectrum_on_it():
     data = spectra.crop(xps_measured(None), window=(640, 650))
     step = tree_of(data)["process_01_crop"]
     assert (step["data"]["@signal"], step["data"]["@axes"]) == ("counts", ["binding_energy"])
+
+
+@verb("test.shift_axis")
+def shift_axis(dataset: xr.Dataset) -> xr.Dataset:
+    """Move the axis and nothing else."""
+    moved = dataset.binding_energy.copy(data=dataset.binding_energy.values - 0.5)
+    return dataset.assign_coords(binding_energy=moved)
+
+
+def test_a_verb_that_moves_the_axis_alone_shows_the_measured_spectrum_there_too(tmp_path):
+    data = shift_axis(xps_measured())
+    step = tree_of(data)["process_01_shift_axis"]
+    assert (step["data"]["@signal"], step["data"]["@axes"]) == ("counts", ["depth", "binding_energy"])
+    np.testing.assert_array_equal(step["data"]["counts"], data.counts)
+    xr.testing.assert_identical(load(save(tmp_path / "a.nxs", data)), data)
 
 
 def test_what_no_verb_made_is_kept_and_said():
