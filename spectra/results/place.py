@@ -111,7 +111,7 @@ def data_group(
         if v.ndim and set(v.dims) <= set(dims) and c not in names and is_number(v.variable)
     ]
     fields: dict[str, str] = {}
-    if signal and signal not in names:  # drawn here on an axis that a verb moved; it lies where it was measured
+    if signal and signal not in names:  # drawn on an axis that a verb moved; it lies where it was measured
         beside.insert(0, signal)
     for name in [*names, *beside]:
         fields[name] = (called or {}).get(name) or field_name(name, group, names)
