@@ -95,7 +95,11 @@ def run_demo(
         inputs[name] = list(demo.write_inputs(_folder(home / "input" / name)))
         results[name] = home / f"{name}.nxs"
         watch = progress(demo) if progress else None
-        label = {"title": demo.title, "simulated": "yes", "simulated_from": ", ".join(demo.sources)}
+        label = {
+            "title": demo.title,
+            "simulated": "yes",
+            "simulated_from": demo.statement.removeprefix("simulated from "),
+        }
         datasets[name] = run(
             demo.recipe, inputs[name], out=results[name], command=command, attrs=label, progress=watch
         )

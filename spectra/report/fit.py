@@ -37,9 +37,25 @@ def draw_fit(ax: Axes, dataset: xr.Dataset) -> None:
         drawn = np.where(np.abs(curve) > 2e-3 * np.nanmax(np.abs(best_fit)), base + curve, np.nan)
         ax.plot(x, drawn, color=colour, lw=0.9, label=conventions.species_text(name))
     ax.plot(x, best_fit + floor, color=style.FIT, lw=1.2, label="fit")
-    ax.legend()
+    _legend_above(ax)
     ax.set_ylabel(conventions.variable_label(dataset, signal_name(dataset)))
     _draw_residual(ax, x, residual, _uncertainty(dataset, best_fit + floor, subtracted=bool(floor.any())))
+
+
+def _legend_above(ax: Axes) -> None:
+    """A legend in columns above the lines, with as much room as it needs: it must hide no data."""
+    columns = 3
+    rows = -(-len(ax.get_legend_handles_labels()[1]) // columns)
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + (0.04 + 0.085 * rows) * (high - low))
+    ax.legend(
+        loc="upper center",
+        ncols=columns,
+        fontsize=7.5,
+        columnspacing=1.0,
+        handlelength=1.2,
+        handletextpad=0.5,
+    )
 
 
 def _subtracted(dataset: xr.Dataset, fitted: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -84,7 +100,7 @@ def _uncertainty(
 ) -> npt.NDArray[np.float64] | None:
     """Standard uncertainty of what was fitted: as stated, or that of counts, or unknown."""
     measured = signal_name(dataset)
-    for name in ("net_sigma", f"{measured}_sigma") if subtracted else (f"{measured}_sigma",):
+    for name in ("fit_sigma", *(["net_sigma"] if subtracted else []), f"{measured}_sigma"):
         if name in dataset and dataset[name].dims == dataset["best_fit"].dims:
             return np.asarray(dataset[name].values, float)
     counted = dataset[measured].attrs.get("units") == "counts"

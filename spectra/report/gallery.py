@@ -67,9 +67,10 @@ def write_overview(path: str | Path, panels: Sequence[tuple[xr.Dataset, str, str
     """One picture of several results: a panel for each (dataset, variable, title), side by side."""
     from spectra.results.atomic import replace_file
 
-    figure = style.new_figure(3.6 * len(panels), 3.3)
-    for i, (dataset, variable, title) in enumerate(panels, 1):
-        ax = figure.add_subplot(1, len(panels), i)
+    figure = style.new_figure(3.7 * len(panels), 3.4)
+    parts = np.ravel(figure.subfigures(1, len(panels), wspace=0.03))
+    for part, (dataset, variable, title) in zip(parts, panels, strict=True):
+        ax = part.add_subplot()
         plot(_part(dataset, variable), variable, ax=ax)
         told = simulated(dataset).partition(" ")[0]
         name = conventions.literal(title)

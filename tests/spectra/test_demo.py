@@ -114,7 +114,7 @@ def test_a_third_party_brings_its_own(tmp_path, monkeypatch, kitchen, recipe_tex
     own = Demo("Pots", ("10.1000/xyz",), write_inputs, str(tmp_path / "pots.toml"), shown=("brewed",))
     monkeypatch.setattr("spectra.demo.list_demos", lambda: {"kitchen": own})
     done = run_demo(tmp_path / "demo")
-    assert done.datasets["kitchen"].attrs["simulated_from"] == "10.1000/xyz"
+    assert done.datasets["kitchen"].attrs["simulated_from"] == "figures published in doi:10.1000/xyz"
     monkeypatch.setattr("spectra.demo.list_demos", dict)
     with pytest.raises(InvalidInput, match="no installed package brings a demo"):
         run_demo(tmp_path / "other")
