@@ -155,7 +155,8 @@ def _end(dataset: xr.Dataset, written: list[Path], seconds: float) -> None:
 
     bad = failed(dataset)
     n_bad, left_out = int(bad.sum()), files_left_out(dataset)
-    typer.echo(f"{bad.size} spectra in {seconds:.1f} s, {n_bad} failed; wrote {', '.join(map(str, written))}")
+    spectra = "1 spectrum" if bad.size == 1 else f"{bad.size} spectra"
+    typer.echo(f"{spectra} in {seconds:.1f} s, {n_bad} failed; wrote {', '.join(map(str, written))}")
     for file, reason in left_out.items():
         typer.echo(f"spectra: {file} was left out: {reason}", err=True)
     if n_bad or left_out:

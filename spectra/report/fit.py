@@ -28,8 +28,17 @@ def draw_fit(ax: Axes, dataset: xr.Dataset) -> None:
     floor = _subtracted(dataset, best_fit + residual)
     inside, components = _components(dataset, axis, best_fit)
     base = floor + inside
-    ax.plot(x, best_fit + residual + floor, "o", color=style.DATA, ms=2.2, mfc="none", mew=0.6, label="data")
-    if np.ptp(base) > 0:
+    ax.plot(
+        x,
+        best_fit + residual + floor,
+        "o",
+        color=style.DATA,
+        ms=2.2 if x.size < 400 else 1.5,
+        mfc="none",
+        mew=0.5,
+        label="data",
+    )
+    if np.nanmax(base) > np.nanmin(base):
         ax.plot(x, base, color=style.FLOOR, ls="--", lw=1.0, label="background")
     for i, (name, curve) in enumerate(components.items()):
         colour = style.COLOURS[i % len(style.COLOURS)]
@@ -81,7 +90,7 @@ def _components(
     peaks = {
         name: np.asarray(curve, float)
         for name, curve, peak in zip(names, curves.values, is_peak, strict=True)
-        if peak and np.isfinite(curve).all()
+        if peak and np.isfinite(curve).any()
     }
     inside = best_fit - sum(peaks.values(), np.zeros_like(best_fit))
     return np.where(np.abs(inside) > 1e-9 * np.nanmax(np.abs(best_fit)), inside, 0.0), peaks

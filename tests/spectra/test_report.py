@@ -99,6 +99,12 @@ class TestPlot:
         np.testing.assert_allclose(drawn["background"].get_ydata(), single.background)
         np.testing.assert_allclose(drawn["data"].get_ydata(), single.counts)
 
+    def test_a_fit_of_a_part_of_the_axis_still_shows_its_background(self, single):
+        inside = np.abs(single.binding_energy - 648) < 8
+        names = ["background", "best_fit", "residual", "component_curve", "net"]
+        drawn = lines(plot(single.assign({name: single[name].where(inside) for name in names})))
+        assert np.isfinite(drawn["background"].get_ydata()).sum() == int(inside.sum())
+
     def test_a_component_that_is_no_peak_belongs_to_the_background(self, single):
         line = single.component_curve[:1] * 0 + 25.0
         curves = np.concatenate([single.component_curve, line])
