@@ -68,7 +68,7 @@ def write_overview(path: str | Path, panels: Sequence[tuple[xr.Dataset, str, str
     from spectra.results.atomic import replace_file
 
     figure = style.new_figure(3.7 * len(panels), 3.4)
-    parts = np.ravel(figure.subfigures(1, len(panels), wspace=0.03))
+    parts = np.atleast_1d(np.asarray(figure.subfigures(1, len(panels), wspace=0.03), dtype=object))
     for part, (dataset, variable, title) in zip(parts, panels, strict=True):
         ax = part.add_subplot()
         plot(_part(dataset, variable), variable, ax=ax)
