@@ -128,13 +128,12 @@ def fit_lines(
     """
     understood = understand(model)
     sigma: FloatArray | None = None if variance is None else np.sqrt(variance)
-    result = fit_arrays(understood, None, x, net, sigma=sigma)
-    for _ in range(ROUNDS):
-        if sigma is None or seconds is None:
-            break
-        counted: FloatArray = np.sqrt(poisson_variance(result.best_fit + background, seconds))
-        sigma = np.asarray(np.where(np.isfinite(counted), counted, sigma))
-        result = fit_arrays(understood, None, x, net, sigma=sigma)
+    rounds = 0 if sigma is None or seconds is None else ROUNDS
+    result = fit_arrays(understood, None, x, net, sigma=sigma, component_curves=not rounds)
+    for left in reversed(range(rounds)):
+        counted: FloatArray = np.sqrt(poisson_variance(result.best_fit + background, seconds or 1.0))
+        sigma = np.asarray(np.where(np.isfinite(counted), counted, 0.0 if sigma is None else sigma))
+        result = fit_arrays(understood, None, x, net, sigma=sigma, component_curves=not left)
     for move in moves:
         moved = fit_arrays(understood, None, x, net - move, sigma=sigma, component_curves=False)
         result = _widened(result, moved)
@@ -142,13 +141,17 @@ def fit_lines(
 
 
 def _widened(result: FitResult, moved: FitResult) -> FitResult:
-    """``result`` with the change from it to ``moved`` as one more source of uncertainty."""
+    """``result`` with the change from it to ``moved`` as one more source of uncertainty.
+
+    Where the moved fit failed the uncertainty is not known: NaN, and the spectrum is marked.
+    """
 
     def wider(sigma: FloatArray, one: FloatArray, other: FloatArray) -> FloatArray:
         return np.asarray(np.hypot(sigma, other - one))
 
     of = {name: n for n, name in enumerate(result.parameters)}
     free = [of[name] for name in result.free]
+    lost = np.isfinite(result.chi2) & ~np.isfinite(moved.chi2)
     change = (moved.value - result.value)[..., free]
     return replace(
         result,
@@ -158,6 +161,7 @@ def _widened(result: FitResult, moved: FitResult) -> FitResult:
             name: wider(sigma, result.quantity[name], moved.quantity[name])
             for name, sigma in result.quantity_sigma.items()
         },
+        flags=result.flags | {"undetermined": result.flags["undetermined"] | lost},
     )
 
 
