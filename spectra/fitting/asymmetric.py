@@ -192,7 +192,12 @@ def _broadened(line: Callable[[Array], Array], d: Array, scale: float, fwhm_g: f
     high = _outward(0.5 * scale, max(float(d.max()), 0.0) + reach, 2 * sigma)
     low = _outward(0.5 * scale, max(float(-d.min()), 0.0) + reach, 2 * sigma)
     nodes, weights = _panels(np.concatenate([-low[:0:-1], high]))
-    return np.asarray(_gauss(d[..., None] - nodes, sigma) @ (line(nodes) * weights))
+    values = line(nodes) * weights
+    start, stop = np.searchsorted(nodes, d - reach), np.searchsorted(nodes, d + reach)
+    within = np.arange((stop - start).max())
+    at = np.minimum(start[..., None] + within, nodes.size - 1)  # the nodes that each point's Gaussian reaches
+    near = _gauss(d[..., None] - nodes[at], sigma) * (within < (stop - start)[..., None])
+    return np.asarray((near * values[at]).sum(-1))
 
 
 def _near(line: Callable[[Array], Array], at: float, edges: Array, sigma: float) -> float:

@@ -130,7 +130,8 @@ def _normalise(kind, q, norm):
 @kernel
 def _outward(low, high, first, largest):
     """Edges, ascending, of the panels between ``low`` and ``high`` that start at 0 and grow away from it."""
-    steps = 2 + int(max(high, -low) / min(first, largest))
+    furthest = max(high, -low, first)
+    steps = 4 + int(math.log2(furthest / first) + furthest / largest)  # first doubling, then of equal length
     edges, left, count = np.empty(2 * steps + 3), 0.0, 0
     while left < -low:
         left += min(max(first, left), largest)

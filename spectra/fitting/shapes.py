@@ -11,9 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spectra.errors import InvalidInput, did_you_mean
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
 
 __all__ = ["Parameter", "Shape", "list_shapes", "register", "shape"]
 
@@ -54,6 +60,21 @@ class Shape:
     def summary(self) -> str:
         """First line of the function's description."""
         return (self.function.__doc__ or "").strip().partition("\n")[0]
+
+    def with_derivatives(self, x: npt.ArrayLike, **parameters: float) -> tuple[Floats, Floats]:
+        """The curve at ``x`` (n,) and its derivative by every parameter (parameter, n), from the compiled kernel."""
+        import numpy as np
+
+        from spectra.fitting.curves import draw_shape
+
+        for name in parameters:
+            if name not in self.names:
+                raise InvalidInput(
+                    f"{self.name} has no parameter {name!r}; {did_you_mean(name, self.names)}."
+                )
+        values = [float(parameters.get(p.name, p.value)) for p in self.parameters]
+        curve, slopes = draw_shape(self.kind, np.array(x, float), np.array(values))
+        return curve, slopes
 
 
 _SHAPES: dict[str, Shape] = {}

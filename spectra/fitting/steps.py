@@ -77,7 +77,9 @@ def exponential(x: Array, amplitude: Value = 1.0, decay: Value = 1.0, origin: Va
 @register(
     kinds.POWER_LAW,
     Parameter("amplitude", 1.0, "value at the reference"),
-    Parameter("exponent", -2.0, "power; the background of electron energy loss has about -3"),
+    Parameter(
+        "exponent", -2.0, "power; a background of electron energy loss has about -3", min=-20.0, max=20.0
+    ),
     Parameter(
         "reference",
         1.0,
