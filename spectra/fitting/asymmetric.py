@@ -16,19 +16,14 @@ import numpy as np
 from scipy.special import gammaln
 
 from spectra.fitting import kinds
-from spectra.fitting.lineshapes import AREA, FWHM, LN2, POSITION, Array, Value, _width
+from spectra.fitting.kinds import LN2, NARROW, PANEL_W, PANEL_X, REACH
+from spectra.fitting.lineshapes import AREA, FWHM, POSITION, Array, Value, _width
 from spectra.fitting.shapes import Parameter, register
 
 __all__ = ["breit_wigner_fano", "doniach", "la", "lf"]
 
 FWHM_L = Parameter("fwhm_l", 1.0, "full width at half maximum of the Lorentzian before exponents", min=0.0)
 FWHM_G = Parameter("fwhm_g", 0.5, "full width at half maximum of the Gaussian broadening", min=0.0)
-
-#: Gauss-Legendre points per panel, and half width of the Gaussian in standard deviations.
-PANEL_X, PANEL_W = np.polynomial.legendre.leggauss(10)
-REACH = 7.0
-#: Below this ratio of sigma to the scale of the line, panels are laid around each point instead of along the axis.
-NARROW = 0.05
 
 
 @register(

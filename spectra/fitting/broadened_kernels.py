@@ -11,10 +11,8 @@ import math
 import numpy as np
 
 from spectra.fitting import kinds
-from spectra.fitting.asymmetric import NARROW, PANEL_W, PANEL_X, REACH
 from spectra.fitting.compiled import kernel
-from spectra.fitting.kinds import TINY
-from spectra.fitting.lineshapes import LN2
+from spectra.fitting.kinds import LN2, NARROW, PANEL_W, PANEL_X, REACH, TINY
 
 __all__ = ["doniach", "la", "lf"]
 

@@ -16,7 +16,15 @@ from spectra.fitting.spec import Component, Model, Setting
 if TYPE_CHECKING:
     import lmfit
 
-__all__ = ["LMFIT_EXPRESSIONS", "LMFIT_SHAPES", "build", "describe", "lmfit_component", "lmfit_pair"]
+__all__ = [
+    "LMFIT_EXPRESSIONS",
+    "LMFIT_SHAPES",
+    "build",
+    "describe",
+    "lmfit_component",
+    "lmfit_pair",
+    "setting_of",
+]
 
 _GAUSS = repr(2 * math.sqrt(2 * math.log(2)))
 
@@ -69,13 +77,16 @@ def describe(model: lmfit.Model, params: Mapping[str, Any] | None = None) -> Mod
         The model holds a Python function, or combines components otherwise than by adding them.
     """
     parameters = params if params is not None else model.make_params()
-    settings = {
-        name: Setting(
-            float(p.value), float(p.min), float(p.max), bool(p.vary) or p.expr is not None, p.expr or None
-        )
-        for name, p in parameters.items()
-    }
+    settings = {name: setting_of(p) for name, p in parameters.items()}
     return Model(tuple(_describe(part) for part in _summands(model)), settings)
+
+
+def setting_of(parameter: Any) -> Setting:
+    """One of lmfit's parameters, written; what an expression gives now is no part of it."""
+    low, high = float(parameter.min), float(parameter.max)
+    if parameter.expr:
+        return Setting(min=low, max=high, expr=parameter.expr)
+    return Setting(float(parameter.value), low, high, bool(parameter.vary))
 
 
 def _summands(model: Any) -> list[Any]:

@@ -1,5 +1,10 @@
-"""Numbers by which the compiled kernels know the shapes; an expression's curve is interpreted."""
+"""Numbers that shapes and their compiled kernels share."""
 
+import math
+
+import numpy as np
+
+# by these the kernels know the shapes; the curve of an expression is interpreted
 GAUSSIAN = 0
 LORENTZIAN = 1
 VOIGT = 2
@@ -19,3 +24,17 @@ EXPRESSION = 15
 
 #: Widths below this are taken as this: a line narrower than anything measured stays finite.
 TINY = 1e-15
+
+LN2 = math.log(2.0)
+#: Area of a Gaussian and of a Lorentzian of height 1 over their full width at half maximum.
+AREA_G = math.sqrt(math.pi / LN2) / 2
+AREA_L = math.pi / 2
+
+#: Highest degree of the polynomial.
+DEGREES = 7
+
+#: Convolution with a Gaussian: Gauss-Legendre points per panel, half width of the Gaussian in standard deviations, and
+#: the ratio of sigma to the scale of the line below which panels are laid around each point, not along the axis.
+PANEL_X, PANEL_W = np.polynomial.legendre.leggauss(10)
+REACH = 7.0
+NARROW = 0.05

@@ -215,7 +215,8 @@ def covariance(upper, scale, held, out, q, step, stacked, rhs, small, wanted):
         length2 = 0.0
         for i in range(j + 1):
             length2 += upper[i, j] ** 2
-        if not held[j] and not out[j, j] * length2 * DEPENDENT**2 < 1.0:
+        vanished = length2 < (DEPENDENT * scale[j]) ** 2  # the parameter has lost all effect on the way
+        if not held[j] and (vanished or not out[j, j] * length2 * DEPENDENT**2 < 1.0):
             undetermined = True
             out[j, :] = np.nan
             out[:, j] = np.nan

@@ -13,18 +13,13 @@ import numpy.typing as npt
 from scipy.special import erfcx, wofz
 
 from spectra.fitting import kinds
-from spectra.fitting.kinds import TINY
+from spectra.fitting.kinds import AREA_G, AREA_L, LN2, TINY
 from spectra.fitting.shapes import Parameter, register
 
 __all__ = ["gaussian", "gl", "lorentzian", "pseudo_voigt", "sgl", "voigt"]
 
 Array = npt.NDArray[np.float64]
 Value = float | Array
-
-LN2 = float(np.log(2.0))
-#: Area of G and of L over their width.
-AREA_G = float(np.sqrt(np.pi / LN2) / 2)
-AREA_L = float(np.pi / 2)
 
 POSITION = Parameter("position", 0.0, "centre of the line, units of the axis")
 AREA = Parameter("area", 1.0, "integral over all x", min=0.0)

@@ -10,8 +10,7 @@ import math
 
 from spectra.fitting.compiled import kernel
 from spectra.fitting.faddeeva import erfcx
-from spectra.fitting.kinds import TINY
-from spectra.fitting.lineshapes import AREA_G, AREA_L, LN2
+from spectra.fitting.kinds import AREA_G, AREA_L, LN2, TINY
 
 __all__ = ["breit_wigner_fano", "gaussian", "gl", "lorentzian", "pseudo_voigt", "sgl"]
 

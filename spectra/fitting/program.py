@@ -26,9 +26,9 @@ from spectra.fitting.expressions import (
     names_in,
 )
 from spectra.fitting.from_lmfit import LMFIT_EXPRESSIONS, LMFIT_SHAPES
+from spectra.fitting.kinds import DEGREES
 from spectra.fitting.shapes import Shape, shape
 from spectra.fitting.spec import Component, Model, Setting
-from spectra.fitting.steps import DEGREES
 
 __all__ = ["Arrays", "Compiled", "compile_model"]
 

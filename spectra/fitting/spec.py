@@ -165,6 +165,8 @@ def _setting(name: str, given: Any, base: Setting) -> Setting:
         changes["vary"] = bool(given["vary"])
     if "expr" in given or "value" in given:
         changes["expr"] = given.get("expr") or None
+    if changes.get("expr"):
+        changes |= {"value": math.nan, "vary": True}
     setting = replace(base, **changes)
     if not setting.min <= setting.max:
         raise InvalidInput(f"parameter {name!r}: min {setting.min:g} lies above max {setting.max:g}.")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 
 from spectra.fitting.compiled import kernel
-from spectra.fitting.kinds import TINY
-from spectra.fitting.lineshapes import LN2
-from spectra.fitting.steps import DEGREES
+from spectra.fitting.kinds import DEGREES, LN2, TINY
 
 __all__ = ["arctan_step", "erf_step", "exponential", "polynomial", "power_law"]
 

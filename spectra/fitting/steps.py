@@ -6,10 +6,11 @@ import numpy as np
 from scipy.special import erf
 
 from spectra.fitting import kinds
-from spectra.fitting.lineshapes import FWHM, LN2, Array, Value, _width
+from spectra.fitting.kinds import DEGREES, LN2
+from spectra.fitting.lineshapes import FWHM, Array, Value, _width
 from spectra.fitting.shapes import Parameter, register
 
-__all__ = ["DEGREES", "arctan_step", "erf_step", "exponential", "polynomial", "power_law"]
+__all__ = ["arctan_step", "erf_step", "exponential", "polynomial", "power_law"]
 
 POSITION = Parameter("position", 0.0, "where half of the step is reached")
 HEIGHT = Parameter("height", 1.0, "level far above minus level far below")
@@ -17,9 +18,6 @@ AMPLITUDE = Parameter("amplitude", 1.0, "value at the origin")
 ORIGIN = Parameter(
     "origin", 0.0, "x from which distances are counted; fixed unless told otherwise", vary=False
 )
-
-#: Highest degree of the polynomial.
-DEGREES = 7
 
 
 @register(kinds.ARCTAN_STEP, POSITION, HEIGHT, FWHM, peak=False)

@@ -8,9 +8,9 @@ from typing import Any
 
 from spectra.errors import InvalidInput
 from spectra.fitting.expressions import CannotCompile
-from spectra.fitting.from_lmfit import build, describe, lmfit_pair
+from spectra.fitting.from_lmfit import build, describe, lmfit_pair, setting_of
 from spectra.fitting.program import Compiled, compile_model
-from spectra.fitting.spec import Model, Setting, from_tables, overlay
+from spectra.fitting.spec import Model, from_tables, overlay
 
 __all__ = ["Understood", "read_model", "understand"]
 
@@ -73,7 +73,7 @@ def read_model(model: Any, params: Mapping[str, Any] | None = None) -> Model:
     InvalidInput
         Neither a model of lmfit's nor a written one, or a wrong name in it.
     """
-    settings = {n: _setting(p) for n, p in (params or {}).items() if hasattr(p, "vary")}
+    settings = {n: setting_of(p) for n, p in (params or {}).items() if hasattr(p, "vary")}
     if isinstance(model, Model):
         return overlay(model, params) if params else model
     if hasattr(model, "make_params"):
@@ -90,7 +90,3 @@ def read_model(model: Any, params: Mapping[str, Any] | None = None) -> Model:
     plain = {n: settings[n].to_table() if n in settings else p for n, p in (params or {}).items()}
     written = from_tables(model, plain)
     return Model(written.components, {**written.settings, **settings})
-
-
-def _setting(p: Any) -> Setting:
-    return Setting(float(p.value), float(p.min), float(p.max), bool(p.vary) or bool(p.expr), p.expr or None)
