@@ -1,7 +1,8 @@
 """The engine against NIST's certified values: 17 nonlinear regressions, both starting points.
 
 The lower difficulties of the collection are left to others; these are the ones near to spectra (sums of lines and
-exponentials), and the hard rational functions.
+exponentials), and the hard rational functions. Each formula is an expression, compiled with exact derivatives; none is
+left to lmfit. All with the default options.
 """
 
 import json
@@ -35,12 +36,6 @@ MODELS = {
     "Thurber": RATIONAL,
 }
 
-#: Starts from which the certified point is not reached, and what is reached instead.
-ELSEWHERE = {
-    ("BoxBOD", "start1"): "a plateau on which b2 has no effect; lmfit's leastsq ends there too",
-    ("Eckerle4", "start1"): "b1 and b2 with both signs turned: the same curve",
-}
-
 
 @pytest.fixture(scope="module")
 def certified(data_dir):
@@ -51,9 +46,7 @@ def fitted(data_dir, certified, name, start):
     y, x = np.loadtxt(data_dir / "nist_strd" / f"{name}.dat", skiprows=60).T
     order = np.argsort(x, kind="stable")
     params = {k: v[start] for k, v in certified[name]["parameters"].items()}
-    return fit_arrays(
-        ({"expression": MODELS[name]},), params, x[order], y[order], tolerance=1e-15, max_nfev=5000
-    )
+    return fit_arrays(({"expression": MODELS[name]},), params, x[order], y[order])
 
 
 @pytest.mark.parametrize("start", ["start1", "start2"])
@@ -63,22 +56,20 @@ def test_certified_values_and_standard_errors_to_six_digits(data_dir, certified,
     truth = certified[name]["parameters"]
     value = np.array([truth[p]["certified"] for p in result.parameters])
     stderr = np.array([truth[p]["stderr"] for p in result.parameters])
-    if (name, start) == ("BoxBOD", "start1"):
-        assert result.chi2 > 5 * certified[name]["rss"]
-        return
-    if (name, start) == ("Eckerle4", "start1"):
-        value = value * [-1, -1, 1]
+    if name == "Eckerle4":  # b1 and b2 with both signs turned are the same curve
+        value *= np.sign(result.value[1]) ** np.array([1, 1, 0])
     np.testing.assert_allclose(result.value, value, rtol=1e-6)
     if name != "Lanczos1":  # exact data: the residual is rounding, and so is what NIST certifies of it
         np.testing.assert_allclose(result.sigma, stderr, rtol=1e-6)
         np.testing.assert_allclose(result.chi2, certified[name]["rss"], rtol=1e-6)
 
 
-def test_where_the_engine_fails_lmfit_fails_too(data_dir, certified):
+def test_lmfit_ends_on_a_plateau_where_the_engine_tries_another_start(data_dir, certified):
     import lmfit
 
     y, x = np.loadtxt(data_dir / "nist_strd" / "BoxBOD.dat", skiprows=60).T
     model = lmfit.models.ExpressionModel(MODELS["BoxBOD"])
     start = {k: v["start1"] for k, v in certified["BoxBOD"]["parameters"].items()}
-    result = model.fit(y, x=x, **start)
-    assert result.chisqr > 5 * certified["BoxBOD"]["rss"]
+    assert model.fit(y, x=x, **start).chisqr > 5 * certified["BoxBOD"]["rss"]
+    result = fitted(data_dir, certified, "BoxBOD", "start1")
+    assert result.flags["several_minima"]  # the plateau was seen too
