@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Annotated
@@ -18,15 +19,22 @@ def demo(
     ),
 ) -> None:
     """Run the main job on simulated input: files in, results, figures and a report out."""
+    from spectra.cli.progress import Bar
     from spectra.cli.tables import show_frame
-    from spectra.demo import list_demos, run_demo
+    from spectra.demo import Demo, list_demos, run_demo
     from spectra.report.summary import summary_table
 
     started = time.perf_counter()
     demos = list_demos()
     for found in demos.values():
         typer.echo(f"{found.title}: {found.statement}")
-    done = run_demo(out, command=f"spectra demo --out {out}")
+    with contextlib.ExitStack() as shown:
+
+        def watch(found: Demo) -> Bar:
+            shown.close()  # the bar of the demo before
+            return shown.enter_context(Bar(found.title))
+
+        done = run_demo(out, command=f"spectra demo --out {out}", progress=watch)
     for name, dataset in done.datasets.items():
         show_frame(summary_table(dataset), title=f"{demos[name].title} (simulated)", rows=12)
     typer.echo(

@@ -50,7 +50,7 @@ def show_frame(frame: pd.DataFrame, *, title: str | None = None, rows: int | Non
 
 
 def _fitting(frame: pd.DataFrame, width: int) -> list[Any]:
-    """Columns that fit into the terminal: where we are, then what has an uncertainty, then the others."""
+    """Columns that fit into the terminal: where we are, what has an uncertainty (the last made first), the others."""
     cells = {name: [_cell(value) for value in frame[name]] for name in frame.columns}
 
     def rank(name: Any) -> int:
@@ -59,7 +59,8 @@ def _fitting(frame: pd.DataFrame, width: int) -> list[Any]:
         return 1 if any("±" in cell for cell in cells[name]) else 3 if name == "flags" else 2
 
     kept: set[Any] = set()
-    for name in sorted(frame.columns, key=rank):
+    order = {name: -i if rank(name) == 1 else i for i, name in enumerate(frame.columns)}
+    for name in sorted(frame.columns, key=lambda n: (rank(n), order[n])):
         needed = max(map(len, [str(name), *cells[name]])) + 3
         if not kept or needed <= width:
             kept.add(name)
