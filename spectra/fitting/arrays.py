@@ -80,7 +80,7 @@ def fit_arrays(
     start: Start = "fresh",
     component_curves: bool = True,
     workers: int | None = None,
-    tolerance: float = 1e-12,
+    tolerance: float = 1e-15,
     max_nfev: int = 500,
     restarts: int = 8,
 ) -> FitResult:
