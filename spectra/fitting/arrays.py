@@ -202,12 +202,12 @@ class _Runner:
     ) -> Results:
         out = results(self.compiled, len(self.rows), self.x.size, curves)
         weight = weight.copy() if self.poisson else weight  # the engine writes its own weights for counts
-        total = len(self.rows)
+        model, total = self.compiled.arrays.addressed(), len(self.rows)
         share = max(chain, _SHARE // chain * chain) if chain else _SHARE
 
         def part(first: int) -> None:
             fit_spectra(
-                self.compiled.arrays, self.x, self.rows, weight, begin, fresh, chain, self.poisson, restarts,
+                model, self.x, self.rows, weight, begin, fresh, chain, self.poisson, restarts,
                 self.tolerance, self.max_nfev, first, min(first + share, total), out,
             )  # fmt: skip
 

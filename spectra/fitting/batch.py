@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from spectra.fitting.compiled import entry_point, kernel
+from spectra.fitting.compiled import entry_point, kernel, open_kernel
 from spectra.fitting.drawing import component, scratch, set_rows
 from spectra.fitting.leastsq import CAUTIOUS, CONVERGED, NOT_CONVERGED, NOT_FINITE, fit_one, space
+from spectra.fitting.linear import copy, fill
 from spectra.fitting.observing import QUANTITIES, observe
 from spectra.fitting.program import Compiled
 from spectra.fitting.robust import fit_robust, spread
@@ -77,7 +78,7 @@ def results(compiled: Compiled, spectra: int, points: int, parts: bool) -> Resul
     )  # fmt: skip
 
 
-@kernel
+@open_kernel
 def runs(curve, y, weight):
     """Probability of as few runs of one sign in the residual, or fewer, if its signs were random."""
     above = below = count_runs = 0
@@ -104,27 +105,27 @@ def _report(model, i, x, y, weight, s, memory, point, out):
     n = s.free.size
     parameters = model.sizes[0]
     set_rows(model, s.free, memory, True)
-    out.curve[i] = 0.0
+    fill(out.curve[i], 0.0)
     for c in range(model.kind.size):
         component(model, c, x, memory)
         for k in range(x.size):
             out.curve[i, k] += memory.curve[k]
         if out.parts.shape[2] == x.size:
-            out.parts[i, c] = memory.curve
-    out.free[i] = s.free
-    out.covariance[i] = s.covariance
+            copy(out.parts[i, c], memory.curve)
+    copy(out.free[i], s.free)
+    copy(out.covariance[i], s.covariance)
     out.runs_p[i] = runs(out.curve[i], y, weight)
     for row in range(parameters):
         out.value[i, row] = memory.rows[row]
         out.sigma[i, row] = spread(memory.slopes[row], s.covariance, s.held)
-    point.rows[:] = memory.rows
+    copy(point.rows, memory.rows)
     values, slopes = np.empty(QUANTITIES), np.empty((QUANTITIES, model.sizes[2]))
     place, chain = np.empty(1), np.empty(n)
     for c in range(model.kind.size):
         first = model.slots[c, 0]
         observe(model, c, place, point, values, slopes)
         for quantity in range(QUANTITIES):
-            chain[:] = 0.0
+            fill(chain, 0.0)
             for k in range(model.slots[c, 1] - first):
                 if slopes[quantity, k] != 0.0:
                     for j in range(n):
@@ -145,7 +146,7 @@ def _poisson_weights(curve, weight):
 @kernel
 def _draw_all(model, x, free, memory, curve):
     set_rows(model, free, memory, False)
-    curve[:] = 0.0
+    fill(curve, 0.0)
     for c in range(model.kind.size):
         component(model, c, x, memory)
         for k in range(x.size):
@@ -196,10 +197,10 @@ def fit_spectra(stamp):
             if usable < n:
                 out.outcome[i] = NO_DATA
                 continue
-            first[:] = begin[i]
+            copy(first, begin[i])
             follow = chain > 0 and i % chain != 0 and out.outcome[i - 1] == CONVERGED
             if follow:
-                first[:] = out.free[i - 1]
+                copy(first, out.free[i - 1])
             outcome, chi2, nfev, undetermined, weak, several = fit_robust(
                 model,
                 x,
@@ -220,7 +221,9 @@ def fit_spectra(stamp):
                 nfev += more
             out.outcome[i], out.chi2[i], out.nfev[i] = outcome, chi2, nfev
             if outcome == CONVERGED:
-                out.warnings[i] = AT_BOUND * np.any(s.held) + UNDETERMINED * undetermined
+                out.warnings[i] = UNDETERMINED * undetermined
+                for held in s.held:
+                    out.warnings[i] |= AT_BOUND * held
                 out.warnings[i] += WEAK * weak + SEVERAL_MINIMA * several
                 _report(model, i, x, y[i], weight[i], s, memory, point, out)
 

@@ -16,16 +16,21 @@ from typing import Any
 
 import numba
 
-__all__ = ["entry_point", "fingerprint", "kernel", "reduction"]
+__all__ = ["entry_point", "fingerprint", "kernel", "open_kernel", "reduction"]
 
 _log = logging.getLogger(__name__)
 
 #: Fused multiply-add is welcome; NaN and infinity keep their meaning.
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
 
-kernel = numba.njit(**OPTIONS)
+#: Kernels are only called by kernels: what Python would need to call them is not compiled.
+_INNER: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+kernel = numba.njit(**_INNER)
+#: A kernel that Python calls, too.
+open_kernel = numba.njit(**OPTIONS)
 #: For sums, which may be added up in any order and so in vector registers.
-reduction = numba.njit(**{**OPTIONS, "fastmath": {"contract", "nsz", "reassoc"}})
+reduction = numba.njit(**{**_INNER, "fastmath": {"contract", "nsz", "reassoc"}})
 
 
 @functools.cache

@@ -12,6 +12,7 @@ from spectra.fitting.compiled import kernel
 from spectra.fitting.curves import draw
 from spectra.fitting.faddeeva import WORK_ROWS
 from spectra.fitting.interpreter import interpret
+from spectra.fitting.linear import copy, fill
 
 __all__ = ["Scratch", "component", "evaluate", "scratch"]
 
@@ -28,6 +29,7 @@ class Scratch(NamedTuple):
     stack_slopes: npt.NDArray[np.float64]  # (depth, slot or free, point)
     one: npt.NDArray[np.float64]  # (1)
     unit: npt.NDArray[np.float64]  # (slot, slot) identity
+    sizes: npt.NDArray[np.int64]  # what is told to a function behind an address
 
 
 @kernel
@@ -35,6 +37,9 @@ def scratch(model, points):
     """Memory for fits of ``model`` to spectra of ``points`` points."""
     rows, free = model.factor.shape
     slots, depth = max(model.sizes[2], 1), model.sizes[3]
+    unit = np.zeros((slots, slots))
+    for k in range(slots):
+        unit[k, k] = 1.0
     return Scratch(
         np.empty(rows),
         model.factor.copy(),
@@ -44,7 +49,8 @@ def scratch(model, points):
         np.empty((depth, points)),
         np.empty((depth, max(slots, free), points)),
         np.zeros(1),
-        np.eye(slots),
+        unit,
+        np.zeros(8, np.int64),
     )
 
 
@@ -63,11 +69,13 @@ def set_rows(model, free, memory, everything):
                 total += model.factor[row, j] * free[j]
             rows[row] = total
             continue
-        value, grad = memory.stack[:, :1], memory.stack_slopes[:, : free.size, :1]
-        interpret(model.code[start:end], model.constants, memory.one, rows, slopes, value, grad)
-        rows[row] = value[0, 0]
+        interpret(
+            model.interpreter, memory.sizes, model.code, start, end, model.constants, memory.one, rows, slopes,
+            free.size, memory.stack, memory.stack_slopes,
+        )  # fmt: skip
+        rows[row] = memory.stack[0, 0]
         for j in range(free.size):
-            slopes[row, j] = grad[0, j, 0]
+            slopes[row, j] = memory.stack_slopes.reshape(-1)[j]
 
 
 @kernel
@@ -76,16 +84,17 @@ def component(model, c, x, memory):
     first, last = model.slots[c, 0], model.slots[c, 1]
     parameters = memory.rows[model.sizes[0] + first : model.sizes[0] + last]
     if model.kind[c] != kinds.EXPRESSION:
-        draw(model.kind[c], x, parameters, memory.curve, memory.by_slot, memory.work)
+        memory.sizes[0] = model.kind[c]
+        draw(model.address[c], memory.sizes, x, parameters, memory.curve, memory.by_slot, memory.work)
         return
     count = last - first
-    grad = memory.stack_slopes[:, :count]
-    start, end = model.formula[c, 0], model.formula[c, 1]
-    seed = memory.unit[:count, :count]
-    interpret(model.code[start:end], model.constants, x, parameters, seed, memory.stack, grad)
-    memory.curve[:] = memory.stack[0]
+    interpret(
+        model.interpreter, memory.sizes, model.code, model.formula[c, 0], model.formula[c, 1], model.constants, x,
+        parameters, memory.unit, count, memory.stack, memory.stack_slopes,
+    )  # fmt: skip
+    copy(memory.curve, memory.stack[0])
     for k in range(count):
-        memory.by_slot[k] = grad[0, k]
+        copy(memory.by_slot[k], memory.stack_slopes[0, k])
 
 
 @kernel
@@ -99,8 +108,8 @@ def evaluate(model, free, x, y, weight, memory, residual, jacobian):
     """Weighted residual (model minus data) and its derivatives; returns the sum of squares."""
     points = x.size
     set_rows(model, free, memory, False)
-    residual[:] = 0.0
-    jacobian[:, :] = 0.0
+    fill(residual, 0.0)
+    fill(jacobian, 0.0)
     for c in range(model.kind.size):
         component(model, c, x, memory)
         _add(residual, 1.0, memory.curve)

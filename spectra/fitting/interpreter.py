@@ -7,25 +7,24 @@ point).
 
 from __future__ import annotations
 
+import functools
 import math
 
+from numba import carray
+
 from spectra.fitting import opcodes as op
+from spectra.fitting.boundary import addressed, call
 from spectra.fitting.compiled import kernel
 from spectra.fitting.faddeeva import erfcx
 
-__all__ = ["interpret"]
+__all__ = ["address", "interpret"]
 
 
 @kernel
-def interpret(code, constants, x, variables, seed, value, grad):
-    """Run ``code``; the result is left in ``value[0]`` and its derivatives in ``grad[0]``.
-
-    ``seed[v, k]`` is the derivative of variable v by the k-th quantity. ``value`` is (depth, points), ``grad``
-    (depth, quantities, points).
-    """
-    points, count = x.size, seed.shape[1]
+def _run(code, start, end, constants, x, variables, seed, value, grad):
+    points, count = x.size, grad.shape[1]
     top = -1
-    for at in range(code.shape[0]):
+    for at in range(start, end):
         operation, argument = code[at, 0], code[at, 1]
         if operation <= op.AXIS:
             top += 1
@@ -122,3 +121,37 @@ def _function(operation, u):
         return math.erf(u), 2.0 / math.sqrt(math.pi) * math.exp(-u * u)
     scaled = erfcx(u)
     return scaled, 2.0 * u * scaled - 2.0 / math.sqrt(math.pi)
+
+
+def _interpreter(stamp):
+    def run(sizes, code, constants, x, variables, seed, value, grad):
+        _ = stamp  # part of the cache's key
+        start, end, points, width, count, depth = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5]
+        _run(
+            carray(code, (end, 2)), start, end, carray(constants, end), carray(x, points), carray(variables, width),
+            carray(seed, (width, sizes[6])), carray(value, (depth, points)), carray(grad, (depth, count, points)),
+        )  # fmt: skip
+
+    return run
+
+
+@functools.cache
+def _compiled():
+    return addressed(_interpreter)
+
+
+def address() -> int:
+    """Where the compiled interpreter is; compiled now, or read from disk."""
+    return int(_compiled().address)
+
+
+@kernel
+def interpret(address, sizes, code, start, end, constants, x, variables, seed, count, value, grad):
+    """Run ``code`` from ``start`` to ``end``: values at the points into ``value``, derivatives by ``count`` quantities.
+
+    ``seed[v, k]`` is the derivative of variable v by the k-th quantity. ``value`` and ``grad`` are the memory of a
+    stack; the result is at their beginning: (points) values, and (count, points) derivatives.
+    """
+    sizes[0], sizes[1], sizes[2], sizes[3], sizes[4] = start, end, x.size, variables.size, count
+    sizes[5], sizes[6] = value.shape[0], seed.shape[1]
+    call(address, sizes, code, constants, x, variables, seed, value, grad)

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from spectra.fitting.compiled import kernel
 from spectra.fitting.drawing import evaluate
-from spectra.fitting.linear import covariance, dot, factorise, step_within_bounds
+from spectra.fitting.linear import copy, covariance, dot, factorise, fill, step_within_bounds
 
 __all__ = [
     "CAUTIOUS",
@@ -108,7 +108,10 @@ def solve_linear(model, x, y, weight, s, memory):
     start positions says little, keeps a share of the largest: it must stay strong enough to be moved.
     """
     n = s.free.size
-    if not np.any(model.linear > 0):
+    some = False
+    for j in range(n):
+        some |= model.linear[j] > 0
+    if not some:
         return
     evaluate(model, s.free, x, y, weight, memory, s.residual, s.jacobian)
     for j in range(n):
@@ -131,7 +134,7 @@ def solve_linear(model, x, y, weight, s, memory):
         sign = math.copysign(1.0, s.free[j])
         if model.linear[j] == 2 and s.free[j] != 0.0 and sign * s.scale[j] * s.trial[j] < KEPT * largest:
             s.trial[j] = min(max(sign * KEPT * largest / s.scale[j], model.lower[j]), model.upper[j])
-    s.free[:] = s.trial
+    copy(s.free, s.trial)
 
 
 @kernel
@@ -144,15 +147,15 @@ def fit_one(model, x, y, weight, s, memory, first_radius, tolerance, max_nfev):
         s.free[j] = min(max(s.free[j], model.lower[j]), model.upper[j])
     chi2 = evaluate(model, s.free, x, y, weight, memory, residual, jacobian)
     nfev = 1
-    s.scale[:] = 0.0
-    s.covariance[:, :] = np.nan
+    fill(s.scale, 0.0)
+    fill(s.covariance, np.nan)
     if not math.isfinite(chi2):
         return NOT_FINITE, chi2, nfev, False
     radius = max(first_radius * math.sqrt(chi2), 1e-300)
     outcome = NOT_CONVERGED
     while outcome == NOT_CONVERGED:
         flat = _hold(model, s, jacobian, residual)
-        trial_residual[:] = residual  # the factorisation overwrites what it is given
+        copy(trial_residual, residual)  # the factorisation overwrites what it is given
         factorise(jacobian, trial_residual, s.upper, s.q)
         if flat:
             outcome = CONVERGED
@@ -181,7 +184,7 @@ def fit_one(model, x, y, weight, s, memory, first_radius, tolerance, max_nfev):
                 radius = max(radius, 2.0 * length) if damping > 0.0 else 2.0 * length
             if ratio > 1e-4:
                 chi2 = trial_chi2
-                s.free[:] = s.trial
+                copy(s.free, s.trial)
                 residual, trial_residual = trial_residual, residual
                 jacobian, trial_jacobian = trial_jacobian, jacobian
                 break

@@ -11,12 +11,31 @@ import numpy as np
 
 from spectra.fitting.compiled import kernel, reduction
 
-__all__ = ["covariance", "dot", "factorise", "step_within_bounds"]
+__all__ = ["copy", "covariance", "dot", "factorise", "fill", "step_within_bounds"]
 
 #: Damping never falls below this share of a column's square: directions without any slope get no step.
 FLOOR = 1e-26
 #: A column is dependent on the others where less than this of its length remains.
 DEPENDENT = 1e-10
+
+
+# Assignments to slices would compile NumPy's broadcasting and its error messages into the engine.
+
+
+@kernel
+def fill(a, value):
+    """Every entry of ``a``, one- or two-dimensional, becomes ``value``."""
+    flat = a.reshape(-1)
+    for i in range(flat.size):
+        flat[i] = value
+
+
+@kernel
+def copy(to, source):
+    """Entries of ``source`` into ``to``, of the same shape."""
+    flat, other = to.reshape(-1), source.reshape(-1)
+    for i in range(flat.size):
+        flat[i] = other[i]
 
 
 @reduction
@@ -187,8 +206,8 @@ def covariance(upper, scale, held, out, q, step, stacked, rhs, small, wanted):
     NaN for the held and for those the data do not determine; True if there is one of the latter.
     """
     n = scale.size
-    q[:] = 0.0
-    step[:] = 0.0
+    fill(q, 0.0)
+    fill(step, 0.0)
     count = _damped(upper, q, scale, FLOOR, held, step, stacked, rhs, small, wanted)
     inverse = stacked  # upper triangle, column k in row k
     for k in range(count):
@@ -197,7 +216,7 @@ def covariance(upper, scale, held, out, q, step, stacked, rhs, small, wanted):
             for j in range(i + 1, k + 1):
                 total -= small[i, j] * inverse[k, j]
             inverse[k, i] = total / small[i, i]
-    out[:, :] = np.nan
+    fill(out, np.nan)
     undetermined = False
     at = 0
     for j in range(n):
@@ -218,6 +237,6 @@ def covariance(upper, scale, held, out, q, step, stacked, rhs, small, wanted):
         vanished = length2 < (DEPENDENT * scale[j]) ** 2  # the parameter has lost all effect on the way
         if not held[j] and (vanished or not out[j, j] * length2 * DEPENDENT**2 < 1.0):
             undetermined = True
-            out[j, :] = np.nan
-            out[:, j] = np.nan
+            for k in range(n):
+                out[j, k] = out[k, j] = np.nan
     return undetermined

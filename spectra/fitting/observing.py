@@ -13,6 +13,7 @@ import numpy as np
 
 from spectra.fitting.compiled import kernel
 from spectra.fitting.drawing import component
+from spectra.fitting.linear import fill
 
 __all__ = ["AREA", "FWHM", "HEIGHT", "MAXIMUM", "POSITION", "QUANTITIES", "observe"]
 
@@ -152,8 +153,8 @@ def observe(model, c, x, memory, values, slopes):
     """
     first, last = model.slots[c, 0], model.slots[c, 1]
     slots = memory.rows[model.sizes[0] + first : model.sizes[0] + last]
-    values[:] = np.nan
-    slopes[:, :] = 0.0
+    fill(values, np.nan)
+    fill(slopes, 0.0)
     for quantity, column in ((POSITION, 0), (AREA, 1), (HEIGHT, 2), (FWHM, 3)):
         slot = model.observed[c, column]
         if slot >= 0:

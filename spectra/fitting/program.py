@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spectra.errors import InvalidInput
-from spectra.fitting import kinds
+from spectra.fitting import curves, interpreter, kinds
 from spectra.fitting import opcodes as op
 from spectra.fitting.expressions import (
     Affine,
@@ -40,6 +40,8 @@ class Arrays(NamedTuple):
     """What the compiled engine is given of a model."""
 
     kind: Ints  # (component)
+    address: Ints  # (component) of the function that draws it, 0 until `addressed`
+    interpreter: int  # address of the one that runs expressions
     slots: Ints  # (component, 2) first and last+1 of its slots
     formula: Ints  # (component, 2) code of an expression's curve
     observed: Ints  # (component, 8) slots of position, area, height, fwhm or -1; 1 for a peak, 2 for a symmetric one;
@@ -57,6 +59,14 @@ class Arrays(NamedTuple):
     lower: Floats  # (free)
     upper: Floats  # (free)
     sizes: Ints  # parameters, slots, slots of the largest component, depth of the stack
+
+    def addressed(self) -> Arrays:
+        """With the addresses of what the model needs, which hold in this process only; compiled if need be."""
+        drawn = [0 if kind == kinds.EXPRESSION else curves.address(kind) for kind in self.kind]
+        used = (self.program[:, 1] > self.program[:, 0]).any() or kinds.EXPRESSION in self.kind
+        return self._replace(
+            address=np.array(drawn, np.int64), interpreter=interpreter.address() if used else 0
+        )
 
 
 @dataclass(frozen=True)
@@ -246,6 +256,8 @@ def _pack(model: Model, parts: list[_Slots], rows: _Rows, order: list[int], need
     lower, upper = np.array([s.min for s in limits]), np.array([s.max for s in limits])
     arrays = Arrays(
         kind=np.array([p.kind for p in parts], np.int64),
+        address=np.zeros(len(parts), np.int64),
+        interpreter=0,
         slots=np.stack([ends - [len(p.slots) for p in parts], ends], axis=1).astype(np.int64),
         formula=formula,
         observed=np.array([_observed(p) for p in parts], np.int64),

@@ -13,6 +13,7 @@ import math
 from spectra.fitting.compiled import kernel
 from spectra.fitting.drawing import set_rows
 from spectra.fitting.leastsq import CAUTIOUS, CONVERGED, EAGER, NOT_CONVERGED, fit_one, solve_linear
+from spectra.fitting.linear import copy, fill
 
 __all__ = ["fit_robust", "spread"]
 
@@ -65,7 +66,7 @@ def _weak(model, s, memory):
 def _reaches(model, begin, s, memory):
     """How far another start may lie: the box of the bounds, the width of the line for a position, else 0 (a factor)."""
     set_rows(model, begin, memory, False)
-    s.reach[:] = 0.0
+    fill(s.reach, 0.0)
     for c in range(model.kind.size):
         if model.observed[c, 0] < 0:
             continue
@@ -102,7 +103,7 @@ def fit_robust(model, x, y, weight, begin, fresh, restarts, s, memory, tolerance
 
     With ``fresh`` the strengths of the lines in ``begin`` are only a hint.
     """
-    s.free[:] = begin
+    copy(s.free, begin)
     if fresh:
         solve_linear(model, x, y, weight, s, memory)
     outcome, chi2, total, undetermined = fit_one(
@@ -113,14 +114,15 @@ def fit_robust(model, x, y, weight, begin, fresh, restarts, s, memory, tolerance
     if restarts == 0 or clear or outcome > NOT_CONVERGED:
         return outcome, chi2, total, undetermined, weak, False
     several = False
-    s.best[:] = s.free
+    copy(s.best, s.free)
     if outcome == NOT_CONVERGED:
         chi2 = math.inf
     _reaches(model, begin, s, memory)
     for number in range(restarts):
         radius = CAUTIOUS
         if number == 0:  # the start as it was given, by a bolder path
-            s.free[:], radius = begin, EAGER
+            copy(s.free, begin)
+            radius = EAGER
         else:
             _another_start(model, begin, number, s)
             solve_linear(model, x, y, weight, s, memory)
@@ -132,9 +134,9 @@ def fit_robust(model, x, y, weight, begin, fresh, restarts, s, memory, tolerance
             several = several or math.isfinite(chi2)
         if other < (1.0 - SAME) * chi2:
             outcome, chi2 = found, other
-            s.best[:] = s.free
+            copy(s.best, s.free)
     if outcome == CONVERGED:
-        s.free[:] = s.best
+        copy(s.free, s.best)
         outcome, chi2, nfev, undetermined = fit_one(
             model, x, y, weight, s, memory, CAUTIOUS, tolerance, max_nfev
         )
