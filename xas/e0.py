@@ -8,19 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from spectra.dataset import series_dims, signal_name
+from spectra.dataset import map_spectra, series_dims, signal_name
+from spectra.errors import InvalidInput
 from xas.finite import on_finite_points
+from xas.noise import estimate_noise
 from xas.tables import edge_energy
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Rise", "find_e0", "find_rise", "has_edge", "local_slope", "rise_ends", "series_e0"]
+__all__ = [
+    "Origins",
+    "Rise",
+    "choose_origins",
+    "find_e0",
+    "find_rise",
+    "has_edge",
+    "local_slope",
+    "measure_e0",
+    "rise_ends",
+    "series_e0",
+]
 
 Array = npt.NDArray[np.float64]
 
@@ -36,6 +49,8 @@ SLOPE_WIDTH = 1.5
 DIP = 0.1
 #: A step smaller than this many standard deviations of the points before the edge is no edge.
 LEAST_STEP = 3.0
+#: E0 of a series is rounded to this many eV.
+ROUNDING = 0.1
 #: So many spectra of a series are looked at for one with an edge.
 MAX_SPECTRA = 64
 
@@ -48,6 +63,7 @@ class Rise:
     level: Array  # (..., m) absorption there, 0 before the edge and about 1 behind it
     half: npt.NDArray[np.intp]  # (...) index in it: last point below one half
     present: npt.NDArray[np.bool_]  # (...) whether there is an edge
+    step: Array  # (...) the edge step, roughly, in units of the spectrum
 
 
 def find_rise(energy: Array, mu: Array, near: float) -> Rise:
@@ -71,7 +87,7 @@ def find_rise(energy: Array, mu: Array, near: float) -> Rise:
     Rise
     """
     part, inside = _windows(energy, near)
-    scaled, noise = _scaled(energy[part] - near, mu[..., part])
+    scaled, noise, step = _scaled(energy[part] - near, mu[..., part])
     level = scaled[..., inside.start - part.start : inside.stop - part.start]
     m = level.shape[-1]
     half, low = _last(level < 0.5), _last(level < 0.2)
@@ -81,7 +97,7 @@ def find_rise(energy: Array, mu: Array, near: float) -> Rise:
         present = (half >= 0) & (high < m) & (noise < 1 / LEAST_STEP)
     present &= x[np.minimum(high, m - 1)] - x[np.maximum(low, 0)] < WIDEST
     half = np.maximum(half, 0)
-    return Rise(inside, level, half, present)
+    return Rise(inside, level, half, present, step)
 
 
 def rise_ends(rise: Rise) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
@@ -113,8 +129,8 @@ def _windows(energy: Array, near: float) -> tuple[slice, slice]:
     return slice(min(start, first), max(stop, last)), slice(first, last)
 
 
-def _scaled(x: Array, mu: Array) -> tuple[Array, Array]:
-    """Spectra between 0 before and 1 behind the edge, roughly, and the scatter before it on that scale."""
+def _scaled(x: Array, mu: Array) -> tuple[Array, Array, Array]:
+    """Spectra between 0 before and 1 behind the edge, roughly, the scatter before it on that scale, and the scale."""
     before = x < -12
     if before.sum() < 3:
         before = np.arange(x.size) < 3
@@ -128,14 +144,11 @@ def _scaled(x: Array, mu: Array) -> tuple[Array, Array]:
     step = above[..., behind].mean(-1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         scaled = np.where(step > 0, above / step, np.nan)
-        return scaled, np.sqrt((scaled[..., before] ** 2).mean(-1))
+        return scaled, np.sqrt((scaled[..., before] ** 2).mean(-1)), step[..., 0]
 
 
 def find_e0(energy: Array, mu: Array, near: float) -> Array:
-    """Energy of steepest ascent on the main rise, between grid points.
-
-    The slope is that of a local parabola (half width 1.5 eV, at least two points to each side); its maximum is sought
-    behind the last pre-edge peak and below 0.9 of the step, and refined by a parabola through three points.
+    """Energy of steepest ascent on the main rise, between grid points: :func:`measure_e0` without its uncertainty.
 
     Parameters
     ----------
@@ -151,22 +164,60 @@ def find_e0(energy: Array, mu: Array, near: float) -> Array:
     (...) array
         In eV; NaN where no edge was found.
     """
+    # the noise costs more than E0 itself and is not asked for here
+    return measure_e0(energy, mu, near, np.zeros(np.shape(mu)[:-1]))["e0"]
 
-    def prepare(grid: Array) -> Callable[[Array], dict[str, Array]]:
+
+def measure_e0(energy: Array, mu: Array, near: float, sigma: Array | None = None) -> dict[str, Array]:
+    r"""Energy of steepest ascent on the main rise, between grid points, and what noise does to it.
+
+    The slope is that of a local parabola (half width 1.5 eV, at least two points to each side); its maximum is sought
+    behind the last pre-edge peak and below 0.9 of the step, and refined by a parabola through three points. To first
+    order that is a linear function of the spectrum, :math:`\delta E_0 = \sum_i c_i\,\delta\mu_i`, so that
+    :math:`\sigma^2 = \sum_i c_i^2 \sigma_i^2`. Where noise makes another maximum of the slope, from about 2 % of the
+    step, E0 jumps by more than that.
+
+    Parameters
+    ----------
+    energy : (n,) array
+        In eV, ascending.
+    mu : (..., n) array
+        Absorption; points that are not finite are left out.
+    near : float
+        Expected energy of the edge in eV, to 20 eV.
+    sigma : (...) or (..., n) array, optional
+        Standard deviation of the noise of ``mu``, per spectrum or per point. Default: estimated from each spectrum.
+
+    Returns
+    -------
+    dict of (...) arrays
+        ``e0`` and ``e0_sigma`` in eV; NaN where no edge was found.
+    """
+
+    def prepare(grid: Array) -> Callable[..., dict[str, Array]]:
         x = grid[_windows(grid, near)[1]]
-        slopes = local_slope(x, SLOPE_WIDTH).T
+        slopes = local_slope(x, SLOPE_WIDTH)
 
-        def kernel(rows: Array) -> dict[str, Array]:
+        def kernel(rows: Array, known: Array | None = None) -> dict[str, Array]:
             rise = find_rise(grid, rows, near)
             foot, top = rise_ends(rise)
-            slope, index = rise.level @ slopes, np.arange(x.size)
+            slope, index = rise.level @ slopes.T, np.arange(x.size)
             allowed = (index >= foot[:, None]) & (index <= top[:, None]) & np.isfinite(slope)
-            e0 = _vertex(x, slope, np.argmax(np.where(allowed, slope, -np.inf), axis=-1))
-            return {"e0": np.where(rise.present, e0, np.nan)}
+            peak = np.argmax(np.where(allowed, slope, -np.inf), axis=-1)
+            e0, middle, weights = _vertex(x, slope, peak)
+            # a rise that goes on to the last point is no edge yet
+            found = rise.present & (rise.inside.start + peak < grid.size - 1)
+            by_point = np.einsum("rk,rkm->rm", weights, slopes[middle[:, None] + [-1, 0, 1]])
+            noise = estimate_noise(grid, rows) if known is None else known
+            noise = noise[:, None] if noise.ndim == 1 else noise[:, rise.inside]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                spread = np.sqrt(((by_point * noise) ** 2).sum(1)) / rise.step
+            return {"e0": np.where(found, e0, np.nan), "e0_sigma": np.where(found, spread, np.nan)}
 
         return kernel
 
-    return on_finite_points(prepare, energy, mu, shapes={"e0": ()})["e0"]
+    others = [] if sigma is None else [sigma]
+    return on_finite_points(prepare, energy, mu, *others, shapes={"e0": (), "e0_sigma": ()})
 
 
 def has_edge(energy: Array, mu: Array, near: float) -> npt.NDArray[np.bool_]:
@@ -204,16 +255,25 @@ def local_slope(x: Array, half_width: float) -> Array:
     return matrix
 
 
-def _vertex(x: Array, y: Array, peak: npt.NDArray[np.intp]) -> Array:
-    """Abscissa of the vertex of the parabola through the points beside ``peak``; the point itself at the ends."""
+def _vertex(x: Array, y: Array, peak: npt.NDArray[np.intp]) -> tuple[Array, npt.NDArray[np.intp], Array]:
+    """Vertex of the parabola through ``peak`` and the points beside it; at the ends of the grid the point itself.
+
+    With it come the index of the parabola's middle point, and the derivative of the vertex with respect to the three
+    ordinates, (rows, 3).
+    """
     middle = np.clip(peak, 1, x.size - 2)
     left, here, right = (np.take_along_axis(y, (middle + i)[:, None], axis=-1)[:, 0] for i in (-1, 0, 1))
     a, b = x[middle] - x[middle - 1], x[middle + 1] - x[middle]
     rise, fall = (here - left) / a, (here - right) / b
+    bend = rise + fall
     with np.errstate(divide="ignore", invalid="ignore"):
-        shift = 0.5 * (rise * b - fall * a) / (rise + fall)
-    inner = (peak == middle) & (rise + fall > 0)
-    return np.where(inner, x[middle] + np.clip(shift, -a, b), x[peak])
+        shift = 0.5 * (rise * b - fall * a) / bend
+        # d shift = (d rise · fall - d fall · rise) (a + b) / (2 bend²)
+        by_rise, by_fall = 0.5 * fall * (a + b) / bend**2, -0.5 * rise * (a + b) / bend**2
+    weights = np.stack([-by_rise / a, by_rise / a + by_fall / b, -by_fall / b], axis=1)
+    inner = (peak == middle) & (bend > 0)
+    position = np.where(inner, x[middle] + np.clip(shift, -a, b), x[peak])
+    return position, middle, np.where(inner[:, None], weights, np.nan)
 
 
 def series_e0(dataset: xr.Dataset) -> tuple[float | None, float, str]:
@@ -232,13 +292,73 @@ def series_e0(dataset: xr.Dataset) -> tuple[float | None, float, str]:
     return None, near, why
 
 
+@dataclass(frozen=True)
+class Origins:
+    """E0 of a dataset: the common one that ranges refer to, and that of the spectra, one for all or one each."""
+
+    common: float
+    e0: xr.DataArray
+    e0_sigma: xr.DataArray
+    why: str  # where the edge was looked for; empty if E0 was given
+
+
+def choose_origins(dataset: xr.Dataset, e0: float | Literal["series", "each"] = "series") -> Origins:
+    """E0 of the spectra of ``dataset`` with its uncertainty in eV.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Absorption along ``energy``.
+    e0 : float or {"series", "each"}
+        A number is taken as exact. "series": that of the first spectrum with an edge, to 0.1 eV, its uncertainty being
+        that of noise and rounding. "each": that of each spectrum.
+
+    Raises
+    ------
+    InvalidInput
+        If no spectrum has an edge.
+    """
+    import xarray as xr
+
+    if not isinstance(e0, str):
+        return Origins(float(e0), xr.DataArray(float(e0)), xr.DataArray(0.0), "")
+    common, near, why = series_e0(dataset)
+    if common is None:
+        raise InvalidInput(
+            f"no absorption edge was found in any spectrum ({why}): the absorption does not rise there. Choose another "
+            "channel of the file, or name the element and the edge in dataset.attrs, or give e0 in eV."
+        )
+    energy, signal = dataset["energy"].values.astype(float), dataset[signal_name(dataset)]
+    sigma = dataset.get(f"{signal.name}_sigma")
+    inputs = [signal] if sigma is None else [signal, sigma]
+    if e0 == "series":  # the same spectrum as series_e0 took
+        for index in _first_indices(signal, series_dims(dataset)):
+            first = [np.asarray(array.isel(index, missing_dims="ignore").values, float) for array in inputs]
+            found = measure_e0(energy, first[0], near, *first[1:])
+            if np.isfinite(found["e0"]):
+                spread = float(np.hypot(found["e0_sigma"], ROUNDING / np.sqrt(12)))
+                return Origins(common, xr.DataArray(common), xr.DataArray(spread), why)
+
+    def kernel(mu: Array, *known: Array) -> dict[str, Array]:
+        spread = [np.broadcast_to(k, mu.shape).astype(float) for k in known]
+        return measure_e0(energy, mu.astype(float), near, *spread)
+
+    made = map_spectra(kernel, [(array, ("energy",)) for array in inputs], {"e0": (), "e0_sigma": ()})
+    return Origins(common, made["e0"], made["e0_sigma"], why)
+
+
 def _first_spectra(signal: xr.DataArray, dims: tuple[str, ...]) -> Iterator[Array]:
     """The first spectrum of a series, then others evenly spaced over it, one by one as they are asked for."""
+    for index in _first_indices(signal, dims):
+        yield np.asarray(signal.isel(index).values, float)
+
+
+def _first_indices(signal: xr.DataArray, dims: tuple[str, ...]) -> Iterator[dict[str, int]]:
     sizes = tuple(signal.sizes[d] for d in dims)
     count = int(np.prod(sizes))
     for number in np.unique(np.linspace(0, count - 1, min(count, MAX_SPECTRA)).astype(int)):
-        index = dict(zip(dims, np.unravel_index(number, sizes), strict=True)) if dims else {}
-        yield np.asarray(signal.isel(index).values, float)
+        places = np.unravel_index(number, sizes) if dims else ()
+        yield dict(zip(dims, map(int, places), strict=True))
 
 
 def _expected(dataset: xr.Dataset, energy: Array, spectrum: Array) -> tuple[float, str]:

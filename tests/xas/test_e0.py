@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 import spectra
 import xas
-from xas.e0 import find_e0, has_edge, local_slope
+from spectra.errors import InvalidInput
+from xas.e0 import choose_origins, find_e0, has_edge, local_slope, measure_e0
 from xas.tables import edge_energy, load_table, next_edge
 
 
@@ -135,3 +136,59 @@ def test_a_dataset_of_another_edge_is_looked_at_where_it_is():
     mu = 1 / (1 + np.exp(-(energy - 8345) / 1.5))
     data = spectra.from_arrays(energy, mu, name="mu", attrs={"element": "Mn", "edge": "K"})
     assert float(xas.normalize(data).e0) == pytest.approx(8345, abs=0.2)
+
+
+def test_the_sigma_covers(simulated):
+    """Stated uncertainty against the scatter over draws of the noise, on a series and per point."""
+    truth = float(find_e0(simulated().energy.values, simulated().mu.values, 6539.0))
+    for noise in (1e-3, 8e-3):
+        scans = simulated(2000, noise=noise)
+        energy, mu = scans.energy.values, scans.mu.values
+        for known in (None, np.full(len(mu), noise), np.full(mu.shape, noise)):
+            got = measure_e0(energy, mu, 6539.0, known)
+            inside = np.abs(got["e0"] - truth) < got["e0_sigma"]
+            assert 0.63 < inside.mean() < 0.73
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("white_line", [0.0, 1.0])
+@pytest.mark.parametrize("pre_edge", [0.0, 0.4])
+@pytest.mark.parametrize("noise", [4e-4, 4e-3, 8e-3])
+def test_the_sigma_covers_on_many_shapes(simulated, white_line, pre_edge, noise):
+    shape = {"white_line": white_line, "pre_edge": pre_edge}
+    clean = simulated(**shape)
+    truth = float(find_e0(clean.energy.values, clean.mu.values, 6539.0))
+    scans = simulated(4000, noise=noise, **shape)
+    got = measure_e0(scans.energy.values, scans.mu.values, 6539.0)
+    assert 0.63 < (np.abs(got["e0"] - truth) < got["e0_sigma"]).mean() < 0.73
+
+
+def test_one_origin_for_a_series_or_one_each(simulated):
+    scans = simulated(noise=2e-3, edge=6548.0 + 0.3 * np.arange(5))
+    one, each = choose_origins(scans, "series"), choose_origins(scans, "each")
+    assert one.e0.ndim == 0
+    assert float(one.e0) == pytest.approx(float(each.e0[0]), abs=0.051)
+    assert 0.1 / np.sqrt(12) < float(one.e0_sigma) < 0.1
+    np.testing.assert_allclose(np.diff(each.e0), 0.3, atol=0.15)
+    assert (each.e0_sigma > 0.005).all()
+    lazy = choose_origins(scans.chunk({"scan": 2}), "each")
+    np.testing.assert_array_equal(lazy.e0.compute(), each.e0)
+    given = choose_origins(scans, 6548.0)
+    assert (float(given.e0), float(given.e0_sigma), given.why) == (6548.0, 0.0, "")
+    with pytest.raises(
+        InvalidInput, match="no absorption edge was found in any spectrum .* or give e0 in eV"
+    ):
+        choose_origins(scans.assign(mu=scans.mu * 0 + 1))
+
+
+def test_a_rise_that_goes_on_to_the_last_point_is_no_edge():
+    energy = np.arange(6400.0, 6546.0, 0.5)
+    mu = 1 / (1 + np.exp(-(energy - 6548.2) / 1.5))
+    assert np.isnan(find_e0(energy, mu, 6539.0))
+
+
+def test_a_later_edge_of_another_element_does_not_catch_it(measured):
+    """Ba L3 at 5247 eV in Ba2TiSi2O8 rises more than Ti K."""
+    scan = measured("Ti-K-Fresnoite_bmm")
+    assert scan.energy[-1] > 5600
+    assert 4978 < float(choose_origins(scan).e0) < 4984
