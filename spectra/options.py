@@ -30,7 +30,7 @@ def plain(value: Any) -> Any:
         value = value.tolist()
     if isinstance(value, list | tuple):
         return tuple(plain(v) for v in value)
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and not type(value).__module__.startswith("xarray"):  # a dataset stays one
         return {str(k): plain(v) for k, v in value.items()}
     return value
 

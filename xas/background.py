@@ -224,6 +224,7 @@ def autobk(
     )  # fmt: skip
     resolve(kmax=options.kmax)
     if np.unique(origins.values).size == 1:
+        resolve(e0=float(origins.values.flat[0]))
         _note_rank(operator_for(energy, float(origins.values.flat[0]), options))
     sigma = dataset.get(f"{signal.name}_sigma")
 

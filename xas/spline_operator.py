@@ -60,6 +60,14 @@ class AutobkOperator:
         return self.to_k @ self.splines
 
     @functools.cached_property
+    def noise(self) -> tuple[Array, Array]:
+        """Standard deviation (n_k,) and correlation (n_k, n_k) of chi for unit noise of independent points."""
+        covariance = self.chi @ self.chi.T
+        shape = np.sqrt(np.diag(covariance))
+        scale = np.where(shape > 0, shape, 1.0)
+        return shape, covariance / np.outer(scale, scale)
+
+    @functools.cached_property
     def bands(self) -> list[tuple[slice, slice, Array]]:
         """S in blocks without the far points, which do not matter: an interpolating spline forgets fourfold per point."""
         near = np.abs(self.to_k) > 1e-18

@@ -13,6 +13,7 @@ import numpy as np
 from spectra.fitting import kinds
 from spectra.fitting.compiled import kernel
 from spectra.fitting.kinds import LN2, NARROW, PANEL_W, PANEL_X, REACH, TINY
+from spectra.fitting.linear import fill
 
 __all__ = ["doniach", "la", "lf"]
 
@@ -136,7 +137,8 @@ def _outward(low, high, first, largest):
         if -left < high:
             edges[count] = -left
             count += 1
-    edges[:count] = edges[:count][::-1].copy()
+    for k in range(count // 2):
+        edges[k], edges[count - 1 - k] = edges[count - 1 - k], edges[k]
     edges[count] = 0.0  # left out again where the window does not hold it
     count += 1
     left = 0.0
@@ -156,11 +158,16 @@ def _outward(low, high, first, largest):
 def _around(low, high):
     """Edges of panels between ``low`` and ``high``, none of them across 0."""
     count = int(REACH)
-    edges = np.empty(count + 2)
+    edges, at = np.empty(count + 2), 0
+    middle = min(max(0.0, low), high)
     for k in range(count + 1):
-        edges[k] = low + (high - low) * k / count
-    edges[count + 1] = min(max(0.0, low), high)
-    return np.sort(edges)
+        edge = low + (high - low) * k / count
+        if at == k and edge >= middle:
+            edges[at] = middle
+            at += 1
+        edges[at] = edge
+        at += 1
+    return edges
 
 
 @kernel
@@ -184,7 +191,7 @@ def _table(kind, q, norm, edges):
 @kernel
 def _gather(d, sigma, nodes, values, sums):
     """Sums over nodes of Gaussian times line, times its derivatives, and times d - u and its square."""
-    sums[:] = 0.0
+    fill(sums, 0.0)
     last = values.shape[0]
     start = np.searchsorted(nodes, d - REACH * sigma)
     for j in range(start, nodes.size):
