@@ -167,6 +167,8 @@ def _around(low, high):
             at += 1
         edges[at] = edge
         at += 1
+    if at == count + 1:  # rounding left the last edge below it
+        edges[at] = middle
     return edges
 
 
