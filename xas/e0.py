@@ -205,8 +205,9 @@ def measure_e0(energy: Array, mu: Array, near: float, sigma: Array | None = None
             allowed = (index >= foot[:, None]) & (index <= top[:, None]) & np.isfinite(slope)
             peak = np.argmax(np.where(allowed, slope, -np.inf), axis=-1)
             e0, middle, weights = _vertex(x, slope, peak)
-            # a rise that goes on to the last point is no edge yet
-            found = rise.present & (rise.inside.start + peak < grid.size - 1)
+            # a rise that still gains where the scan ends is no edge yet
+            behind = np.argmax(np.where(index >= peak[:, None], slope, -np.inf), axis=-1)
+            found = rise.present & (rise.inside.start + behind < grid.size - 2)
             by_point = np.einsum("rk,rkm->rm", weights, slopes[middle[:, None] + [-1, 0, 1]])
             noise = estimate_noise(grid, rows) if known is None else known
             noise = noise[:, None] if noise.ndim == 1 else noise[:, rise.inside]
@@ -259,7 +260,7 @@ def _vertex(x: Array, y: Array, peak: npt.NDArray[np.intp]) -> tuple[Array, npt.
     """Vertex of the parabola through ``peak`` and the points beside it; at the ends of the grid the point itself.
 
     With it come the index of the parabola's middle point, and the derivative of the vertex with respect to the three
-    ordinates, (rows, 3).
+    ordinates, (rows, 3), NaN where there is no vertex.
     """
     middle = np.clip(peak, 1, x.size - 2)
     left, here, right = (np.take_along_axis(y, (middle + i)[:, None], axis=-1)[:, 0] for i in (-1, 0, 1))
@@ -270,10 +271,13 @@ def _vertex(x: Array, y: Array, peak: npt.NDArray[np.intp]) -> tuple[Array, npt.
         shift = 0.5 * (rise * b - fall * a) / bend
         # d shift = (d rise · fall - d fall · rise) (a + b) / (2 bend²)
         by_rise, by_fall = 0.5 * fall * (a + b) / bend**2, -0.5 * rise * (a + b) / bend**2
-    weights = np.stack([-by_rise / a, by_rise / a + by_fall / b, -by_fall / b], axis=1)
+        # noise in a curvature over three neighbours would make sigma too small as often as too large
+        steadier = bend / (_curvature(x, y, middle) * (a + b) / 2)
+    weights = np.stack([-by_rise / a, by_rise / a + by_fall / b, -by_fall / b], axis=1) * steadier[:, None]
     inner = (peak == middle) & (bend > 0)
+    known = inner & (steadier > 0)
     position = np.where(inner, x[middle] + np.clip(shift, -a, b), x[peak])
-    return position, middle, np.where(inner[:, None], weights, np.nan)
+    return position, middle, np.where(known[:, None], weights, np.nan)
 
 
 def series_e0(dataset: xr.Dataset) -> tuple[float | None, float, str]:
@@ -345,6 +349,15 @@ def choose_origins(dataset: xr.Dataset, e0: float | Literal["series", "each"] = 
 
     made = map_spectra(kernel, [(array, ("energy",)) for array in inputs], {"e0": (), "e0_sigma": ()})
     return Origins(common, made["e0"], made["e0_sigma"], why)
+
+
+def _curvature(x: Array, y: Array, middle: npt.NDArray[np.intp]) -> Array:
+    """Downward curvature at ``middle`` from points about a third of SLOPE_WIDTH away."""
+    left = np.clip(np.searchsorted(x, x[middle] - SLOPE_WIDTH / 3), 0, middle - 1)
+    right = np.clip(np.searchsorted(x, x[middle] + SLOPE_WIDTH / 3, side="right") - 1, middle + 1, x.size - 1)
+    below, here, above = (np.take_along_axis(y, i[:, None], axis=-1)[:, 0] for i in (left, middle, right))
+    a, b = x[middle] - x[left], x[right] - x[middle]
+    return np.asarray(((here - below) / a + (here - above) / b) * 2 / (a + b))
 
 
 def _first_spectra(signal: xr.DataArray, dims: tuple[str, ...]) -> Iterator[Array]:
