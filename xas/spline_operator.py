@@ -60,12 +60,9 @@ class AutobkOperator:
         return self.to_k @ self.splines
 
     @functools.cached_property
-    def noise(self) -> tuple[Array, Array]:
-        """Standard deviation (n_k,) and correlation (n_k, n_k) of chi for unit noise of independent points."""
-        covariance = self.chi @ self.chi.T
-        shape = np.sqrt(np.diag(covariance))
-        scale = np.where(shape > 0, shape, 1.0)
-        return shape, covariance / np.outer(scale, scale)
+    def covariance(self) -> Array:
+        """(n_k, n_k) Covariance of chi for unit noise of independent points."""
+        return np.asarray(self.chi @ self.chi.T)
 
     @functools.cached_property
     def bands(self) -> list[tuple[slice, slice, Array]]:

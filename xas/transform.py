@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from spectra.dataset import flag, map_spectra
 from spectra.errors import InvalidInput
-from spectra.verbs import note, resolve, verb
+from spectra.verbs import history, note, resolve, verb
+from xas.chi_noise import ChiNoise, noise_of_chi, spread_of
 from xas.finite import in_blocks
 from xas.wavenumber import N_FFT, Window
 from xas.wavenumber import window as taper_window
@@ -18,14 +19,15 @@ from xas.wavenumber import window as taper_window
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["fourier", "fourier_matrix"]
+__all__ = ["checked_k_range", "fourier", "fourier_matrix", "labelled", "last_matrix"]
 
 Array = npt.NDArray[np.float64]
+Complex = npt.NDArray[np.complex128]
 
 
 def fourier_matrix(
     k: Array, low: float, high: float, *, kweight: float, taper: float, shape: Window, rmax: float
-) -> tuple[Array, npt.NDArray[np.complex128]]:
+) -> tuple[Array, Complex]:
     r"""Grid in R and the matrix M of the transform :math:`\chi(R) = M \chi(k)`.
 
     .. math:: M_{mj} = \frac{\delta k}{\sqrt\pi} k_j^w \Omega(k_j) e^{-2\pi i jm/N},
@@ -84,8 +86,8 @@ def fourier(
         Power w of k, a real number.
     dk : float
         Width of the tapers in 1/Å. For "kaiser" the Bessel function's parameter, for "gaussian" the standard deviation
-        about the middle of the range.
-    window : {"hanning", "parzen", "welch", "kaiser", "sine", "gaussian"}
+        about the middle of the range; "flat" has no tapers.
+    window : {"hanning", "parzen", "welch", "kaiser", "sine", "gaussian", "flat"}
         Shape of the window.
     rmax : float
         Last R in Å.
@@ -105,9 +107,9 @@ def fourier(
     -----
     Same convention and numbers as larch's ``xftf``, which takes only the integer part of the k weight.
 
-    The sigmas propagate ``chi_sigma`` as if the points of chi(k) were independent, which is right within some 10 %
-    above ``rbkg``; below, where the background takes the noise away with the signal, they are too large. That of the
-    magnitude is to first order: it holds where the magnitude exceeds it.
+    The sigmas propagate ``chi_sigma`` with the correlation that interpolation and background leave in chi(k), taken
+    from the ``xas.autobk`` in the history; where chi(k) came otherwise, its points count as independent.
+    That of the magnitude is to first order: it holds where the magnitude exceeds some three times those of its parts.
 
     References
     ----------
@@ -129,66 +131,91 @@ def fourier(
             f"rmax is a distance above zero and kweight a number, got {rmax:g} Å and {kweight:g}."
         )
     grid = dataset["k"].values.astype(float)
-    low, high = _k_range(grid, k, dk, window)
+    low, high = checked_k_range(grid, k, dk, window)
     resolve(k=(low, high))
     r, matrix = fourier_matrix(grid, low, high, kweight=kweight, taper=dk, shape=window, rmax=rmax)
     names = ["chir_re", "chir_im", "chir_mag"]
     inputs = [(dataset["chi"], ("k",))]
-    if "chi_sigma" in dataset:
+    noise = noise_of_chi(dataset)
+    if noise is not None:
         names += [f"{name}_sigma" for name in names]
-        inputs += [(dataset["chi_sigma"], ("k",))]
-    made = map_spectra(_transform(matrix), inputs, dict.fromkeys(names, ("r",)), sizes={"r": r.size})
+        inputs += [(noise.sizes, (noise.axis,))]
+    made = map_spectra(_transform(matrix, noise), inputs, dict.fromkeys(names, ("r",)), sizes={"r": r.size})
     if "r" in dataset.dims:
         note("results along r of an earlier call were replaced")
     axis = {"units": "angstrom", "long_name": "distance R, not corrected for phase shifts"}
     result = dataset.drop_dims("r", errors="ignore").assign(made).assign_coords(r=("r", r, axis))
-    units = f"1/angstrom^{kweight + 1:g}"
-    parts = {"re": "real part of chi(R)", "im": "imaginary part of chi(R)", "mag": "magnitude of chi(R)"}
-    for name in names:
-        text = parts[name.split("_")[1]]
-        if name.endswith("_sigma"):
-            text = f"standard uncertainty of the {text} from noise"
-        result[name].attrs.update(units=units, long_name=text)
+    result = labelled(result, names, "chi(R)", f"1/angstrom^{kweight + 1:g}")
     return flag(
         result, result["chir_mag"].isnull().all("r"), "no_chi",
         "chi(k) is not known throughout the window: shorten k, or look at the flags of xas.autobk",
     )  # fmt: skip
 
 
-def _transform(matrix: npt.NDArray[np.complex128]) -> Callable[..., dict[str, Array]]:
-    """Kernel that applies ``matrix`` to the part of chi(k) that the window lets through, and its square to variances."""
+def labelled(dataset: xr.Dataset, names: list[str], what: str, units: str) -> xr.Dataset:
+    """``dataset`` with units and names on real part, imaginary part and magnitude of a transform, and on their sigmas."""
+    parts = {"re": "real part", "im": "imaginary part", "mag": "magnitude"}
+    for name in names:
+        text = f"{parts[name.split('_')[1]]} of {what}"
+        if name.endswith("_sigma"):
+            text = f"standard uncertainty of the {text} from noise"
+        dataset[name].attrs.update(units=units, long_name=text)
+    return dataset
+
+
+def last_matrix(dataset: xr.Dataset) -> Complex | None:
+    """Matrix from chi(k) to chi(R) of the last ``xas.fourier`` in the history, if it made the ``r`` that is there."""
+    said = last_options(dataset)
+    if said is None or "k" not in dataset.coords:
+        return None
+    r, matrix = fourier_matrix(
+        dataset["k"].values.astype(float), *said["k"], kweight=said["kweight"], taper=said["dk"],
+        shape=said["window"], rmax=said["rmax"],
+    )  # fmt: skip
+    return matrix if r.size == dataset.sizes["r"] else None
+
+
+def last_options(dataset: xr.Dataset) -> dict[str, Any] | None:
+    """Options of the last ``xas.fourier`` in the history, k range included."""
+    calls = [call for call in history(dataset) if call["verb"] == "xas.fourier"]
+    return {**calls[-1]["options"], **calls[-1].get("resolved", {})} if calls else None
+
+
+def _transform(matrix: Complex, noise: ChiNoise | None) -> Callable[..., dict[str, Array]]:
+    """Kernel that applies ``matrix`` to the part of chi(k) that the window lets through, and carries the noise along."""
     used = np.flatnonzero(matrix.any(0))
     part = slice(used[0], used[-1] + 1)
     real, imaginary = (
         np.ascontiguousarray(matrix.real[:, part].T),
         np.ascontiguousarray(matrix.imag[:, part].T),
     )
+    spread = None if noise is None else spread_of(matrix, noise)
+    names = ["chir_re", "chir_im", "chir_mag"]
 
     def block(chi: Array, sigma: Array | None = None) -> dict[str, Array]:
         re, im = chi[:, part] @ real, chi[:, part] @ imaginary
-        mag = np.sqrt(re**2 + im**2)
-        values = {"chir_re": re, "chir_im": im, "chir_mag": mag}
-        if sigma is None:
-            return values
-        variance = sigma[:, part] ** 2
-        re_variance, im_variance = variance @ real**2, variance @ imaginary**2
-        with np.errstate(divide="ignore", invalid="ignore"):
-            mag_sigma = np.sqrt(re**2 * re_variance + im**2 * im_variance) / mag
-        sigmas = {"chir_re_sigma": np.sqrt(re_variance), "chir_im_sigma": np.sqrt(im_variance)}
-        return values | sigmas | {"chir_mag_sigma": mag_sigma}
+        values = (re, im, np.sqrt(re**2 + im**2))
+        if sigma is None or spread is None:
+            return dict(zip(names, values, strict=True))
+        return dict(
+            zip([*names, *(f"{n}_sigma" for n in names)], values + spread(re, im, sigma), strict=True)
+        )
 
     def kernel(*series: Array) -> dict[str, Array]:
-        rows = [a.reshape(-1, a.shape[-1]) for a in series]
-        names = ["chir_re", "chir_im", "chir_mag"]
-        names += [f"{name}_sigma" for name in names] if len(series) == 2 else []
-        out = {name: np.empty((len(rows[0]), real.shape[1])) for name in names}
+        lead = np.broadcast_shapes(*(a.shape[:-1] for a in series))
+        rows = [np.broadcast_to(a, (*lead, a.shape[-1])).reshape(-1, a.shape[-1]) for a in series]
+        made = [*names, *(f"{n}_sigma" for n in names)] if len(series) == 2 else names
+        out = {name: np.empty((len(rows[0]), real.shape[1])) for name in made}
         in_blocks(block, rows[0], rows[1:], out)
-        return {name: a.reshape((*series[0].shape[:-1], -1)) for name, a in out.items()}
+        return {name: a.reshape((*lead, -1)) for name, a in out.items()}
 
     return kernel
 
 
-def _k_range(grid: Array, k: tuple[float, float] | None, dk: float, shape: Window) -> tuple[float, float]:
+def checked_k_range(
+    grid: Array, k: tuple[float, float] | None, dk: float, shape: Window
+) -> tuple[float, float]:
+    """The range of a window on the k grid, as given or the default one, if it holds a window."""
     end = float(grid[-1])
     low, high = (3.0, min(12.0, end)) if k is None else k
     if high > end + 1e-6:
@@ -202,12 +229,12 @@ def _k_range(grid: Array, k: tuple[float, float] | None, dk: float, shape: Windo
         )
     if dk < 0 or (dk == 0 and shape in {"kaiser", "gaussian"}):
         raise InvalidInput(f"dk = {dk:g} makes no {shape} window; give a positive number.")
-    if shape not in {"kaiser", "sine", "gaussian"} and dk > high - low:
+    if shape not in {"kaiser", "sine", "gaussian", "flat"} and dk > high - low:
         raise InvalidInput(
             f"dk = {dk:g} is wider than the range k = ({low:g}, {high:g}); the tapers would overlap. Lower dk."
         )
     if k is None and end < 12:
         note(f"the window ends at {end:g} 1/Å with the data instead of 12")
-    elif high + dk / 2 > end + 1e-6 and shape != "gaussian":
+    elif high + dk / 2 > end + 1e-6 and shape not in {"gaussian", "flat"}:
         note(f"the data end at {end:g} 1/Å, inside the window's last taper: the window is cut there")
     return float(low), float(high)

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 Array = npt.NDArray[np.float64]
-Window = Literal["hanning", "parzen", "welch", "kaiser", "sine", "gaussian"]
+Window = Literal["hanning", "parzen", "welch", "kaiser", "sine", "gaussian", "flat"]
 
 #: k² = INVERSE_KINETIC · (E − E0): 2 m / ħ² in 1/(eV Å²), 0.2625.
 INVERSE_KINETIC = 2 * m_e * elementary_charge / hbar**2 * 1e-20
@@ -55,7 +55,8 @@ def window(k: Array, low: float, high: float, *, taper: float = 1.0, shape: Wind
     r"""Window on a uniform grid, one between ``low`` and ``high`` and tapered at both ends.
 
     The ends of the tapers, :math:`x_{1,2} = \mathrm{low} \mp \mathrm{taper}/2` and
-    :math:`x_{3,4} = \mathrm{high} \mp \mathrm{taper}/2`, are moved to grid points. Same values as larch's ``ftwindow``.
+    :math:`x_{3,4} = \mathrm{high} \mp \mathrm{taper}/2`, are moved to grid points. Same values as larch's ``ftwindow``,
+    which has no "flat".
 
     Parameters
     ----------
@@ -65,9 +66,10 @@ def window(k: Array, low: float, high: float, *, taper: float = 1.0, shape: Wind
         Middles of the two tapers.
     taper : float
         Their width ("dk"). For "kaiser" it is the Bessel function's parameter, for "gaussian" the standard deviation.
-    shape : {"hanning", "parzen", "welch", "kaiser", "sine", "gaussian"}
+    shape : {"hanning", "parzen", "welch", "kaiser", "sine", "gaussian", "flat"}
         On the rising side: sin² (hanning), linear (parzen), parabola (welch). "kaiser" (Kaiser-Bessel, zero at the
-        ends), "sine" and "gaussian" have no flat part: amplitudes under different windows do not compare.
+        ends), "sine" and "gaussian" have no flat part: amplitudes under different windows do not compare. "flat" is
+        one from ``low`` to ``high``, both included, and zero outside, without tapers.
 
     Returns
     -------
@@ -77,6 +79,8 @@ def window(k: Array, low: float, high: float, *, taper: float = 1.0, shape: Wind
         raise InvalidInput(f"window {shape!r} is not known; {did_you_mean(shape, get_args(Window))}.")
     step = (k[-1] - k[0]) / (k.size - 1)
     tiny = 1e-4 * step
+    if shape == "flat":
+        return np.where((k >= low - tiny) & (k <= high + tiny), 1.0, 0.0)
     edges = (
         max(k[0], low - taper / 2),
         low + taper / 2 + tiny,

@@ -1,0 +1,133 @@
+"""Noise of chi(k) carried through linear maps of it, with the correlation that interpolation and background leave in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from spectra.dataset import signal_name
+from spectra.errors import InvalidInput
+from spectra.verbs import history
+from xas.spline_operator import AutobkOperator, BackgroundOptions, operator_for
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["ChiNoise", "Spread", "noise_of_chi", "spread_of"]
+
+Array = npt.NDArray[np.float64]
+Complex = npt.NDArray[np.complex128]
+#: From the values (rows, m) of a map, real and imaginary, and the sizes of the noise (rows, p) to the standard
+#: uncertainties of real part, imaginary part and magnitude.
+Spread = Callable[[Array, Array, Array], tuple[Array, Array, Array]]
+
+
+@dataclass(frozen=True)
+class ChiNoise:
+    r"""Where the noise of chi(k) comes from.
+
+    With ``matrix`` given, chi's noise is :math:`O\,(s_p \epsilon_p)` with independent unit noise :math:`\epsilon` and
+    the sizes s of each spectrum, one per source. Otherwise the sources are of one size in each spectrum, all that is
+    to know is chi's ``covariance`` for unit size, and ``sizes`` holds ``chi_sigma`` itself.
+    """
+
+    sizes: xr.DataArray
+    axis: str  # that ``sizes`` run along
+    covariance: Array | None = None  # (n, n)
+    matrix: Array | None = None  # (n, p) O; an identity where the points of chi are independent
+
+    def of_chi(self, sizes: Array) -> Array:
+        """Covariance (n, n) of one spectrum's chi(k)."""
+        if self.matrix is not None:
+            spread = self.matrix * sizes
+            return np.asarray(spread @ spread.T)
+        assert self.covariance is not None
+        scale = np.nanmedian(sizes / np.sqrt(np.diag(self.covariance)))
+        return np.asarray(scale**2 * self.covariance)
+
+
+def noise_of_chi(dataset: xr.Dataset) -> ChiNoise | None:
+    """Noise of ``chi`` in ``dataset``, as the last ``xas.autobk`` in the history made it; None without ``chi_sigma``.
+
+    Where chi(k) came otherwise its points count as independent: ``matrix`` is an identity.
+    """
+    if "chi_sigma" not in dataset:
+        return None
+    operator = _operator(dataset)
+    if operator is None:
+        return ChiNoise(dataset["chi_sigma"], "k", matrix=np.eye(dataset.sizes["k"]))
+    measured = f"{signal_name(dataset)}_sigma"
+    if dataset["chi_sigma"].attrs.get("noise") != measured or measured not in dataset:
+        return ChiNoise(dataset["chi_sigma"], "k", covariance=operator.covariance)
+    sizes = dataset[measured].isel(energy=operator.points).fillna(0.0)
+    if "edge_step" in dataset:
+        sizes = sizes / dataset["edge_step"]
+    return ChiNoise(sizes, "energy", matrix=operator.chi)
+
+
+def _operator(dataset: xr.Dataset) -> AutobkOperator | None:
+    """The background's operator that made ``chi``, for the E0 in the middle where spectra have their own."""
+    calls = [call for call in history(dataset) if call["verb"] == "xas.autobk"]
+    if not calls:
+        return None
+    said = {**calls[-1]["options"], **calls[-1].get("resolved", {})}
+    if said["e0"] is None and "e0" not in dataset:
+        return None
+    e0 = float(np.nanmedian(dataset["e0"].values)) if said["e0"] is None else float(said["e0"])
+    names = ("rbkg", "kmin", "kmax", "kweight", "window", "dk", "clamp", "clamp_low", "clamp_high", "nclamp")
+    options = BackgroundOptions(*(said[n] for n in names))
+    try:
+        operator = operator_for(dataset["energy"].values.astype(float), e0, options)
+    except InvalidInput:  # the axis was cut since
+        return None
+    return operator if operator.k.size == dataset.sizes["k"] else None
+
+
+def spread_of(matrix: Complex, noise: ChiNoise) -> Spread:
+    r"""Uncertainties of the map :math:`z = M\chi` as a function of its values and the sizes of the noise.
+
+    .. math:: \mathrm{Var}(\mathrm{Re}\,z) = \sum_p (\mathrm{Re}\,M O)_p^2\, s_p^2, \qquad
+              \sigma^2(|z|) = \frac{\mathrm{Var}(\mathrm{Re}\,z\,\mathrm{Re}\,\delta z +
+              \mathrm{Im}\,z\,\mathrm{Im}\,\delta z)}{|z|^2}
+
+    Parameters
+    ----------
+    matrix : (m, n) complex array
+    noise : ChiNoise
+        Of n points.
+    """
+    used = np.flatnonzero(matrix.any(0))
+    part = slice(int(used[0]), int(used[-1]) + 1)
+    re, im = matrix.real[:, part], matrix.imag[:, part]
+    if noise.matrix is None and noise.covariance is not None:
+        c = noise.covariance[part, part]
+        widest = int(np.diag(c).argmax())
+        j, unit = part.start + widest, float(c[widest, widest])
+        of_unit = [(a @ c * b).sum(1) for a, b in ((re, re), (im, im), (re, im))]
+
+        def variances(sizes: Array) -> list[Array]:
+            scale = sizes[:, j, None] ** 2 / unit
+            return [scale * v for v in of_unit]
+
+    else:
+        to_z = [a @ noise.matrix[part] for a in (re, im)] if noise.matrix is not None else [re, im]
+        squares = [np.ascontiguousarray((to_z[i] * to_z[j]).T) for i, j in ((0, 0), (1, 1), (0, 1))]
+
+        def variances(sizes: Array) -> list[Array]:
+            return [sizes**2 @ s for s in squares]
+
+    def spread(re: Array, im: Array, sizes: Array) -> tuple[Array, Array, Array]:
+        of_re, of_im, cross = variances(sizes)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            of_mag = (re**2 * of_re + im**2 * of_im + 2 * re * im * cross) / (re**2 + im**2)
+        return _root(of_re), _root(of_im), _root(of_mag)
+
+    return spread
+
+
+def _root(variance: Array) -> Array:
+    return np.sqrt(np.maximum(variance, 0.0))  # rounding may leave less than nothing
