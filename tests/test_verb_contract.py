@@ -54,6 +54,7 @@ CASES = {
     "spectra.crop": (_xps_series, {"window": (638, 648)}),
     "xas.normalize": (_xas_series, {"pre": (-180, -30), "post": (60, 700)}),
     "xas.edge_position": (_normalized, {}),
+    "xas.white_line": (_normalized, {}),
     "xas.autobk": (_normalized, {}),
     "xas.fourier": (lambda: xas.autobk(_normalized()), {"k": (3, 12)}),
     "xps.calibrate": (_xps_series, {"shift": 0.3}),

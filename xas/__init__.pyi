@@ -4,5 +4,6 @@ from .normalization import normalize as normalize
 from .reading import read as read
 from .reading import read_series as read_series
 from .transform import fourier as fourier
+from .white_line_peak import white_line as white_line
 
 STEPS: tuple[str, ...]

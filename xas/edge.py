@@ -3,223 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from spectra.dataset import flag, map_spectra, signal_name
+from spectra.dataset import flag, map_spectra
 from spectra.errors import InvalidInput
-from spectra.verbs import note, resolve, verb
-from xas.e0 import series_e0
+from spectra.verbs import verb
+from xas.edge_measures import derivative_maximum, half_step, integral_edge, second_derivative_zero
 from xas.finite import on_finite_points
-from xas.noise import estimate_noise
+from xas.normalized import Normalized, normalized_near_edge
+from xas.repeatability import add_scatter
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["edge_position", "half_step", "integral_edge"]
+__all__ = ["derivative_maximum", "edge_position", "half_step", "integral_edge", "second_derivative_zero"]
 
 Array = npt.NDArray[np.float64]
-Index = npt.NDArray[np.intp]
+Measure = Callable[[Array, Array, Array], tuple[Array, Array]]
 
-#: Where the edge is looked for, in eV from E0, and how far behind its half height the white line may lie.
-BEFORE, AFTER, TO_WHITE_LINE = -30.0, 60.0, 30.0
-#: A level's crossing is read off a cubic that reaches so far to each side as the curve rises by 16 standard deviations
-#: of the noise, but by no more than 0.2 steps: it passes through four points where the noise is small and smoothes more
-#: where it is large, without bending with the edge. What moves by more than 3 eV from the first guess is not believed.
-SIGMAS, OF_RISE, WIDEST = 16.0, 0.2, 3.0
-NEIGHBOURS = 16  # points to each side
-
-
-def half_step(x: Array, y: Array, sigma: Array, level: float = 0.5) -> tuple[Array, Array]:
-    r"""Last energy before the white line at which the normalised absorption passes ``level``.
-
-    Read off the cubic through the four points around the crossing or, where the noise reaches further, fitted to the
-    points within 16 sigma / slope of it (at most 0.2 / slope, Epanechnikov weights). The crossings of pre-edge peaks
-    do not count: they come earlier.
-
-    Parameters
-    ----------
-    x : (n,) array
-        Energy in eV around the edge.
-    y : (rows, n) array
-        Normalised, flattened absorption, all finite.
-    sigma : (rows,) array
-        Standard deviation of its noise.
-    level : float
-
-    Returns
-    -------
-    position : (rows,) array
-        In eV; NaN where the level is not passed.
-    sensitivity : (rows, n) array
-        Derivative of the position with respect to each point, in eV.
-    """
-    sigma = np.nan_to_num(sigma)  # not known: two points to each side
-    coarse = _smoothed(x, y, sigma)
-    before = _last_below(coarse, level, _white_line(x, coarse))
-    start = np.where(before >= 0, _linear(x, coarse, before, level), x[0])
-    index = np.clip(before, 0, None)[:, None] + np.arange(1 - NEIGHBOURS, NEIGHBOURS + 1)
-    exists = (index >= 0) & (index < x.size)
-    index = np.clip(index, 0, x.size - 1)
-    near, values = x[index], np.take_along_axis(y, index, axis=1)
-    position, reach, by_point = start, np.full(len(y), 1.0), np.zeros_like(near)
-    for _ in range(5):  # the first cubic reaches one eV and gives the slope to compare the noise with
-        reach = np.maximum(reach, _reach_of_four(near, position))
-        value, slope, by_point = _local_cubic(near, values, exists, position, reach)
-        moved = np.where(slope > 0, (level - value) / np.where(slope > 0, slope, 1), np.nan)
-        good = np.abs(position + moved - start) < WIDEST
-        position = np.where(good, position + moved, start)
-        reach = np.where(good, np.minimum(SIGMAS * sigma, OF_RISE) / np.where(good, slope, 1), 0)
-    sensitivity = np.zeros_like(y)
-    np.add.at(sensitivity, (np.arange(len(y))[:, None], index), by_point)
-    return np.where(before >= 0, position, np.nan), sensitivity
-
-
-def _reach_of_four(x: Array, center: Array) -> Array:
-    """Distance from ``center`` within which two points lie to each side, the outer one just so."""
-    i = np.clip((x <= center[:, None]).sum(1) - 1, 1, x.shape[1] - 3)
-    left, right = (np.take_along_axis(x, (i + d)[:, None], axis=1)[:, 0] for d in (-1, 2))
-    return np.asarray(1.01 * np.maximum(center - left, right - center))
-
-
-def _local_cubic(
-    x: Array, y: Array, exists: npt.NDArray[np.bool_], center: Array, reach: Array
-) -> tuple[Array, Array, Array]:
-    """Value and slope at ``center`` of the cubic through the points within ``reach``, and -value by point over slope."""
-    u = (x - center[:, None]) / reach[:, None]
-    weight = np.where(exists, np.clip(1 - u**2, 0, None), 0)
-    powers = np.empty((len(u), 7, u.shape[1]))
-    powers[:, 0] = 1
-    for degree in range(1, 7):
-        np.multiply(powers[:, degree - 1], u, out=powers[:, degree])
-    moments = (powers @ weight[..., None])[..., 0]
-    normal = moments[:, np.arange(4)[:, None] + np.arange(4)]
-    normal += 1e-13 * np.eye(4)  # fewer than four points at the end of the data
-    hats = np.linalg.solve(normal, powers[:, :4] * weight[:, None, :])
-    value, slope = (hats[:, :2] @ y[..., None])[..., 0].T
-    slope = slope / reach
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return value, slope, -hats[:, 0] / slope[:, None]
-
-
-def _smoothed(x: Array, y: Array, sigma: Array) -> Array:
-    """Curve to look for crossings on: where the noise exceeds one percent of the step, a running mean over 3 eV."""
-    noisy = sigma > 0.01
-    if not noisy.any():
-        return y
-    weight = np.clip(1 - ((x - x[:, None]) / 1.5) ** 2, 0, None)
-    smooth = y[noisy] @ (weight / weight.sum(1, keepdims=True)).T
-    result = y.copy()
-    result[noisy] = smooth
-    return result
-
-
-def integral_edge(
-    x: Array, y: Array, sigma: Array, levels: tuple[float, float] = (0.15, 1.0)
-) -> tuple[Array, Array]:
-    r"""Mean energy of the rise between two levels.
-
-    .. math:: E = \frac{1}{\mu_2 - \mu_1} \int_{\mu_1}^{\mu_2} E \, d\mu
-                = E_2 - \frac{1}{\mu_2 - \mu_1} \int_{E_1}^{E_2} (\mu - \mu_1)\, dE
-
-    from the last energy :math:`E_1` before the white line at :math:`\mu_1` to the first after it at :math:`\mu_2`. The
-    right-hand form needs no single-valued E(μ), is linear in the points, so that noise averages out, and does not
-    depend to first order on where the two ends were found. For a rise without a dip it is the left-hand one.
-
-    Parameters
-    ----------
-    x : (n,) array
-        Energy in eV around the edge.
-    y : (rows, n) array
-        Normalised, flattened absorption, all finite.
-    sigma : (rows,) array
-        Standard deviation of its noise.
-    levels : (float, float)
-
-    Returns
-    -------
-    position : (rows,) array
-        In eV; NaN where a level is not passed.
-    sensitivity : (rows, n) array
-        Derivative of the position with respect to each point, in eV.
-    """
-    low, high = levels
-    coarse, index = _smoothed(x, y, sigma), np.arange(x.size)
-    white_line = _white_line(x, coarse)
-    start = _last_below(coarse, low, white_line)
-    reached = (coarse >= high) & (index > start[:, None]) & (index <= white_line[:, None])
-    stop = np.where(reached.any(1), np.argmax(reached, axis=1), -1)
-    found = (start >= 0) & (stop > 0)
-    first, last = _linear(x, coarse, start, low), _linear(x, coarse, stop - 1, high)
-    inside = found[:, None] & (index > start[:, None]) & (index < stop[:, None])
-    # trapezoid on the points inside and the two ends, where the integrand is 0 and high - low
-    left = np.where(index - 1 == start[:, None], first[:, None], np.roll(x, 1))
-    right = np.where(index + 1 == stop[:, None], last[:, None], np.roll(x, -1))
-    weights = np.where(inside, (right - left) / 2, 0.0)
-    before_last = np.maximum(first, x[np.clip(stop - 1, 0, None)])
-    area = (weights * (y - low)).sum(1) + (high - low) * (last - before_last) / 2
-    return np.where(found, last - area / (high - low), np.nan), -weights / (high - low)
-
-
-def _white_line(x: Array, y: Array) -> Index:
-    """Index of the highest point within 30 eV behind the last passage of one half."""
-    half = _last_below(y, 0.5, np.full(len(y), x.size - 1))
-    start = x[np.clip(half, 0, None)][:, None]
-    behind = (x > start) & (x <= start + TO_WHITE_LINE)
-    return np.asarray(np.argmax(np.where(behind, y, -np.inf), axis=1))
-
-
-def _last_below(y: Array, level: float, end: Index) -> Index:
-    """Index of the last point below ``level`` up to ``end``; -1 if there is none or the level is not reached there."""
-    n = y.shape[1]
-    below = (y < level) & (np.arange(n) < end[:, None])
-    last = n - 1 - np.argmax(below[:, ::-1], axis=1)
-    passed = below.any(1) & (np.take_along_axis(y, end[:, None], axis=1)[:, 0] >= level)
-    return np.asarray(np.where(passed, last, -1))
-
-
-def _linear(x: Array, y: Array, i: Index, level: float) -> Array:
-    """Where the straight line from point ``i`` to the next passes ``level``."""
-    i = np.clip(i, 0, x.size - 2)
-    low, high = (np.take_along_axis(y, (i + d)[:, None], axis=1)[:, 0] for d in (0, 1))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(x[i] + (level - low) / (high - low) * (x[i + 1] - x[i]))
+#: Where edge and white line are looked for, in eV from E0.
+BEFORE, AFTER = -30.0, 60.0
+#: A derivative's zero whose sigma exceeds this part of the smoothing is one of several that noise made.
+LEAST_CLEAR = 0.08
 
 
 @verb("xas.edge_position", axis="energy")
 def edge_position(
     dataset: xr.Dataset,
     *,
-    method: Literal["half_step", "integral"] = "half_step",
+    method: Literal["half_step", "integral", "derivative_maximum", "second_derivative_zero"] = "half_step",
     level: float = 0.5,
     levels: tuple[float, float] = (0.15, 1.0),
+    smoothing: float = 1.5,
     name: str = "edge_position",
 ) -> xr.Dataset:
     """Measure the position of the absorption edge, which follows the valence within one family of compounds.
 
     "half_step" is where the flattened absorption passes ``level`` for the last time before the white line, so that
-    pre-edge peaks do not count; "integral" is the mean energy of the rise between two ``levels``.
+    pre-edge peaks do not count; "integral" is the mean energy of the rise between two ``levels``. "derivative_maximum"
+    is the steepest point of the main rise and "second_derivative_zero" its inflection: what foils are calibrated by,
+    not measures of the valence of oxides, whose rise has shoulders.
 
     Parameters
     ----------
     dataset : xarray.Dataset
         With ``flat`` from :func:`xas.normalize`, or normalised data (``attrs["normalized"] == "yes"``).
-    method : {"half_step", "integral"}
+    method : {"half_step", "integral", "derivative_maximum", "second_derivative_zero"}
         The measure.
     level : float
         Level of "half_step", in edge steps.
     levels : (float, float)
         Levels of "integral", in edge steps.
+    smoothing : float
+        Half width in eV of the local polynomials that give the derivatives; part of the measure.
     name : str
         Name of the variable, to keep several measures side by side.
 
     Returns
     -------
     xarray.Dataset
-        With ``edge_position`` (or ``name``) and its ``_sigma`` in eV per spectrum. Spectra that do not pass a level
-        are flagged ``no_edge_position`` and hold NaN.
+        With ``edge_position`` (or ``name``) in eV per spectrum, its ``_sigma`` from noise and its ``_systematic`` from
+        the choice of normalisation ranges; for a series of at least 8 spectra along ``time`` or ``scan`` also its
+        ``_scatter``, one number: how far positions lie from a smooth course. Spectra that do not pass a level are
+        flagged ``no_edge_position`` and hold NaN.
 
     Raises
     ------
@@ -228,10 +77,13 @@ def edge_position(
 
     Notes
     -----
-    The sigma propagates the noise of the points (``mu_sigma``, or estimated from each spectrum) and, where
-    :func:`xas.normalize` was run, what noise does to pre-edge line and edge step. It does not hold the choice of the
-    normalisation ranges, which moves edges by tenths of an eV and more on short scans, nor the calibration of the
-    energy: compare spectra that were treated alike. Half step and derivative maximum differ by 1 to 3 eV.
+    Three numbers, because they answer three questions. The sigma propagates the noise of the points (``mu_sigma``, or
+    estimated from each spectrum) with what it does to pre-edge line and edge step: it says how well two scans of one
+    sample under one monochromator setting agree at best. The systematic is the shift under other ranges, see
+    :func:`xas.normalize`; it is common to spectra that were treated alike and drops out of their differences. The
+    scatter is measured on the series itself and holds the repeatability of the energy, which no single spectrum shows:
+    it is the uncertainty of a change along the series. None of them holds the calibration of the energy. Half step and
+    derivative maximum differ by 1 to 3 eV.
 
     References
     ----------
@@ -249,56 +101,86 @@ def edge_position(
     >>> scans.edge_position.values.round(1).tolist()
     [6548.0, 6549.2]
     """
-    _check_options(dataset, level, levels, name)
-    flat, inputs, uncertainties = _normalized(dataset)
-    energy = dataset["energy"].values.astype(float)
-    low, high = _search_range(dataset)
-    part = slice(*map(int, np.searchsorted(energy, [low, high])))
-    if part.stop - part.start < 8:
-        raise InvalidInput(
-            f"xas.edge_position finds {part.stop - part.start} points between {low:g} and {high:g} eV, where the edge is "
-            "looked for; at least 8 are needed. Check e0, the element and the energy axis."
-        )
+    _check_options(dataset, level, levels, smoothing, name)
+    data = normalized_near_edge(dataset, "xas.edge_position", BEFORE, AFTER)
+    measure, definition = _measure(method, level, levels, smoothing)
 
-    def prepare(grid: Array) -> Callable[..., dict[str, Array]]:
-        near = slice(*map(int, np.searchsorted(grid, [low, high])))
-
-        def kernel(y: Array, own: Array, shared: Array) -> dict[str, Array]:
-            x, y, own, shared = grid[near], y[:, near], own[:, near], shared[:, near]
-            noise = np.median(own, axis=1)
-            if method == "half_step":
-                position, by_point = half_step(x, y, noise, level)
-            else:
-                position, by_point = integral_edge(x, y, noise, levels)
-            own, shared = (np.where(by_point != 0, part, 0) for part in (own, shared))
-            variance = ((by_point * own) ** 2).sum(1) + (by_point * shared).sum(1) ** 2
-            sigma = np.where(np.isfinite(position), np.sqrt(variance), np.nan)
-            return {"position": position, "sigma": sigma}
-
-        return kernel
-
-    shapes: dict[str, tuple[int, ...] | None] = {"position": (), "sigma": ()}
-
-    def kernel(y: Array, *parts: Array) -> dict[str, Array]:
-        own, shared = uncertainties(energy, y, *parts)
-        return on_finite_points(prepare, energy, y, own, shared, shapes=shapes)
-
-    made = map_spectra(kernel, [(flat, ("energy",)), *inputs], dict.fromkeys(shapes, ()))
-    definition = f"last passage of {level:g} before the white line"
-    if method == "integral":
-        definition = f"mean energy between the levels {levels[0]:g} and {levels[1]:g}"
+    made = map_spectra(
+        lambda *arrays: _positions(data, measure, arrays), data.inputs, dict.fromkeys(OUTPUTS, ())
+    )
     texts = {"units": "eV", "long_name": "edge position", "definition": definition}
-    of_noise = {"units": "eV", "long_name": "standard uncertainty of the edge position from noise"}
-    position, sigma = made["position"].assign_attrs(texts), made["sigma"].assign_attrs(of_noise)
-    result = dataset.assign({name: position, f"{name}_sigma": sigma})
-    return flag(
+    texts["normalization"] = data.record_text
+    position = made["position"].assign_attrs(texts)
+    sigma = made["sigma"].assign_attrs(
+        units="eV", long_name="standard uncertainty of the edge position from noise"
+    )
+    systematic = made["systematic"].assign_attrs(
+        units="eV",
+        long_name="what the choice of normalisation ranges does to the edge position",
+        family=data.family_text,
+    )
+    result = dataset.assign({name: position, f"{name}_sigma": sigma, f"{name}_systematic": systematic})
+    result = add_scatter(result, name)
+    result = flag(
         result, position.isnull(), "no_edge_position",
         "the absorption does not pass the level before its white line, or the spectrum failed before: check "
         "the normalisation or choose another level",
     )  # fmt: skip
+    if method in {"half_step", "integral"}:
+        return result
+    return flag(
+        result, sigma > LEAST_CLEAR * smoothing, "noisy_derivative",
+        "noise makes several zeros of the derivative near the edge: widen smoothing, or use the half step",
+        severity="warning",
+    )  # fmt: skip
 
 
-def _check_options(dataset: xr.Dataset, level: float, levels: tuple[float, float], name: str) -> None:
+OUTPUTS = ("position", "sigma", "systematic")
+
+
+def _positions(data: Normalized, measure: Measure, arrays: tuple[Array, ...]) -> dict[str, Array]:
+    """Positions of spectra given as the arrays of ``data.inputs``."""
+
+    def prepare(grid: Array) -> Callable[..., dict[str, Array]]:
+        def kernel(y: Array, own: Array, shared: Array) -> dict[str, Array]:
+            noise = own if own.ndim == 1 else np.median(own, axis=1)
+            position, by_point = measure(grid, y, noise)
+            if own.ndim == 1:
+                variance = (by_point**2).sum(1) * own**2
+            else:
+                variance = np.square(np.where(by_point != 0, own, 0) * by_point).sum(1)
+            variance += np.where(by_point != 0, by_point * shared, 0).sum(1) ** 2
+            sigma = np.where(np.isfinite(position), np.sqrt(variance), np.nan)
+            return {"position": position, "sigma": sigma, "by_point": by_point}
+
+        return kernel
+
+    y, own, shared = data.uncertainties(*arrays)
+    shapes: dict[str, tuple[int, ...] | None] = {"position": (), "sigma": (), "by_point": None}
+    made = on_finite_points(prepare, data.energy, y, own, shared, shapes=shapes)
+    systematic = data.shift_systematic(arrays, made.pop("by_point"))
+    return made | {"systematic": np.where(np.isfinite(made["position"]), systematic, np.nan)}
+
+
+def _measure(method: str, level: float, levels: tuple[float, float], smoothing: float) -> tuple[Measure, str]:
+    """The function that measures, and what it measures in words."""
+    if method == "half_step":
+        return (lambda x, y, s: half_step(x, y, s, level)), f"last passage of {level:g} before the white line"
+    if method == "integral":
+        text = f"mean energy between the levels {levels[0]:g} and {levels[1]:g}"
+        return (lambda x, y, s: integral_edge(x, y, s, levels)), text
+    if method == "derivative_maximum":
+        text = f"maximum of the first derivative, smoothed over {smoothing:g} eV to each side"
+        return (lambda x, y, s: derivative_maximum(x, y, s, smoothing)), text
+    text = f"zero of the second derivative, smoothed over {smoothing:g} eV to each side"
+    return (lambda x, y, s: second_derivative_zero(x, y, s, smoothing)), text
+
+
+def _check_options(
+    dataset: xr.Dataset, level: float, levels: tuple[float, float], smoothing: float, name: str
+) -> None:
+    if not 0 < smoothing <= 10:
+        raise InvalidInput(f"smoothing is a half width in eV between 0 and 10, got {smoothing:g}.")
     if not 0 < level < 5:
         raise InvalidInput(
             f"level is in edge steps and lies between 0 and the white line's height, got {level:g}."
@@ -307,62 +189,7 @@ def _check_options(dataset: xr.Dataset, level: float, levels: tuple[float, float
         raise InvalidInput(
             f"levels are two ascending numbers in edge steps, as in (0.15, 1.0), got ({levels[0]:g}, {levels[1]:g})."
         )
-    if not name.isidentifier() or name.endswith("_sigma"):
+    if not name.isidentifier() or name.endswith(("_sigma", "_systematic", "_scatter")):
         raise InvalidInput(f"name is a variable's name, as in 'integral_edge', got {name!r}.")
     if name in dataset.variables and "definition" not in dataset[name].attrs:
         raise InvalidInput(f"name = {name!r} is a variable of this dataset already; choose another one.")
-
-
-Noise = Callable[..., tuple[Array, Array]]
-
-
-def _normalized(dataset: xr.Dataset) -> tuple[xr.DataArray, list[Any], Noise]:
-    """Normalised absorption, what its noise is computed from, and the function that computes it.
-
-    The function gives, for each point, the part of the uncertainty that is the point's own and the part that it shares
-    with all others, through pre-edge line and edge step.
-    """
-    signal = dataset[signal_name(dataset)]
-    sigma = dataset.get(f"{signal.name}_sigma")
-    if "flat" in dataset:
-        inputs: list[Any] = [(dataset["edge_step"], ()), (dataset["norm_sigma"], ("energy",))]
-        inputs += [(signal if sigma is None else sigma, ("energy",))]
-
-        def of_normalized(
-            energy: Array, y: Array, step: Array, total: Array, third: Array
-        ) -> tuple[Array, Array]:
-            third = np.broadcast_to(third, y.shape)
-            raw = estimate_noise(energy, third)[..., None] if sigma is None else third
-            own = np.broadcast_to(raw / np.broadcast_to(step, y.shape[:-1])[..., None], y.shape)
-            return own, np.sqrt(np.clip(total**2 - own**2, 0, None))
-
-        return dataset["flat"], inputs, of_normalized
-    if dataset.attrs.get("normalized") != "yes":
-        raise InvalidInput(
-            "xas.edge_position needs the variable 'flat', which xas.normalize adds: call it first, or set "
-            "dataset.attrs['normalized'] = 'yes' if the data came normalised."
-        )
-
-    def of_given(energy: Array, y: Array, *given: Array) -> tuple[Array, Array]:
-        own = given[0] if given else estimate_noise(energy, y)[..., None]
-        return np.broadcast_to(own, y.shape), np.zeros(y.shape)
-
-    return signal, [] if sigma is None else [(sigma, ("energy",))], of_given
-
-
-def _search_range(dataset: xr.Dataset) -> tuple[float, float]:
-    """Energies between which edge and white line are looked for."""
-    if "e0" in dataset:
-        origins = dataset["e0"].values
-        origins = origins[np.isfinite(origins)]
-    else:
-        found, near, why = series_e0(dataset)
-        note(f"the edge was looked for {why}")
-        origins = np.array([near if found is None else found])
-    if not origins.size:
-        raise InvalidInput(
-            "xas.edge_position: no spectrum has an E0; look at the flags that xas.normalize set."
-        )
-    low, high = float(origins.min()) + BEFORE, float(origins.max()) + AFTER
-    resolve(searched=(low, high))
-    return low, high

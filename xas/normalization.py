@@ -1,217 +1,39 @@
-"""Normalisation: pre-edge line, post-edge polynomial, edge step, of a whole series in closed form."""
+"""Normalisation of absorption spectra, with the uncertainties that noise and the choice of ranges leave."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from spectra.dataset import flag, map_spectra, signal_name
+from spectra.dataset import flag, map_spectra, series_dims, signal_name
 from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve, verb
-from xas.e0 import ABOVE_TABLE, find_e0, find_rise, series_e0
-from xas.finite import on_finite_points
-from xas.noise import estimate_noise
-from xas.ranges import Ranges, choose_ranges, points_between
+from xas.e0 import find_e0, series_e0
+from xas.edge_step import CURVES, NO_EDGE, NO_RANGE, NUMBERS, SATURATED, normalize_spectra
+from xas.range_choice import FAMILY
+from xas.ranges import choose_ranges
 from xas.tables import next_edge
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["NormalizationOperator", "normalization_operator", "normalize", "normalize_spectra"]
+__all__ = ["flag_short_scans", "normalize", "series_origins"]
 
 Array = npt.NDArray[np.float64]
 
-#: What a spectrum's code in the output ``failure`` of :func:`normalize_spectra` means.
-FINE, NO_EDGE, NO_RANGE = 0.0, 1.0, 2.0
-CURVES = ("pre_edge", "post_edge", "norm", "norm_sigma", "flat")
-NUMBERS = ("edge_step", "edge_step_sigma", "failure")
-
-
-@dataclass(frozen=True)
-class NormalizationOperator:
-    """Two least-squares fits as matrices; they depend on the grid and the ranges, not on the spectra."""
-
-    pre: slice
-    post: slice
-    at_e0: int  # grid point nearest to E0
-    pre_basis: Array  # (n, p) functions of the pre-edge curve
-    pre_fit: Array  # (p, points) their coefficients from the spectrum
-    post_basis: Array  # (n, q)
-    post_fit: Array  # (q, points)
-
-    @functools.cached_property
-    def step_weights(self) -> Array:
-        """(n,) The edge step is the sum of the spectrum with these weights."""
-        weights = np.zeros(len(self.pre_basis))
-        at_e0 = self.post_basis[self.at_e0] @ self.post_fit
-        weights[self.post] = at_e0
-        weights[self.pre] -= at_e0 @ self.pre_basis[self.post] @ self.pre_fit
-        return weights
-
-    @functools.cached_property
-    def leverage(self) -> Array:
-        """(n,) Weight of a point in the value of the pre-edge curve at that point."""
-        own = np.zeros(len(self.pre_basis))
-        own[self.pre] = np.einsum("ia,ai->i", self.pre_basis[self.pre], self.pre_fit)
-        return own
-
-
-def normalization_operator(
-    energy: Array, e0: float, ranges: Ranges, *, victoreen: float = 0.0
-) -> NormalizationOperator | None:
-    """Matrices of the pre- and post-edge fits on one grid, or None if the ranges hold too few of its points.
-
-    The polynomials are in (E - E0) scaled to one, where they are well conditioned.
-    """
-    pre = points_between(energy, e0 + ranges.pre[0], e0 + ranges.pre[1])
-    post = points_between(energy, e0 + ranges.post[0], e0 + ranges.post[1])
-    if pre.stop - pre.start <= ranges.pre_order or post.stop - post.start <= max(ranges.order, 1):
-        return None
-    x = (energy - e0) / np.abs(energy - e0).max()
-    power = (energy / e0) ** victoreen
-    line, polynomial = np.vander(x, ranges.pre_order + 1), np.vander(x, ranges.order + 1)
-    return NormalizationOperator(
-        pre,
-        post,
-        int(np.abs(energy - e0).argmin()),
-        line / power[:, None],
-        np.linalg.pinv(line[pre]) * power[pre],
-        polynomial,
-        np.linalg.pinv(polynomial[post]),
-    )
-
-
-def normalize_spectra(
-    energy: Array, mu: Array, e0: Array, ranges: Ranges, *, sigma: Array | None = None, victoreen: float = 0.0
-) -> dict[str, Array]:
-    """Normalise spectra on one grid.
-
-    Parameters
-    ----------
-    energy : (n,) array
-        In eV, ascending.
-    mu : (..., n) array
-        Absorption; points that are not finite are left out of the fits and stay NaN.
-    e0 : (...) array
-        Origins in eV. One matrix product for all spectra that share one.
-    ranges : Ranges
-        Where the curves are fitted.
-    sigma : (...) or (..., n) array, optional
-        Standard deviation of the noise of ``mu``, per spectrum or per point. Default: estimated from each spectrum.
-    victoreen : float
-        The pre-edge curve is a polynomial divided by E to this power.
-
-    Returns
-    -------
-    dict of arrays
-        ``pre_edge``, ``post_edge``, ``norm``, ``norm_sigma``, ``flat`` (..., n); ``edge_step``, ``edge_step_sigma``,
-        ``failure`` (...): 0 fine, 1 no edge, 2 too few points in a range (NaN in all others).
-    """
-
-    def prepare(grid: Array) -> Callable[..., dict[str, Array]]:
-        operator = functools.cache(
-            lambda origin: normalization_operator(grid, origin, ranges, victoreen=victoreen)
-        )
-
-        def share(origin: float, rows: Array, known: Array | None) -> dict[str, Array]:
-            """Spectra that share one origin."""
-            fits = operator(origin) if np.isfinite(origin) else None
-            if fits is None:
-                failure = np.full(len(rows), NO_RANGE if np.isfinite(origin) else NO_EDGE)
-                return _failed(rows) | {"failure": failure}
-            present = find_rise(grid, rows, origin - ABOVE_TABLE).present
-            made = _normalized(fits, rows, estimate_noise(grid, rows) if known is None else known)
-            for values in made.values() if not present.all() else ():
-                values[~present] = np.nan
-            return made | {"failure": np.where(present, FINE, NO_EDGE)}
-
-        def kernel(rows: Array, origins: Array, known: Array | None = None) -> dict[str, Array]:
-            if (origins == origins[0]).all():
-                return share(float(origins[0]), rows, known)
-            out = _failed(rows)
-            # ranges move over the grid with E0: no two spectra share their matrices
-            for i in range(len(rows)):
-                one = slice(i, i + 1)
-                made = share(float(origins[i]), rows[one], None if known is None else known[one])
-                for name, values in made.items():
-                    out[name][one] = values
-            return out
-
-        return kernel
-
-    shapes: dict[str, tuple[int, ...] | None] = {**dict.fromkeys(CURVES), **dict.fromkeys(NUMBERS, ())}
-    others = [e0] if sigma is None else [e0, sigma]
-    result = on_finite_points(prepare, energy, mu, *others, shapes=shapes)
-    result["failure"] = np.where(np.isnan(result["failure"]), NO_RANGE, result["failure"])
-    return result
-
-
-def _failed(rows: Array) -> dict[str, Array]:
-    return {
-        **{name: np.full(rows.shape, np.nan) for name in CURVES},
-        **{name: np.full(len(rows), np.nan) for name in NUMBERS},
-    }
-
-
-def _normalized(fits: NormalizationOperator, mu: Array, sigma: Array) -> dict[str, Array]:
-    pre_edge = (mu[:, fits.pre] @ fits.pre_fit.T) @ fits.pre_basis.T
-    above = mu - pre_edge
-    polynomial = (above[:, fits.post] @ fits.post_fit.T) @ fits.post_basis.T
-    step = polynomial[:, fits.at_e0].copy()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scale = 1 / step[:, None]
-        norm = above * scale
-        flat = norm.copy()
-        behind = slice(fits.at_e0, None)
-        flat[:, behind] += 1 - polynomial[:, behind] * scale
-        step_variance, norm_variance = _variances(fits, norm, sigma)
-        return {
-            "pre_edge": pre_edge,
-            "post_edge": pre_edge + polynomial,
-            "norm": norm,
-            "norm_sigma": np.sqrt(norm_variance) * np.abs(scale),
-            "flat": flat,
-            "edge_step": step,
-            "edge_step_sigma": np.sqrt(step_variance),
-        }
-
-
-def _variances(fits: NormalizationOperator, norm: Array, sigma: Array) -> tuple[Array, Array]:
-    r"""Variances of the edge step S and of S·norm from independent noise of the points.
-
-    To first order :math:`S\,\delta n_i = \delta\mu_i - \delta p_i - n_i\,\delta S` with the pre-edge curve p and the
-    step linear in the spectrum; the covariances among the three are kept.
-    """
-    weights, basis, fit = fits.step_weights, fits.pre_basis, fits.pre_fit
-    common = sigma.ndim == 1
-    variance = np.ones((1, norm.shape[1])) if common else sigma**2
-    inside = variance[:, fits.pre]
-    covariance = np.einsum("ri,ai,bi->rab", inside, fit, fit, optimize=True)
-    with_step = inside @ (fit * weights[fits.pre]).T
-    step = variance @ weights**2
-    constant = variance * (1 - 2 * fits.leverage) + np.einsum(
-        "rab,ia,ib->ri", covariance, basis, basis, optimize=True
-    )
-    linear = with_step @ basis.T - variance * weights
-    total = norm * step[:, None]
-    total += 2 * linear
-    total *= norm
-    total += constant
-    if common:
-        total *= sigma[:, None] ** 2
-        step = step * sigma**2
-    return step, total
+#: eV below and above E0 that a scan needs for a line and for a polynomial.
+LEAST_BELOW, LEAST_ABOVE = 5.0, 50.0
 
 
 @verb("xas.normalize", axis="energy")
 def normalize(
     dataset: xr.Dataset,
     *,
+    method: Literal["edge_step", "area", "minmax"] = "edge_step",
     e0: float | Literal["series", "each"] = "series",
     pre: tuple[float, float] | None = None,
     post: tuple[float, float] | None = None,
@@ -228,14 +50,18 @@ def normalize(
               \mathrm{flat} = \mathrm{norm} - \frac{\mathrm{post} - \mathrm{pre}}{S} + 1 \;\; (E \ge E_0)
 
     Both fits are linear, so a series that shares one E0 is normalised by two matrix products. Points that are NaN are
-    left out of the fits and stay NaN. The uncertainties are those of the noise alone; the choice of the ranges
-    usually matters more.
+    left out of the fits and stay NaN. The sigmas are those of the noise alone; what the choice of the ranges does to
+    the edge step stands beside them as ``edge_step_systematic`` and usually matters more.
 
     Parameters
     ----------
     dataset : xarray.Dataset
         Absorption ``mu`` along ``energy`` in eV; with ``mu_sigma`` if it is known. ``attrs["element"]`` and
         ``attrs["edge"]`` say where to look for the edge.
+    method : {"edge_step", "area", "minmax"}
+        What becomes one. "edge_step": the distance of the two curves at E0. "area": the mean of what stands above the
+        pre-edge line over the post-edge range, so that spectra get equal areas there. "minmax": the distance from the
+        lowest point of the pre-edge range to the highest behind E0, without any fit.
     e0 : float or {"series", "each"}
         Origin in eV. "series": one for all spectra, the energy (to 0.1 eV) of steepest ascent on the main rise of the
         first spectrum with an edge, behind pre-edge peaks and below 0.9 of the step. "each": that energy of each
@@ -255,9 +81,11 @@ def normalize(
     Returns
     -------
     xarray.Dataset
-        With ``e0`` (eV), ``edge_step``, ``edge_step_sigma`` per spectrum and ``pre_edge``, ``post_edge``, ``norm``,
-        ``norm_sigma``, ``flat`` along ``energy``. Spectra without an edge, or with too few points in a range, are
-        flagged ``no_edge`` and ``no_range`` and hold NaN.
+        With ``e0`` (eV), ``edge_step``, ``edge_step_sigma`` (from noise), ``edge_step_systematic`` (from the choice of
+        ranges, for the method "edge_step") per spectrum and ``pre_edge``, ``post_edge``, ``norm``, ``norm_sigma``,
+        ``flat`` along ``energy``; ``noise`` per spectrum where it was estimated. Spectra without an edge, with too few
+        points in a range, or cut off at the top are flagged ``no_edge``, ``no_range`` and ``saturated`` and hold NaN.
+        Scans that begin less than 5 eV below E0 or end less than 50 eV above it carry a warning that says what holds.
 
     Raises
     ------
@@ -269,7 +97,9 @@ def normalize(
     Default ranges, the points that a range holds and the edge step (taken at the grid point nearest to E0) are those
     of larch's ``pre_edge``. Where ``mu_sigma`` is not given, the noise of each spectrum is estimated from what its
     neighbours do not predict of a point (:func:`xas.noise.estimate_noise`); ``attrs["noise"]`` of the uncertainties
-    says which.
+    says which. ``edge_step_systematic`` is the root mean square change of the edge step when one choice is changed:
+    the pre-edge range begins or ends 30 % of its width later or earlier, the post-edge range 20 %, the polynomial has
+    one degree more or less. Scatter between scientists, not noise: it does not average out in a series.
 
     References
     ----------
@@ -287,7 +117,7 @@ def normalize(
     """
     signal = dataset[signal_name(dataset)]
     energy = dataset["energy"].values.astype(float)
-    origin, origins = _origins(dataset, energy, e0)
+    origin, origins = series_origins(dataset, energy, e0)
     ranges = choose_ranges(
         energy,
         origin,
@@ -297,7 +127,10 @@ def normalize(
         order=order,
         next_edge=next_edge(dataset.attrs.get("element"), dataset.attrs.get("edge")),
     )
-    resolve(e0=origin, pre=ranges.pre, post=ranges.post, order=ranges.order, pre_order=ranges.pre_order)
+    if method == "area" and post is None:
+        ranges = replace(ranges, post=(0.0, ranges.post[1]))
+    choice = {"pre": ranges.pre, "post": ranges.post, "order": ranges.order, "pre_order": ranges.pre_order}
+    resolve(e0=origin, **choice)
     for text in ranges.notes:
         note(text)
     if dataset.attrs.get("normalized") == "yes":
@@ -309,7 +142,9 @@ def normalize(
         known = np.broadcast_to(given[0], mu.shape).astype(float) if given else None
         starts = np.broadcast_to(e0s, mu.shape[:-1])
         rows = np.asarray(mu, float)
-        return normalize_spectra(energy, rows, starts, ranges, sigma=known, victoreen=victoreen)
+        return normalize_spectra(
+            energy, rows, starts, ranges, sigma=known, victoreen=victoreen, method=method
+        )
 
     inputs: list[Any] = [(signal, ("energy",)), (origins, ())]
     inputs += [] if sigma is None else [(sigma, ("energy",))]
@@ -324,19 +159,57 @@ def normalize(
         result[name].attrs.update(units=own, long_name=text)
     for name in ("edge_step_sigma", "norm_sigma"):
         result[name].attrs["noise"] = noise
+    result["edge_step_systematic"].attrs["family"] = FAMILY
+    if sigma is not None:
+        result = result.drop_vars("noise")
+    if method != "edge_step":
+        result = result.drop_vars("edge_step_systematic")
+    record = {"method": method, "e0": origin, **choice, "victoreen": victoreen}
+    for name in ("norm", "flat"):
+        result[name].attrs["normalization"] = json.dumps(record)
     result = flag(
         result, failure == NO_EDGE, "no_edge",
         "no absorption edge was found near E0: check the channel, the element and e0",
     )  # fmt: skip
-    return flag(
+    result = flag(
         result, failure == NO_RANGE, "no_range",
         "too few finite points in the pre- or post-edge range: mend or drop the spectrum, or widen the range",
     )  # fmt: skip
+    result = flag(
+        result, failure == SATURATED, "saturated",
+        "the absorption stands at its maximum for six points or more, as of a detector at its limit: use another "
+        "channel or a thinner sample",
+    )  # fmt: skip
+    return flag_short_scans(result, energy, origin)
+
+
+def flag_short_scans(dataset: xr.Dataset, energy: Array, e0: float) -> xr.Dataset:
+    """``dataset`` with a warning on every spectrum if the scans are too short for a line or a polynomial."""
+    below, above = e0 - float(energy[0]), float(energy[-1]) - e0
+    every = np.ones(tuple(dataset.sizes[d] for d in series_dims(dataset)), bool)
+    if below < LEAST_BELOW:
+        text = (
+            f"the scan begins {below:.1f} eV below E0: the pre-edge line rests on the foot of the edge. Positions compare "
+            "among spectra treated alike; edge steps and heights do not. Use pre_order=0, and begin at least 20 eV lower"
+        )
+        note(text)
+        dataset = flag(dataset, every, "short_pre_edge", text, severity="warning")
+    if above < LEAST_ABOVE:
+        text = (
+            f"the scan ends {above:.1f} eV above E0: edge_position, white_line, pre_edge_peaks and linear_combination hold "
+            "among spectra treated alike; the edge step rests on the white line, and autobk, fourier, wavelet and "
+            "fit_paths have nothing to work on"
+        )
+        note(text)
+        dataset = flag(dataset, every, "short_post_edge", text, severity="warning")
+    return dataset
 
 
 LONG_NAMES = {
     "edge_step": "edge step",
     "edge_step_sigma": "standard uncertainty of the edge step from noise",
+    "edge_step_systematic": "what the choice of ranges does to the edge step",
+    "noise": "standard deviation of the noise of a point",
     "pre_edge": "pre-edge line",
     "post_edge": "post-edge polynomial",
     "norm": "normalised absorption",
@@ -345,7 +218,7 @@ LONG_NAMES = {
 }
 
 
-def _origins(
+def series_origins(
     dataset: xr.Dataset, energy: Array, e0: float | Literal["series", "each"]
 ) -> tuple[float, xr.DataArray]:
     """Common E0 that the ranges refer to, and the E0 of the spectra: one for all, or one each."""
