@@ -49,6 +49,11 @@ def _normalized() -> xr.Dataset:
     return xas.normalize(_xas_series(), pre=(-180, -30), post=(60, 700))
 
 
+def _standards() -> dict[str, xr.Dataset]:
+    scans = xas.normalize(_xas_series(), pre=(-180, -30), post=(60, 700))
+    return {"low": scans.isel(scan=0), "high": scans.isel(scan=2)}
+
+
 #: verb -> (dataset it works on, its options). A new verb needs a line here.
 CASES = {
     "spectra.crop": (_xps_series, {"window": (638, 648)}),
@@ -57,6 +62,8 @@ CASES = {
     "xas.white_line": (_normalized, {}),
     "xas.autobk": (_normalized, {}),
     "xas.fourier": (lambda: xas.autobk(_normalized()), {"k": (3, 12)}),
+    "xas.back_fourier": (lambda: xas.fourier(xas.autobk(_normalized())), {"r": (1.0, 3.0)}),
+    "xas.linear_combination": (_normalized, {"standards": _standards()}),
     "xps.calibrate": (_xps_series, {"shift": 0.3}),
     "xps.subtract_background": (_xps_series, {}),
     "xps.deconvolve": (lambda: xps.subtract_background(_xps_series()), {"states": ("Mn3+", "Mn4+")}),

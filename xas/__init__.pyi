@@ -1,6 +1,7 @@
 from .background import autobk as autobk
 from .edge import edge_position as edge_position
 from .normalization import normalize as normalize
+from .q_space import back_fourier as back_fourier
 from .reading import read as read
 from .reading import read_series as read_series
 from .transform import fourier as fourier

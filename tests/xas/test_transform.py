@@ -84,7 +84,8 @@ def covered(truth, got, name, least):
     inside = (abs(got[name] - truth[name]) < got[f"{name}_sigma"]).mean("scan")
     widest = np.maximum(got.chir_re_sigma, got.chir_im_sigma).mean("scan")
     clear = truth.chir_mag > least * widest
-    return inside.values[clear.values & (truth.r.values > 0.01)]
+    # close to R = 0 one of the two parts has hardly any noise, and the magnitude's is not of first order
+    return inside.values[clear.values & (truth.r.values > (0.3 if name == "chir_mag" else 0.01))]
 
 
 @pytest.mark.parametrize("known", [False, True])
@@ -114,7 +115,7 @@ def test_the_uncertainties_cover_with_noise_of_its_own_at_each_point(simulated, 
         xas.fourier(xas.autobk(xas.normalize(d, e0=6548.0, pre=(-150.0, -30.0))), k=(3, 12), kweight=2)
         for d in (clean, noisy)
     )
-    for name, least in (("chir_re", 0), ("chir_im", 0), ("chir_mag", 4)):
+    for name, least in (("chir_re", 0), ("chir_im", 0), ("chir_mag", 2)):
         share = covered(truth, got, name, least)
         assert 0.63 < share.min(), name
         assert share.max() < 0.73, name
