@@ -5,4 +5,14 @@ import lazy_loader as _lazy
 __getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
 
 #: Verbs that recipes can name (``xas.normalize``), announced by the entry point ``spectra.steps``.
-STEPS = ("read", "read_series", "normalize", "edge_position", "white_line", "autobk", "fourier", "back_fourier")
+STEPS = (
+    "read",
+    "read_series",
+    "normalize",
+    "edge_position",
+    "white_line",
+    "autobk",
+    "fourier",
+    "back_fourier",
+    "linear_combination",
+)

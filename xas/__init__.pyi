@@ -1,5 +1,6 @@
 from .background import autobk as autobk
 from .edge import edge_position as edge_position
+from .mixtures import linear_combination as linear_combination
 from .normalization import normalize as normalize
 from .q_space import back_fourier as back_fourier
 from .reading import read as read
