@@ -314,9 +314,9 @@ def read_series(
     reader : str, optional
         Name of the reader where the content should not decide.
     columns : dict, optional
-        Name of the axis or variable → column, as in :func:`spectra.read`.
+        Name of the axis or variable → column, by number from 1 or label.
     axis : str, optional
-        Spectral axis, as in :func:`spectra.read`.
+        Spectral axis (``energy``, ``raman_shift``, …) where the files do not say it.
     axis_units : str, optional
         Units of the axis in the files where they are not stated.
     delimiter : str, optional

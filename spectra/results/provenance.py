@@ -198,6 +198,8 @@ def provenance_group(
 
 def _left_out(inputs: Sequence[Mapping[str, Any]], said: Provenance) -> list[str]:
     """A line for each reason why bytes of inputs are not in the file."""
+    if len(inputs) > _NOTES:
+        return [f"bytes of the {len(inputs)} input files not kept, they are more than {_NOTES}"]
     files: dict[str, list[str]] = {}
     for item in inputs:
         if item["sha256"] in said.left_out:

@@ -354,6 +354,7 @@ class TestProvenance:
         group = tree_of(xas_measured(None).assign_attrs(inputs=json.dumps(inputs)))["provenance"]
         assert len(json.loads(group["inputs"]["data"])) == 500
         assert "input_1" not in group
+        assert "bytes of the 500 input files not kept" in group["log"]["data"]
 
     @pytest.mark.parametrize("inputs", ["not json", "[1, 2]", "{}", 5])
     def test_inputs_that_cannot_be_read_do_not_stop_saving(self, inputs):

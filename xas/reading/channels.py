@@ -117,7 +117,7 @@ def read_series(
     coordinate : tuple of float or str, optional
         Coordinate of ``dim``: one number per spectrum, or the name of a number in the metadata.
     channel : {"auto", "mu", "transmission", "fluorescence", "reference"}
-        As in :func:`read`.
+        Which absorption, the same of every scan; what each stands for is told at :func:`read`.
     select : str, int or tuple, optional
         Which scans of each file, by name or number from 0. Default: all.
     grid : {"first", "union", "intersection"}, optional
@@ -125,11 +125,11 @@ def read_series(
     reader : str, optional
         Name of the reader where the content should not decide.
     columns : dict, optional
-        As in :func:`read`.
+        Role → column, by number from 1 or label: ``{"energy": 1, "i0": 2, "itrans": 3}`` or ``{"mu": 2}``.
     axis_units : {"eV", "keV"}, optional
-        As in :func:`read`.
+        Units of the energy where the files do not say them.
     d_spacing : float, optional
-        As in :func:`read`.
+        Spacing of the monochromator's planes in Å, for files that hold its angle and not the spacing.
     delimiter : str, optional
         Text: what stands between columns.
     decimal : {".", ","}, optional

@@ -112,15 +112,15 @@ def read_series(
     coordinate : tuple of float or str, optional
         Coordinate of ``dim``: one number per spectrum, or the name of a number in the metadata.
     select : str, int or tuple, optional
-        Which scans of each file: as in :func:`xps.read`; a name may fit several.
+        Which regions of each file, by name, sample, both or number from 0; a name may fit several.
     grid : {"first", "union", "intersection"}, optional
         Energies to interpolate to where the scans differ; without it differing scans are refused.
     reader : str, optional
         Name of the reader where the content should not decide.
     columns : dict, optional
-        Text: as in :func:`xps.read`.
+        Text: name → column, by number from 1 or label: ``{"binding_energy": 1, "counts": 2}``.
     axis : {"binding_energy", "kinetic_energy"}, optional
-        Text: as in :func:`xps.read`.
+        Text: which energy to take. Default: what the file says; the binding energy where it has both or says nothing.
     delimiter : str, optional
         Text: what stands between columns.
     decimal : {".", ","}, optional
