@@ -3,6 +3,8 @@ from .dataset import from_arrays as from_arrays
 from .dataset import from_larch_group as from_larch_group
 from .dataset import from_pandas as from_pandas
 from .dataset import to_larch_group as to_larch_group
+from .electrochemistry import join_cycler as join_cycler
+from .electrochemistry import read_cycler as read_cycler
 from .errors import SpectraError as SpectraError
 from .fitting import fit as fit
 from .fitting import to_lmfit as to_lmfit

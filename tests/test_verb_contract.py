@@ -54,15 +54,31 @@ def _standards() -> dict[str, xr.Dataset]:
     return {"low": scans.isel(scan=0), "high": scans.isel(scan=2)}
 
 
+def _timed_series() -> xr.Dataset:
+    starts = [f"2022-07-26T23:0{i}:00" for i in range(N)]
+    return _xas_series().assign_coords(start_time=("scan", starts))
+
+
+def _cycler_log() -> xr.Dataset:
+    time = ("time", np.arange(0, 600.0, 30), {"units": "s", "start": "2022-07-26T22:59:00"})
+    voltage = ("time", np.linspace(3.5, 4.2, 20), {"units": "V"})
+    return xr.Dataset({"voltage": voltage}, {"time": time})
+
+
 #: verb -> (dataset it works on, its options). A new verb needs a line here.
 CASES = {
     "spectra.crop": (_xps_series, {"window": (638, 648)}),
+    "spectra.join_cycler": (_timed_series, {"cycler": _cycler_log(), "duration": 40.0}),
     "xas.normalize": (_xas_series, {"pre": (-180, -30), "post": (60, 700)}),
     "xas.edge_position": (_normalized, {}),
     "xas.white_line": (_normalized, {}),
     "xas.autobk": (_normalized, {}),
     "xas.fourier": (lambda: xas.autobk(_normalized()), {"k": (3, 12)}),
     "xas.back_fourier": (lambda: xas.fourier(xas.autobk(_normalized())), {"r": (1.0, 3.0)}),
+    "xas.wavelet": (
+        lambda: xas.autobk(_normalized()),
+        {"rmax": 3.0, "regions": {"shell": ((4.0, 9.0), (1.5, 2.5))}},
+    ),
     "xas.linear_combination": (_normalized, {"standards": _standards()}),
     "xps.calibrate": (_xps_series, {"shift": 0.3}),
     "xps.subtract_background": (_xps_series, {}),

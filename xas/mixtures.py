@@ -59,9 +59,9 @@ def linear_combination(
     ----------
     dataset : xarray.Dataset
         Normalised spectra (:func:`xas.normalize`, or ``attrs["normalized"] == "yes"``).
-    standards : mapping of str to xarray.Dataset, or xarray.Dataset
-        Spectra of the standards by name, or a dataset with a series of them, normalised exactly like the data. They
-        are brought to the energies of the data by a cubic spline.
+    standards : mapping of str to xarray.Dataset or path, or xarray.Dataset
+        Spectra of the standards by name, or a dataset with a series of them, normalised exactly like the data; files
+        are read and normalised so. They are brought to the energies of the data by a cubic spline.
     form : {"norm", "flat", "derivative", "chi"}
         What is fitted: ``norm``, ``flat``, the derivative of ``norm``, or ``chi`` times k to the power ``kweight``.
     window : (float, float), optional
@@ -133,7 +133,7 @@ def linear_combination(
 
     largest = _check_options(max_shift, max_components, ranks)
     curve = fitted_curve(dataset, form, kweight)
-    known = choose_standards(standards, form, kweight)
+    known = choose_standards(standards, form, kweight, dataset)
     check_treatment(how_treated(dataset, form), known, refuse=treatment == "same")
     axis = str(curve.dims[-1])
     low, high = fit_window(dataset, form, window)
@@ -150,7 +150,10 @@ def linear_combination(
     known = [_cut(one, low, high, max_shift if shift != "none" else 0.0, axis) for one in known]
     curves = [spline_curve(one.x, one.y) for one in known]
     _check_different([c(x)[0] for c in curves], known)
-    resolve(standards={one.name: one.to_spec() for one in known}, window=_relative(dataset, form, low, high))
+    resolve(
+        standards={"content": {one.name: one.to_spec() for one in known}},
+        window=_relative(dataset, form, low, high),
+    )
     resolve(max_components=largest)
     inputs = [(curve.isel({axis: inside}), (axis,)), *_uncertainty(dataset, form, kweight, inside, weighted)]
     options: dict[str, Any] = {

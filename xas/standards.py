@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -128,8 +129,10 @@ def _shown(value: Any) -> str:
     return f"({', '.join(map(str, value))})" if isinstance(value, list) else repr(value)
 
 
-def choose_standards(given: Any, form: Form, kweight: float) -> list[Standard]:
-    """Standards as the user hands them in: one dataset with a series of them, or a dataset for each name.
+def choose_standards(given: Any, form: Form, kweight: float, like: xr.Dataset) -> list[Standard]:
+    """Standards as the user hands them in: one dataset with a series of them, or a dataset or file for each name.
+
+    A file is read and treated as ``like`` was.
 
     Raises
     ------
@@ -139,6 +142,11 @@ def choose_standards(given: Any, form: Form, kweight: float) -> list[Standard]:
     import xarray as xr
 
     if isinstance(given, Mapping) and not isinstance(given, xr.Dataset):
+        given = given["content"] if set(given) == {"content"} else given
+        given = {
+            name: _read_alike(one, like) if isinstance(one, str | os.PathLike) else one
+            for name, one in given.items()
+        }
         found = [_one(str(name), one, form, kweight) for name, one in given.items()]
     else:
         data = as_dataset(given, verb="standards")
@@ -162,6 +170,23 @@ def choose_standards(given: Any, form: Form, kweight: float) -> list[Standard]:
             f"two standards are called {twice[0]!r}: give a mapping of different names to spectra."
         )
     return found
+
+
+def _read_alike(path: str | os.PathLike[str], like: xr.Dataset) -> xr.Dataset:
+    """The spectrum in a file after the verbs that made the curves of ``like``, with the options they came to."""
+    from spectra.verbs import find_verb
+    from xas.reading import read
+
+    data = read(path)
+    for step in history(like):
+        if {"norm", "chi"} & set(step.get("added", [])):
+            function = find_verb(step["verb"]).function
+            options = {
+                **step.get("options", {}),
+                **{k: v for k, v in step.get("resolved", {}).items() if k in step["options"]},
+            }
+            data = function(data, **options)
+    return data
 
 
 def _names(data: xr.Dataset, dim: str) -> list[str]:

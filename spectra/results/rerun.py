@@ -127,9 +127,14 @@ def replay(start: xr.Dataset, steps: list[dict[str, Any]]) -> xr.Dataset:
 
 
 def _options(step: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as given; an object that JSON cannot hold is replaced by the description that its verb left."""
+    """Options as given; an object that JSON cannot hold is replaced by the description that its verb left, and a file
+    by the content that its verb took from it.
+    """
     options = {}
     for name, value in step["options"].items():
+        described = step.get("resolved", {}).get(name)
+        if isinstance(described, Mapping) and "content" in described:
+            value = described
         if isinstance(value, Mapping) and "not_storable" in value:
             if name not in step.get("resolved", {}):
                 raise SpectraError(

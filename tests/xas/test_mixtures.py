@@ -1,5 +1,7 @@
 """Linear combination as the verb gives it: parity, coverage from raw spectra, refusals."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ import spectra
 import xas
 from spectra.dataset import failed, flag_names
 from spectra.larch_guard import larch_attribute, larch_function
+from spectra.results.rerun import rerun
 
 RANGES = {"pre": (-180, -30), "post": (60, 700)}
 
@@ -172,10 +175,25 @@ def test_a_results_file_holds_the_standards(simulated, ends, tmp_path):
     spectra.save(tmp_path / "mixture.nxs", found)
     again = spectra.load(tmp_path / "mixture.nxs")
     np.testing.assert_array_equal(again.fraction, found.fraction)
-    from spectra.results.rerun import rerun
-
     report = rerun(tmp_path / "mixture.nxs")
     assert report.identical, str(report)
+
+
+def test_files_are_read_and_normalised_like_the_data(simulated, ends, tmp_path):
+    files = {}
+    for name, (edge, line) in {"low": (6546.0, 0.3), "high": (6549.5, 0.6)}.items():
+        scan = simulated(edge=edge, white_line=line)
+        files[name] = str(tmp_path / f"{name}.dat")
+        np.savetxt(files[name], np.column_stack([scan.energy, scan.mu]), header="energy mu", fmt="%.17g")
+    data = mixture(simulated, [0.2, 0.7], noise=1e-3)
+    found = xas.linear_combination(data, standards=files)
+    np.testing.assert_allclose(
+        found.fraction, xas.linear_combination(data, standards=ends).fraction, atol=1e-9
+    )
+    spectra.save(tmp_path / "mixture.nxs", found)
+    for file in files.values():
+        Path(file).unlink()
+    assert rerun(tmp_path / "mixture.nxs").identical
 
 
 class TestRefusals:
