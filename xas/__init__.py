@@ -14,5 +14,6 @@ STEPS = (
     "autobk",
     "fourier",
     "back_fourier",
+    "wavelet",
     "linear_combination",
 )

@@ -6,6 +6,7 @@ from .q_space import back_fourier as back_fourier
 from .reading import read as read
 from .reading import read_series as read_series
 from .transform import fourier as fourier
+from .wavelets import wavelet as wavelet
 from .white_line_peak import white_line as white_line
 
 STEPS: tuple[str, ...]

@@ -40,14 +40,15 @@ class ChiNoise:
     covariance: Array | None = None  # (n, n)
     matrix: Array | None = None  # (n, p) O; an identity where the points of chi are independent
 
-    def of_chi(self, sizes: Array) -> Array:
-        """Covariance (n, n) of one spectrum's chi(k)."""
+    def variance(self, weights: Array, sizes: Array) -> Array:
+        """Variance (rows,) of the sums of chi with ``weights`` (rows, n), for noise of ``sizes`` (rows, p)."""
         if self.matrix is not None:
-            spread = self.matrix * sizes
-            return np.asarray(spread @ spread.T)
+            return np.asarray(((weights @ self.matrix) ** 2 * sizes**2).sum(-1))
         assert self.covariance is not None
-        scale = np.nanmedian(sizes / np.sqrt(np.diag(self.covariance)))
-        return np.asarray(scale**2 * self.covariance)
+        variance = np.diag(self.covariance)
+        j = int(np.where(np.nan_to_num(weights).any(0), variance, -1.0).argmax())
+        scale = sizes[:, j] ** 2 / variance[j]
+        return np.asarray(scale * ((weights @ self.covariance) * weights).sum(-1))
 
 
 def noise_of_chi(dataset: xr.Dataset) -> ChiNoise | None:
