@@ -16,5 +16,8 @@ from .tabulated_f2 import mback as mback
 from .writing import athena_options as athena_options
 from .writing import write_athena as write_athena
 from .writing import write_xdi as write_xdi
+from .pre_edge import pre_edge_peaks as pre_edge_peaks
+from .self_absorption import correct_overabsorption as correct_overabsorption
+from .tabulated_f2 import mback as mback
 
 STEPS: tuple[str, ...]

@@ -59,7 +59,7 @@ def half_step(x: Array, y: Array, sigma: Array, level: float = 0.5) -> tuple[Arr
     return position, sensitivity
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+@numba.njit(cache=True, nogil=True)
 def _crossings(x, y, coarse, sigma, level, position, sensitivity):  # type: ignore[no-untyped-def]
     """Fill ``position`` and ``sensitivity`` of :func:`half_step`."""
     for row in range(len(y)):
@@ -72,7 +72,7 @@ def _crossings(x, y, coarse, sigma, level, position, sensitivity):  # type: igno
         position[row] = _on_cubic(x, y[row], before, start, sigma[row], level, sensitivity[row])
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+@numba.njit(cache=True, nogil=True)
 def _passage(x, y, level):  # type: ignore[no-untyped-def]
     """Last point below ``level`` before the white line; -1 if there is none, or the white line does not reach it."""
     half = y.size - 2
@@ -94,7 +94,7 @@ def _passage(x, y, level):  # type: ignore[no-untyped-def]
     return before
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+@numba.njit(cache=True, nogil=True)
 def _on_cubic(x, y, before, start, sigma, level, sensitivity):  # type: ignore[no-untyped-def]
     """Crossing of ``level`` near ``start`` by local cubics, and the sensitivity to each point written where it goes."""
     first, stop = max(0, before + 1 - NEIGHBOURS), min(x.size, before + NEIGHBOURS + 1)
@@ -130,7 +130,7 @@ def _on_cubic(x, y, before, start, sigma, level, sensitivity):  # type: ignore[n
     return position
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+@numba.njit(cache=True, nogil=True)
 def _cubic(x, y, first, stop, center, reach):  # type: ignore[no-untyped-def]
     """Value and slope at ``center`` of the cubic through the points within ``reach``; coefficients of the value's hats."""
     moments, products = np.zeros(7), np.zeros(4)
@@ -155,7 +155,7 @@ def _cubic(x, y, first, stop, center, reach):  # type: ignore[no-untyped-def]
     return right[0, 0], right[1, 0] / reach, right[:, 1].copy()
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[misc]
+@numba.njit(cache=True, nogil=True)
 def _solve(matrix, right):  # type: ignore[no-untyped-def]
     """Solution of a positive definite system, written over its right-hand sides."""
     n = len(matrix)

@@ -21,7 +21,14 @@ from xas.tables import next_edge
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Normalized", "normalization_record", "normalized_near_edge"]
+__all__ = [
+    "Normalized",
+    "known_origins",
+    "normalization_record",
+    "normalized_between",
+    "normalized_near_edge",
+    "require_normalized",
+]
 
 Array = npt.NDArray[np.float64]
 
@@ -118,15 +125,29 @@ def normalized_near_edge(
     InvalidInput
         If the data are not normalised, or too few points lie there.
     """
+    require_normalized(dataset, verb)
+    origins = known_origins(dataset, verb)
+    low, high = float(origins.min()) + before, float(origins.max()) + after
+    resolve(searched=(low, high))
+    return normalized_between(dataset, verb, low, high, float(np.median(origins)), least)
+
+
+def require_normalized(dataset: xr.Dataset, verb: str) -> None:
+    """Refuse data without ``flat`` that did not come normalised."""
     if "flat" not in dataset and dataset.attrs.get("normalized") != "yes":
         raise InvalidInput(
             f"{verb} needs the variable 'flat', which xas.normalize adds: call it first, or set "
             "dataset.attrs['normalized'] = 'yes' if the data came normalised."
         )
+
+
+def normalized_between(
+    dataset: xr.Dataset, verb: str, low: float, high: float, e0: float, least: int
+) -> Normalized:
+    """Flattened absorption between two energies in eV."""
     signal = dataset[signal_name(dataset)]
     sigma = dataset.get(f"{signal.name}_sigma")
     energy = dataset["energy"].values.astype(float)
-    origin, low, high = _searched(dataset, verb, before, after)
     part = slice(*map(int, np.searchsorted(energy, [low, high])))
     if part.stop - part.start < least:
         raise InvalidInput(
@@ -135,18 +156,19 @@ def normalized_near_edge(
         )
     near = {"energy": part}
     flat = dataset["flat"] if "flat" in dataset else signal
+    noise: tuple[xr.DataArray, tuple[str, ...]]
     if sigma is not None:
         noise_from, noise = "sigma", (sigma.isel(near), ("near",))
     elif "flat" in dataset and "noise" in dataset:
         noise_from, noise = "noise", (dataset["noise"], ())
-    else:
+    else:  # estimated from the signal, which is among the inputs anyway
         noise_from, noise = "signal", (signal.isel(energy=0, drop=True), ())
     inputs: list[Any] = [(flat.isel(near), ("near",)), (signal, ("energy",)), noise]
     if "flat" in dataset:
         inputs += [(dataset["edge_step"], ()), (dataset["norm_sigma"].isel(near), ("near",))]
     inputs = [(array.rename(energy="near") if "near" in dims else array, dims) for array, dims in inputs]
     record = normalization_record(dataset)
-    family = _family(dataset, energy, origin, record)
+    family = _family(dataset, energy, e0, record)
     return Normalized(inputs, energy, part, record, family, noise_from, "flat" in dataset)
 
 
@@ -164,10 +186,10 @@ def _family(dataset: xr.Dataset, energy: Array, origin: float, record: dict[str,
     return RangeFamily(energy, record["e0"], ranges, record["victoreen"])
 
 
-def _searched(dataset: xr.Dataset, verb: str, before: float, after: float) -> tuple[float, float, float]:
-    """E0 of the series (the median, where spectra have their own) and the energies between which one looks."""
+def known_origins(dataset: xr.Dataset, verb: str) -> Array:
+    """Finite E0 of the spectra (any number of them); looked for where no verb has added it."""
     if "e0" in dataset:
-        origins = dataset["e0"].values
+        origins = np.ravel(dataset["e0"].values)
         origins = origins[np.isfinite(origins)]
     else:
         found, near, why = series_e0(dataset)
@@ -175,6 +197,4 @@ def _searched(dataset: xr.Dataset, verb: str, before: float, after: float) -> tu
         origins = np.array([near if found is None else found])
     if not origins.size:
         raise InvalidInput(f"{verb}: no spectrum has an E0; look at the flags that xas.normalize set.")
-    low, high = float(origins.min()) + before, float(origins.max()) + after
-    resolve(searched=(low, high))
-    return float(np.median(origins)), low, high
+    return origins

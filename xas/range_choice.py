@@ -61,7 +61,8 @@ class RangeFamily:
     def _coefficients(self) -> tuple[Array, Array]:
         """Coefficients of the two curves as sums over the spectrum: (member, 2, n) and (member, q, n)."""
         pre, post, _ = self._bases
-        lines, polynomials = [], []
+        lines: list[Array] = []
+        polynomials: list[Array] = []
         for member in (self.ranges, *other_ranges(self.ranges)):
             below = points_between(self.energy, self.e0 + member.pre[0], self.e0 + member.pre[1])
             above = points_between(self.energy, self.e0 + member.post[0], self.e0 + member.post[1])
