@@ -78,6 +78,7 @@ CASES = {
     "xas.autobk": (_normalized, {}),
     "xas.fourier": (lambda: xas.autobk(_normalized()), {"k": (3, 12)}),
     "xas.back_fourier": (lambda: xas.fourier(xas.autobk(_normalized())), {"r": (1.0, 3.0)}),
+    "xas.estimate_noise": (lambda: xas.autobk(_normalized()), {"kweight": 1.5}),
     "xas.wavelet": (
         lambda: xas.autobk(_normalized()),
         {"rmax": 3.0, "regions": {"shell": ((4.0, 9.0), (1.5, 2.5))}},

@@ -18,5 +18,6 @@ STEPS = (
     "fourier",
     "back_fourier",
     "wavelet",
+    "estimate_noise",
     "linear_combination",
 )
