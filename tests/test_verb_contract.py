@@ -49,6 +49,12 @@ def _normalized() -> xr.Dataset:
     return xas.normalize(_xas_series(), pre=(-180, -30), post=(60, 700))
 
 
+def _xas_reference() -> tuple[np.ndarray, np.ndarray]:
+    """Energies and values of the first spectrum, its scale 0.7 eV off."""
+    first = _xas_series().isel(scan=0)
+    return first.energy.values - 0.7, first.mu.values
+
+
 def _standards() -> dict[str, xr.Dataset]:
     scans = xas.normalize(_xas_series(), pre=(-180, -30), post=(60, 700))
     return {"low": scans.isel(scan=0), "high": scans.isel(scan=2)}
@@ -70,6 +76,7 @@ CASES = {
     "spectra.crop": (_xps_series, {"window": (638, 648)}),
     "spectra.join_cycler": (_timed_series, {"cycler": _cycler_log(), "duration": 40.0}),
     "xas.normalize": (_xas_series, {"pre": (-180, -30), "post": (60, 700)}),
+    "xas.align": (_xas_series, {"to": _xas_reference()}),
     "xas.edge_position": (_normalized, {}),
     "xas.white_line": (_normalized, {}),
     "xas.pre_edge_peaks": (_normalized, {"components": (6535.0,)}),

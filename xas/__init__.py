@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
 STEPS = (
     "read",
     "read_series",
+    "align",
     "normalize",
     "edge_position",
     "white_line",
