@@ -139,7 +139,8 @@ def fit_arrays(
     understood = model if isinstance(model, Understood) else understand(model, params)
     axis = np.array(x, float)  # a copy: read-only arrays are another type to the compiler
     values = np.asarray(y, float)
-    if axis.ndim != 1 or values.ndim == 0 or values.shape[-1] != axis.size:
+    projected = len(understood.compiled.arrays.projection) if understood.compiled else 0
+    if axis.ndim != 1 or values.ndim == 0 or values.shape[-1] != (projected or axis.size):
         raise InvalidInput(
             f"x has shape {axis.shape} and y {values.shape}; the last dimension of y must be that of x."
         )

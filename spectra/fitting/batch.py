@@ -114,7 +114,8 @@ def _report(model, i, x, y, weight, s, memory, point, out):
             copy(out.parts[i, c], memory.curve)
     copy(out.free[i], s.free)
     copy(out.covariance[i], s.covariance)
-    out.runs_p[i] = runs(out.curve[i], y, weight)
+    if y.size == x.size:
+        out.runs_p[i] = runs(out.curve[i], y, weight)
     for row in range(parameters):
         out.value[i, row] = memory.rows[row]
         out.sigma[i, row] = spread(memory.slopes[row], s.covariance, s.held)
@@ -187,11 +188,12 @@ def fit_spectra(stamp):
     ):
         _ = stamp  # part of the cache's key
         n = model.factor.shape[1]
-        s, memory, point = space(n, x.size), scratch(model, x.size), scratch(model, 1)
+        fitted = y.shape[1]
+        s, memory, point = space(n, fitted), scratch(model, x.size), scratch(model, 1)
         first = np.empty(n)
         for i in range(start, stop):
             usable = 0
-            for k in range(x.size):
+            for k in range(fitted):
                 usable += weight[i, k] > 0.0
             out.points[i] = usable
             if usable < n:

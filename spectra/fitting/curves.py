@@ -100,10 +100,13 @@ def address(kind: int) -> int:
 
 
 @kernel
-def draw(address, sizes, x, p, f, g, work):
-    """Curve of a shape into ``f``, its derivative by the k-th parameter into ``g[k]``; ``sizes[0]`` is its kind."""
+def draw(address, sizes, x, p, f, g, work, table):
+    """Curve of a shape into ``f``, its derivative by the k-th parameter into ``g[k]``; ``sizes[0]`` is its kind.
+
+    ``table`` is what a tabulated curve is drawn from; the shapes have none.
+    """
     sizes[1], sizes[2] = x.size, p.size
-    call(address, sizes, sizes, x, p, f, g, work, work)
+    call(address, sizes, sizes, x, p, f, g, work, table)
 
 
 def draw_shape(kind: int, x: Floats, p: Floats) -> tuple[Floats, Floats]:

@@ -1,4 +1,7 @@
-"""The whole model at one set of free parameters: rows, curves, weighted residual and Jacobian."""
+"""The whole model at one set of free parameters: rows, curves, weighted residual and Jacobian.
+
+With a projection P in the model, what is fitted is not the curve f itself but P f: a part of its Fourier transform.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from spectra.fitting.compiled import kernel
 from spectra.fitting.curves import draw
 from spectra.fitting.faddeeva import WORK_ROWS
 from spectra.fitting.interpreter import interpret
-from spectra.fitting.linear import copy, fill
+from spectra.fitting.linear import copy, dot, fill
 
 __all__ = ["Scratch", "component", "evaluate", "scratch"]
 
@@ -30,6 +33,8 @@ class Scratch(NamedTuple):
     one: npt.NDArray[np.float64]  # (1)
     unit: npt.NDArray[np.float64]  # (slot, slot) identity
     sizes: npt.NDArray[np.int64]  # what is told to a function behind an address
+    drawn: npt.NDArray[np.float64]  # (point) sum of the curves before a projection
+    drawn_slopes: npt.NDArray[np.float64]  # (free, point)
 
 
 @kernel
@@ -40,6 +45,7 @@ def scratch(model, points):
     unit = np.zeros((slots, slots))
     for k in range(slots):
         unit[k, k] = 1.0
+    unprojected = points if model.projection.size > 0 else 0
     return Scratch(
         np.empty(rows),
         model.factor.copy(),
@@ -51,6 +57,8 @@ def scratch(model, points):
         np.zeros(1),
         unit,
         np.zeros(8, np.int64),
+        np.empty(unprojected),
+        np.empty((free, unprojected)),
     )
 
 
@@ -85,7 +93,8 @@ def component(model, c, x, memory):
     parameters = memory.rows[model.sizes[0] + first : model.sizes[0] + last]
     if model.kind[c] != kinds.EXPRESSION:
         memory.sizes[0] = model.kind[c]
-        draw(model.address[c], memory.sizes, x, parameters, memory.curve, memory.by_slot, memory.work)
+        table = model.table[model.tables[c, 0] : model.tables[c, 1]]
+        draw(model.address[c], memory.sizes, x, parameters, memory.curve, memory.by_slot, memory.work, table)
         return
     count = last - first
     interpret(
@@ -104,28 +113,46 @@ def _add(total, factor, curve):
 
 
 @kernel
+def _project(projection, curve, out):
+    for i in range(out.size):
+        out[i] = dot(projection[i], curve)
+
+
+@kernel
 def evaluate(model, free, x, y, weight, memory, residual, jacobian):
     """Weighted residual (model minus data) and its derivatives; returns the sum of squares."""
-    points = x.size
     set_rows(model, free, memory, False)
-    fill(residual, 0.0)
-    fill(jacobian, 0.0)
+    projected = model.projection.size > 0
+    curve = memory.drawn if projected else residual
+    slopes = memory.drawn_slopes if projected else jacobian
+    _sum(model, x, memory, curve, slopes)
+    if projected:
+        _project(model.projection, curve, residual)
+        for j in range(free.size):
+            _project(model.projection, slopes[j], jacobian[j])
+    total = 0.0
+    for i in range(residual.size):
+        residual[i] = (residual[i] - y[i]) * weight[i]
+        total += residual[i] * residual[i]
+    for j in range(free.size):
+        row = jacobian[j]
+        for i in range(row.size):
+            row[i] *= weight[i]
+    return total
+
+
+@kernel
+def _sum(model, x, memory, curve, slopes):
+    """All components added up, and the derivatives by the free parameters."""
+    fill(curve, 0.0)
+    fill(slopes, 0.0)
     for c in range(model.kind.size):
         component(model, c, x, memory)
-        _add(residual, 1.0, memory.curve)
+        _add(curve, 1.0, memory.curve)
         for k in range(model.slots[c, 1] - model.slots[c, 0]):
             slot = model.slots[c, 0] + k
             for at in range(model.touch_range[slot], model.touch_range[slot + 1]):
                 j = model.touches[at]
                 slope = memory.slopes[model.sizes[0] + slot, j]
                 if slope != 0.0:
-                    _add(jacobian[j], slope, memory.by_slot[k])
-    total = 0.0
-    for i in range(points):
-        residual[i] = (residual[i] - y[i]) * weight[i]
-        total += residual[i] * residual[i]
-    for j in range(free.size):
-        row = jacobian[j]
-        for i in range(points):
-            row[i] *= weight[i]
-    return total
+                    _add(slopes[j], slope, memory.by_slot[k])

@@ -21,6 +21,8 @@ DONIACH = 12
 LA = 13
 LF = 14
 EXPRESSION = 15
+#: Drawn by a technique's own compiled function from a table that the component brings.
+TABULATED = 16
 
 #: Widths below this are taken as this: a line narrower than anything measured stays finite.
 TINY = 1e-15

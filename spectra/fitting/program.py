@@ -8,7 +8,8 @@ Rows are evaluated in an order in which each finds what it needs.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +31,7 @@ from spectra.fitting.kinds import DEGREES
 from spectra.fitting.shapes import Shape, shape
 from spectra.fitting.spec import Component, Model, Setting
 
-__all__ = ["Arrays", "Compiled", "compile_model"]
+__all__ = ["Arrays", "Compiled", "Tabulated", "compile_model"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -40,7 +41,7 @@ class Arrays(NamedTuple):
     """What the compiled engine is given of a model."""
 
     kind: Ints  # (component)
-    address: Ints  # (component) of the function that draws it, 0 until `addressed`
+    address: Ints  # (component) of the function that draws it, 0 for shapes until `addressed`
     interpreter: int  # address of the one that runs expressions
     slots: Ints  # (component, 2) first and last+1 of its slots
     formula: Ints  # (component, 2) code of an expression's curve
@@ -59,14 +60,31 @@ class Arrays(NamedTuple):
     lower: Floats  # (free)
     upper: Floats  # (free)
     sizes: Ints  # parameters, slots, slots of the largest component, depth of the stack
+    tables: Ints  # (component, 2) where the table of a tabulated curve lies
+    table: Floats
+    projection: Floats  # (fitted point, point), or (0, 0) where the curve itself is fitted
 
     def addressed(self) -> Arrays:
         """With the addresses of what the model needs, which hold in this process only; compiled if need be."""
-        drawn = [0 if kind == kinds.EXPRESSION else curves.address(kind) for kind in self.kind]
-        used = (self.program[:, 1] > self.program[:, 0]).any() or kinds.EXPRESSION in self.kind
-        return self._replace(
-            address=np.array(drawn, np.int64), interpreter=interpreter.address() if used else 0
+        own = (kinds.EXPRESSION, kinds.TABULATED)
+        drawn = np.array(
+            [a if k in own else curves.address(k) for k, a in zip(self.kind, self.address, strict=True)]
         )
+        used = (self.program[:, 1] > self.program[:, 0]).any() or kinds.EXPRESSION in self.kind
+        return self._replace(address=drawn.astype(np.int64), interpreter=interpreter.address() if used else 0)
+
+
+@dataclass(frozen=True)
+class Tabulated:
+    """A curve that a technique draws itself, from a table of numbers and a few parameters.
+
+    ``address`` is that of a function compiled by :func:`spectra.fitting.boundary.addressed`, called as the shapes are
+    (:func:`spectra.fitting.curves.draw`); ``slots`` are its parameters in the order in which it takes them.
+    """
+
+    address: int
+    slots: tuple[str, ...]
+    table: Floats
 
 
 @dataclass(frozen=True)
@@ -91,10 +109,22 @@ class _Slots:
     formula: str = ""
     found: Shape | None = None
     centre: int = -1  # slot of the position of a formula
+    tabulated: Tabulated | None = None
 
 
-def compile_model(model: Model) -> Compiled:
+def compile_model(
+    model: Model, tabulated: Mapping[str, Tabulated] | None = None, projection: Floats | None = None
+) -> Compiled:
     """Arrays that make the engine draw and fit ``model``.
+
+    Parameters
+    ----------
+    model : Model
+        Its components of the source "tabulated" are looked up in ``tabulated`` by their names.
+    tabulated : mapping, optional
+        Curves that a technique draws itself.
+    projection : (m, n) array, optional
+        Matrix P: the data that are fitted are P times the curve on n points.
 
     Raises
     ------
@@ -107,7 +137,7 @@ def compile_model(model: Model) -> Compiled:
     free = tuple(n for n, s in settings.items() if s.vary and not s.expr)
     if not free:
         raise InvalidInput("every parameter of the model is fixed; let at least one vary.")
-    parts = [_slots(c, settings) for c in model.components]
+    parts = [_slots(c, settings, tabulated or {}) for c in model.components]
     rows = _Rows(settings, free)
     order = [rows.index[n] for n in _dependency_order(settings)]
     for name in _dependency_order(settings):
@@ -117,12 +147,18 @@ def compile_model(model: Model) -> Compiled:
         for value in part.slots:
             order.append(rows.add_slot(value, part.names))
             needed |= set() if isinstance(value, float) else {part.names[n] for n in names_in(value)}
-    return _pack(model, parts, rows, order, _closure(needed, settings))
+    compiled = _pack(model, parts, rows, order, _closure(needed, settings))
+    if projection is None:
+        return compiled
+    return replace(compiled, arrays=compiled.arrays._replace(projection=np.ascontiguousarray(projection)))
 
 
-def _slots(component: Component, settings: dict[str, Setting]) -> _Slots:
+def _slots(component: Component, settings: dict[str, Setting], tabulated: Mapping[str, Tabulated]) -> _Slots:
     own = {n.removeprefix(component.prefix): n for n in settings if n.startswith(component.prefix)}
     formula, name, mapping = "", component.name, None
+    if component.source == "tabulated":
+        curve = tabulated[name]
+        return _Slots(kinds.TABULATED, list(curve.slots), own, tabulated=curve)
     if component.source == "expression":
         formula = component.name
     elif component.source == "lmfit":
@@ -252,11 +288,13 @@ def _pack(model: Model, parts: list[_Slots], rows: _Rows, order: list[int], need
     ends = np.cumsum([len(p.slots) for p in parts])
     touches = [sorted(rows.free.index(n) for n in t) for t in rows.slot_touches]
     for_curve = np.array([n in needed for n in names] + [True] * len(rows.slot_forms))
+    tables = [p.tabulated.table if p.tabulated else np.empty(0) for p in parts]
+    table_ends = np.cumsum([t.size for t in tables])
     limits = [model.settings[n] for n in rows.free]
     lower, upper = np.array([s.min for s in limits]), np.array([s.max for s in limits])
     arrays = Arrays(
         kind=np.array([p.kind for p in parts], np.int64),
-        address=np.zeros(len(parts), np.int64),
+        address=np.array([p.tabulated.address if p.tabulated else 0 for p in parts], np.int64),
         interpreter=0,
         slots=np.stack([ends - [len(p.slots) for p in parts], ends], axis=1).astype(np.int64),
         formula=formula,
@@ -274,6 +312,9 @@ def _pack(model: Model, parts: list[_Slots], rows: _Rows, order: list[int], need
         lower=lower,
         upper=upper,
         sizes=np.array([count, len(rows.slot_forms), max(len(p.slots) for p in parts), code.depth], np.int64),
+        tables=np.stack([table_ends - [t.size for t in tables], table_ends], axis=1).astype(np.int64),
+        table=np.concatenate(tables),
+        projection=np.empty((0, 0)),
     )
     start = np.clip([s.value for s in limits], lower, upper)
     return Compiled(arrays, model, tuple(names), rows.free, _labels(model), start)
