@@ -71,6 +71,12 @@ def _cycler_log() -> xr.Dataset:
     return xr.Dataset({"voltage": voltage}, {"time": time})
 
 
+def _valence_line() -> dict:
+    """A calibration as a recipe writes it, of the series itself."""
+    made = xas.calibrate_valence(xas.edge_position(_normalized()), valences=(2, 3, 4))
+    return made.to_spec()
+
+
 #: verb -> (dataset it works on, its options). A new verb needs a line here.
 CASES = {
     "spectra.crop": (_xps_series, {"window": (638, 648)}),
@@ -79,6 +85,7 @@ CASES = {
     "xas.align": (_xas_series, {"to": _xas_reference()}),
     "xas.edge_position": (_normalized, {}),
     "xas.white_line": (_normalized, {}),
+    "xas.valence": (lambda: xas.edge_position(_normalized()), {"calibration": _valence_line()}),
     "xas.pre_edge_peaks": (_normalized, {"components": (6535.0,)}),
     "xas.mback": (_xas_series, {"e0": 6547.0, "pre": (-180, -30), "post": (100, 700)}),
     "xas.correct_overabsorption": (_normalized, {"formula": "MnC40", "thickness": 100.0, "density": 1.5}),

@@ -15,6 +15,7 @@ STEPS = (
     "pre_edge_peaks",
     "mback",
     "correct_overabsorption",
+    "valence",
     "autobk",
     "fourier",
     "back_fourier",

@@ -192,7 +192,8 @@ def pre_edge_peaks(
         {**dict.fromkeys(numbers, ()), **curves},
     )
     failure = made.pop("failure")
-    result = _labelled(dataset, made, data, baseline, order)
+    limits = f"peaks {_text(peaks)} in {_text(window)} eV"
+    result = _labelled(dataset, made, data, baseline, order, limits)
     if components:
         from xas.pre_edge_components import add_components
 
@@ -304,17 +305,22 @@ def _other_windows(window: Range, peaks: Range) -> list[tuple[Range, Range]]:
 
 
 def _labelled(
-    dataset: xr.Dataset, made: dict[str, xr.DataArray], data: Normalized, baseline: str, order: int
+    dataset: xr.Dataset,
+    made: dict[str, xr.DataArray],
+    data: Normalized,
+    baseline: str,
+    order: int,
+    limits: str,
 ) -> xr.Dataset:
     """The dataset with everything that was measured, named and explained."""
     import xarray as xr
 
-    text = f"{baseline} of degree {order}" if baseline == "polynomial" else baseline
+    text = f"above a baseline {baseline}{f' of degree {order}' if baseline == 'polynomial' else ''}, {limits}"
     new: dict[str, Any] = {}
     for name in MEASURES:
         full = f"pre_edge_{name}"
         new[full] = made[name].assign_attrs(
-            units=UNITS[name], long_name=WORDS[name], baseline=text, normalization=data.record_text
+            units=UNITS[name], long_name=WORDS[name], definition=text, normalization=data.record_text
         )
         new[f"{full}_sigma"] = made[f"{name}_sigma"].assign_attrs(
             units=UNITS[name], long_name=f"standard uncertainty of the {WORDS[name]} from noise"

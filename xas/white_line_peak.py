@@ -104,8 +104,7 @@ def white_line(
 
     References
     ----------
-    A quadratic fit of the white line's top as a measure of the state of charge: Y. S. Meng and others in
-    doi:10.1021/photonsci.5c00020.
+    A parabola through the top of the white line as a measure of the state of charge, per pixel: doi:10.1021/photonsci.5c00020
 
     Examples
     --------
@@ -131,7 +130,10 @@ def white_line(
     result = dataset.assign({f"white_line_{name}": values for name, values in made.items()})
     for name, units in (("position", "eV"), ("height", "")):
         full, words = f"white_line_{name}", f"{name} of the white line"
-        result[full].attrs.update(units=units, long_name=words, normalization=data.record_text)
+        definition = f"vertex of the parabola within {half_width:g} eV of the white line's maximum"
+        result[full].attrs.update(
+            units=units, long_name=words, definition=definition, normalization=data.record_text
+        )
         result[f"{full}_sigma"].attrs.update(
             units=units, long_name=f"standard uncertainty of the {words} from noise"
         )
