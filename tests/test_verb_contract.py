@@ -83,6 +83,7 @@ CASES = {
     "spectra.join_cycler": (_timed_series, {"cycler": _cycler_log(), "duration": 40.0}),
     "xas.normalize": (_xas_series, {"pre": (-180, -30), "post": (60, 700)}),
     "xas.align": (_xas_series, {"to": _xas_reference()}),
+    "xas.rebin": (_xas_series, {"e0": 6546.0}),
     "xas.edge_position": (_normalized, {}),
     "xas.white_line": (_normalized, {}),
     "xas.valence": (lambda: xas.edge_position(_normalized()), {"calibration": _valence_line()}),

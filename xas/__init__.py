@@ -9,6 +9,7 @@ STEPS = (
     "read",
     "read_series",
     "align",
+    "rebin",
     "normalize",
     "edge_position",
     "white_line",

@@ -11,6 +11,7 @@ from .pre_edge import pre_edge_peaks as pre_edge_peaks
 from .q_space import back_fourier as back_fourier
 from .reading import read as read
 from .reading import read_series as read_series
+from .rebinning import rebin as rebin
 from .self_absorption import correct_overabsorption as correct_overabsorption
 from .tabulated_f2 import mback as mback
 from .transform import fourier as fourier

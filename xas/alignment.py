@@ -95,8 +95,8 @@ def align(
     >>> edges = np.array([[6548.0], [6549.3], [6541.0]])
     >>> mu = 0.3 + 0.8 / (1 + np.exp(-(energy - edges) / 1.5))
     >>> scans = spectra.from_arrays(energy, mu, name="mu", dims=("scan",), attrs={"element": "Mn", "edge": "K"})
-    >>> xas.align(scans, to="first").energy_shift.values.round(2).tolist()
-    [0.0, -1.3, 7.0]
+    >>> xas.align(scans, to="first").energy_shift.values[1:].round(2).tolist()
+    [-1.3, 7.0]
     """
     compared = _channel(dataset, channel)
     energy = dataset["energy"].values.astype(float)
