@@ -60,6 +60,19 @@ def _standards() -> dict[str, xr.Dataset]:
     return {"low": scans.isel(scan=0), "high": scans.isel(scan=2)}
 
 
+def _long_series() -> xr.Dataset:
+    """More spectra, of which the contract looks at the first three."""
+    scans = xas.normalize(_xas_series(), e0=6546.0, pre=(-180, -30), post=(60, 700))
+    share = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.5, 0.5, 0], [0.2, 0.3, 0.5], [0, 0.4, 0.6]])
+    return scans.isel(scan=[0] * 6).assign(
+        norm=(("scan", "energy"), share @ scans.norm.values, {"units": ""})
+    )
+
+
+#: Verbs whose results for one spectrum come from the whole series: no loop, no map and no lost spectrum leaves them.
+WHOLE_SERIES = {"xas.principal_components", "xas.target_transform", "xas.mcr_als"}
+
+
 def _timed_series() -> xr.Dataset:
     starts = [f"2022-07-26T23:0{i}:00" for i in range(N)]
     return _xas_series().assign_coords(start_time=("scan", starts))
@@ -99,6 +112,8 @@ CASES = {
         {"rmax": 3.0, "regions": {"shell": ((4.0, 9.0), (1.5, 2.5))}},
     ),
     "xas.linear_combination": (_normalized, {"standards": _standards()}),
+    "xas.principal_components": (_long_series, {}),
+    "xas.target_transform": (lambda: xas.principal_components(_long_series()), {"candidates": _standards()}),
     "xps.calibrate": (_xps_series, {"shift": 0.3}),
     "xps.subtract_background": (_xps_series, {}),
     "xps.deconvolve": (lambda: xps.subtract_background(_xps_series()), {"states": ("Mn3+", "Mn4+")}),
@@ -150,6 +165,8 @@ class TestVerbContract:
             self.call(name, raman)
 
     def test_a_series_equals_a_loop(self, name):
+        if name in WHOLE_SERIES:
+            return
         data = CASES[name][0]()
         whole = self.call(name, data)
         for i in range(N):
@@ -169,6 +186,8 @@ class TestVerbContract:
         self.assert_close(lazy.compute(), self.call(name, data))
 
     def test_a_bad_spectrum_is_flagged_and_its_neighbours_are_not_touched(self, name):
+        if name in WHOLE_SERIES:
+            return  # tests/xas/test_components.py, test_curve_resolution.py
         data = CASES[name][0]()
         bad = data.copy(deep=True)
         for variable in bad.data_vars:
@@ -183,6 +202,8 @@ class TestVerbContract:
             self.assert_close(result.isel(scan=i), good.isel(scan=i))
 
     def test_a_map_works_like_a_series(self, name):
+        if name in WHOLE_SERIES:
+            return
         data = CASES[name][0]()
         as_map = data.expand_dims(y=2).copy(deep=True)
         whole = self.call(name, as_map)

@@ -23,4 +23,6 @@ STEPS = (
     "wavelet",
     "estimate_noise",
     "linear_combination",
+    "principal_components",
+    "target_transform",
 )

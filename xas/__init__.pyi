@@ -3,6 +3,8 @@ from .background import autobk as autobk
 from .calibration import Calibration as Calibration
 from .calibration import calibrate_valence as calibrate_valence
 from .calibration import load_calibration as load_calibration
+from .components import principal_components as principal_components
+from .components import target_transform as target_transform
 from .edge import edge_position as edge_position
 from .high_r_noise import estimate_noise as estimate_noise
 from .mixtures import linear_combination as linear_combination
@@ -17,6 +19,7 @@ from .tabulated_f2 import mback as mback
 from .transform import fourier as fourier
 from .valence_scale import mixture_valence as mixture_valence
 from .valence_scale import valence as valence
+from .wavelet_picture import plot_wavelet as plot_wavelet
 from .wavelets import wavelet as wavelet
 from .white_line_peak import white_line as white_line
 from .writing import athena_options as athena_options

@@ -13,12 +13,13 @@ from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve, verb
 from xas.e0 import series_e0
 from xas.noise import estimate_noise
+from xas.shared_errors import shared_errors
 from xas.standards import Form, Standard, check_treatment, choose_standards, fitted_curve, how_treated
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["fit_window", "linear_combination"]
+__all__ = ["fit_window", "linear_combination", "window_origin"]
 
 Array = npt.NDArray[np.float64]
 
@@ -152,7 +153,7 @@ def linear_combination(
     _check_different([c(x)[0] for c in curves], known)
     resolve(
         standards={"content": {one.name: one.to_spec() for one in known}},
-        window=_relative(dataset, form, low, high),
+        window=(low - window_origin(dataset, form), high - window_origin(dataset, form)),
     )
     resolve(max_components=largest)
     inputs = [(curve.isel({axis: inside}), (axis,)), *_uncertainty(dataset, form, kweight, inside, weighted)]
@@ -178,7 +179,7 @@ def linear_combination(
         note(f"the combination of the series is {', '.join(known[j].name for j in within)}")
 
     def kernel(y: Array, *sigma: Array) -> dict[str, Array]:
-        shared = _shared_errors(x, y, *sigma) if len(sigma) == 2 else None
+        shared = shared_errors(x, y, *sigma) if len(sigma) == 2 else None
         made = combine(
             x, np.asarray(y, float), curves, weights=weights_of(y, sigma), shared_errors=shared, largest=largest,
             within=within, select="aicc" if select == "aicc" else "all", ranks=ranks, **options,
@@ -273,9 +274,9 @@ def _origin(dataset: xr.Dataset) -> float:
     return float(found if found is not None else near)
 
 
-def _relative(dataset: xr.Dataset, form: Form, low: float, high: float) -> tuple[float, float]:
-    origin = 0.0 if form == "chi" else _origin(dataset)
-    return low - origin, high - origin
+def window_origin(dataset: xr.Dataset, form: Form) -> float:
+    """What a window counts from: E0 in eV, or zero for chi."""
+    return 0.0 if form == "chi" else _origin(dataset)
 
 
 def _cut(standard: Standard, low: float, high: float, margin: float, axis: str) -> Standard:
@@ -338,35 +339,6 @@ def _uncertainty(
         return [*inputs, (own.expand_dims(one=1, axis=-1), ("one",))]
     own = known / np.abs(dataset["edge_step"])
     return [*inputs, (own.isel(energy=inside), ("energy",))]
-
-
-def _shared_errors(x: Array, y: Array, total: Array, own: Array) -> Array:
-    r"""Errors that all points of a normalised spectrum share: of pre-edge line (two numbers) and edge step.
-
-    To first order :math:`\delta n = -(\delta p_0 + \delta p_1 x + n\,\delta S)/S`, so the part of the variance that is not
-    the points' own is a quadratic form in 1, x and n. Its six coefficients are read off that part.
-
-    Returns
-    -------
-    (..., 3, n) array
-        Three independent errors, each at its standard deviation.
-    """
-    extra = np.nan_to_num(total**2 - own**2)
-    modes = np.stack(
-        [np.ones(y.shape), np.broadcast_to((x - x.mean()) / np.ptp(x), y.shape), np.nan_to_num(y)], axis=-2
-    )
-    pairs = [(0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2)]
-    design = np.stack([modes[..., i, :] * modes[..., j, :] * (1 + (i != j)) for i, j in pairs], axis=-1)
-    turned = np.swapaxes(design, -1, -2)
-    found = (np.linalg.pinv(turned @ design, rcond=1e-13, hermitian=True) @ (turned @ extra[..., None]))[
-        ..., 0
-    ]
-    covariance = np.zeros((*y.shape[:-1], 3, 3))
-    for c, (i, j) in enumerate(pairs):
-        covariance[..., i, j] = covariance[..., j, i] = found[..., c]
-    values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.clip(values, 0, None))[..., None, :]
-    return np.asarray(np.swapaxes(root, -1, -2) @ modes)
 
 
 def _described(

@@ -238,9 +238,9 @@ def _processed(one: xr.Dataset) -> dict[str, Any]:
                 said |= dict(zip(name, map(float, done[key]), strict=True))
         if done.get("order") is not None:
             said["bkg_nnorm"] = int(done["order"]) + 1
-    for variable, name in (("e0", "bkg_e0"), ("edge_step", "bkg_step")):
+    for variable, parameter in (("e0", "bkg_e0"), ("edge_step", "bkg_step")):
         if variable in one and one[variable].ndim == 0 and np.isfinite(one[variable]):
-            said[name] = float(one[variable])
+            said[parameter] = float(one[variable])
     done = steps.get("xas.autobk")
     if done is not None:
         names = {"rbkg": "bkg_rbkg", "kweight": "bkg_kw", "kmin": "bkg_spl1", "kmax": "bkg_spl2"}
