@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import functools
+import importlib.metadata
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -47,7 +49,17 @@ def gallery(dataset: xr.Dataset, *, fits: int = 6) -> Iterator[Picture]:
         caption = "Fit with its components; residual on top" + (f": {told}." if told else ".")
         ax = plot(dataset, "best_fit", ax=None, **index)
         yield Picture(f"fit_{place}".strip("_"), caption, style.png(ax))
+    for drawn in _of_techniques():
+        for name, caption, figure in drawn(dataset):
+            yield Picture(name, caption, style.png(figure))
     yield from _trends(dataset)
+
+
+@functools.cache
+def _of_techniques() -> list[Callable[[xr.Dataset], Iterable[tuple[str, str, Any]]]]:
+    """Figures that only a technique knows to draw: (name, caption, figure) of a dataset."""
+    entries = importlib.metadata.entry_points(group="spectra.figures")
+    return [entry.load() for entry in sorted(entries, key=lambda entry: entry.name)]
 
 
 def write_pictures(folder: str | Path, pictures: Iterable[Picture], *, prefix: str = "") -> list[Path]:
