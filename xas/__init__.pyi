@@ -20,7 +20,6 @@ from .transform import fourier as fourier
 from .valence_scale import mixture_valence as mixture_valence
 from .valence_scale import valence as valence
 from .wavelet_picture import plot_wavelet as plot_wavelet
-from .wavelet_picture import plot_wavelet as plot_wavelet
 from .wavelets import wavelet as wavelet
 from .white_line_peak import white_line as white_line
 from .writing import athena_options as athena_options
