@@ -113,6 +113,7 @@ CASES = {
     ),
     "xas.linear_combination": (_normalized, {"standards": _standards()}),
     "xas.principal_components": (_long_series, {}),
+    "xas.mcr_als": (_long_series, {"n": 2}),
     "xas.target_transform": (lambda: xas.principal_components(_long_series()), {"candidates": _standards()}),
     "xps.calibrate": (_xps_series, {"shift": 0.3}),
     "xps.subtract_background": (_xps_series, {}),

@@ -25,4 +25,5 @@ STEPS = (
     "linear_combination",
     "principal_components",
     "target_transform",
+    "mcr_als",
 )

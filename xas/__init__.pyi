@@ -5,6 +5,7 @@ from .calibration import calibrate_valence as calibrate_valence
 from .calibration import load_calibration as load_calibration
 from .components import principal_components as principal_components
 from .components import target_transform as target_transform
+from .curve_resolution import mcr_als as mcr_als
 from .edge import edge_position as edge_position
 from .high_r_noise import estimate_noise as estimate_noise
 from .mixtures import linear_combination as linear_combination

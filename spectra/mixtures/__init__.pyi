@@ -1,3 +1,5 @@
+from .ambiguity import Bands as Bands
+from .ambiguity import feasible_bands as feasible_bands
 from .combination import Combination as Combination
 from .combination import combine as combine
 from .combination import spline_curve as spline_curve
@@ -6,6 +8,10 @@ from .components import CRITERIA as CRITERIA
 from .components import Decomposition as Decomposition
 from .components import decompose as decompose
 from .components import project_target as project_target
+from .curve_resolution import Resolved as Resolved
+from .curve_resolution import resolve_curves as resolve_curves
+from .purest import extreme_spectra as extreme_spectra
+from .purest import simplisma as simplisma
 from .subsets import Subsets as Subsets
 from .subsets import list_subsets as list_subsets
 from .subsets import nonnegative_fractions as nonnegative_fractions
