@@ -12,8 +12,7 @@ from spectra.dataset import flag, map_spectra
 from spectra.errors import InvalidInput
 from spectra.verbs import verb
 from xas.edge_measures import derivative_maximum, half_step, integral_edge, second_derivative_zero
-from xas.finite import on_finite_points
-from xas.normalized import Normalized, normalized_near_edge
+from xas.normalized import Kernel, normalized_near_edge
 from xas.repeatability import add_scatter
 
 if TYPE_CHECKING:
@@ -105,16 +104,23 @@ def edge_position(
     data = normalized_near_edge(dataset, "xas.edge_position", BEFORE, AFTER)
     measure, definition = _measure(method, level, levels, smoothing)
 
+    def prepare(grid: Array) -> Kernel:
+        def kernel(y: Array, own: Array) -> dict[str, Array]:
+            position, by_point = measure(grid, y, own if own.ndim == 1 else np.median(own, axis=1))
+            return {"position": position, "by_position": by_point}
+
+        return kernel
+
     made = map_spectra(
-        lambda *arrays: _positions(data, measure, arrays), data.inputs, dict.fromkeys(OUTPUTS, ())
+        lambda *arrays: data.measure(arrays, prepare, ("position",)), data.inputs, dict.fromkeys(OUTPUTS, ())
     )
     texts = {"units": "eV", "long_name": "edge position", "definition": definition}
     texts["normalization"] = data.record_text
     position = made["position"].assign_attrs(texts)
-    sigma = made["sigma"].assign_attrs(
+    sigma = made["position_sigma"].assign_attrs(
         units="eV", long_name="standard uncertainty of the edge position from noise"
     )
-    systematic = made["systematic"].assign_attrs(
+    systematic = made["position_systematic"].assign_attrs(
         units="eV",
         long_name="what the choice of normalisation ranges does to the edge position",
         family=data.family_text,
@@ -135,31 +141,7 @@ def edge_position(
     )  # fmt: skip
 
 
-OUTPUTS = ("position", "sigma", "systematic")
-
-
-def _positions(data: Normalized, measure: Measure, arrays: tuple[Array, ...]) -> dict[str, Array]:
-    """Positions of spectra given as the arrays of ``data.inputs``."""
-
-    def prepare(grid: Array) -> Callable[..., dict[str, Array]]:
-        def kernel(y: Array, own: Array, shared: Array) -> dict[str, Array]:
-            noise = own if own.ndim == 1 else np.median(own, axis=1)
-            position, by_point = measure(grid, y, noise)
-            if own.ndim == 1:
-                variance = (by_point**2).sum(1) * own**2
-            else:
-                variance = np.square(np.where(by_point != 0, own, 0) * by_point).sum(1)
-            variance += np.where(by_point != 0, by_point * shared, 0).sum(1) ** 2
-            sigma = np.where(np.isfinite(position), np.sqrt(variance), np.nan)
-            return {"position": position, "sigma": sigma, "by_point": by_point}
-
-        return kernel
-
-    y, own, shared = data.uncertainties(*arrays)
-    shapes: dict[str, tuple[int, ...] | None] = {"position": (), "sigma": (), "by_point": None}
-    made = on_finite_points(prepare, data.energy, y, own, shared, shapes=shapes)
-    systematic = data.shift_systematic(arrays, made.pop("by_point"))
-    return made | {"systematic": np.where(np.isfinite(made["position"]), systematic, np.nan)}
+OUTPUTS = ("position", "position_sigma", "position_systematic")
 
 
 def _measure(method: str, level: float, levels: tuple[float, float], smoothing: float) -> tuple[Measure, str]:

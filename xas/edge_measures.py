@@ -50,7 +50,7 @@ def half_step(x: Array, y: Array, sigma: Array, level: float = 0.5) -> tuple[Arr
     sensitivity : (rows, n) array
         Derivative of the position with respect to each point, in eV.
     """
-    sigma = np.nan_to_num(np.asarray(sigma, float))  # not known: two points to each side
+    sigma = np.where(np.isfinite(sigma), sigma, 0.0)  # not known: two points to each side
     y = np.ascontiguousarray(y, dtype=float)
     position, sensitivity = np.empty(len(y)), np.zeros_like(y)
     _crossings(
@@ -119,6 +119,8 @@ def _on_cubic(x, y, before, start, sigma, level, sensitivity):  # type: ignore[n
         if abs(position + moved - start) < WIDEST:
             position += moved
             reach = min(SIGMAS * sigma, OF_RISE) / slope
+            if abs(moved) < 1e-9 and abs(reach - used) < 1e-9 * used:
+                break
         else:
             position = start
             reach = 0.0

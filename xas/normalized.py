@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,11 @@ __all__ = [
 ]
 
 Array = npt.NDArray[np.float64]
+Kernel = Callable[[Array, Array], dict[str, Array]]
+Prepare = Callable[[Array], Kernel]
+
+#: Spectra at a time: what is computed from them stays near the processor. And points a spectrum needs near the edge.
+BLOCK, LEAST = 128, 8
 
 
 def normalization_record(dataset: xr.Dataset) -> dict[str, Any]:
@@ -95,24 +101,115 @@ class Normalized:
     def shift_systematic(self, arrays: tuple[Array, ...], sensitivity: Array) -> Array:
         """Root mean square shift (...) of a result with this sensitivity (..., m) under other choices of ranges."""
         lead = sensitivity.shape[:-1]
-        if self.family is None:
-            return np.full(lead, np.nan)
-        n = self.whole.size
-        mu = np.ascontiguousarray(np.broadcast_to(arrays[1], (*lead, n)), dtype=float).reshape(-1, n)
-        by_point = np.nan_to_num(sensitivity).reshape(-1, sensitivity.shape[-1])
-        finite = np.isfinite(mu)
+        mu = np.broadcast_to(arrays[1], (*lead, self.whole.size)).reshape(-1, self.whole.size)
+        by_point = sensitivity.reshape(-1, sensitivity.shape[-1])
         result = np.empty(len(mu))
-        mu = mu if finite.all() else mu.copy()
-        # points are rarely missing, and then few: straight lines across them do for an estimate of this kind
-        for row in np.flatnonzero(~finite.all(1)):
-            known = finite[row]
-            if known.any():
-                mu[row] = np.interp(self.whole, self.whole[known], mu[row, known])
-        block = max(1, 200_000 // n)
-        for start in range(0, len(mu), block):
-            rows = slice(start, start + block)
-            result[rows] = self.family.shift_systematic(mu[rows], by_point[rows], self.part)
+        for start in range(0, len(mu), BLOCK):
+            rows = slice(start, start + BLOCK)
+            result[rows] = self._shifts(mu[rows], np.nan_to_num(by_point[rows]), self.part)
         return result.reshape(lead)
+
+    def _shifts(self, mu: Array, sensitivity: Array, part: slice) -> Array:
+        if self.family is None:
+            return np.full(len(mu), np.nan)
+        result = self.family.shift_systematic(np.asarray(mu, float), sensitivity, part)
+        # points are rarely missing, and then few: straight lines across them do for an estimate of this kind
+        for row in np.flatnonzero(np.isnan(result)):
+            known = np.isfinite(mu[row])
+            if known.any() and not known.all():
+                whole = np.interp(self.whole, self.whole[known], mu[row, known])
+                result[row] = self.family.shift_systematic(whole[None], sensitivity[[row]], part)[0]
+        return result
+
+    def measure(
+        self, arrays: tuple[Array, ...], prepare: Prepare, names: tuple[str, ...]
+    ) -> dict[str, Array]:
+        """Numbers of each spectrum, with sigma and systematic.
+
+        Parameters
+        ----------
+        arrays : tuple of arrays
+            As ``inputs`` are handed to a kernel.
+        prepare : callable
+            Takes the energies that are there and returns the kernel for them: from spectra (rows, m) and the noise of
+            their points, (rows,) or (rows, m), to each number (rows,) and ``by_<number>`` (rows, m), its derivative by
+            each point.
+        names : tuple of str
+            The numbers.
+
+        Returns
+        -------
+        dict of arrays
+            ``<name>``, ``<name>_sigma``, ``<name>_systematic`` (...).
+        """
+        lead, m = arrays[0].shape[:-1], self.energy.size
+        count = int(np.prod(lead))
+        cores = [
+            () if a.ndim == 0 or dims == () else (a.shape[-1],)
+            for a, (_, dims) in zip(arrays, self.inputs, strict=True)
+        ]
+        rows = [
+            np.broadcast_to(a, (*lead, *c)).reshape(count, *c) for a, c in zip(arrays, cores, strict=True)
+        ]
+        out = {f"{n}{end}": np.full(count, np.nan) for n in names for end in ("", "_sigma", "_systematic")}
+        kernel = prepare(self.energy)
+        for start in range(0, count, BLOCK):
+            block = slice(start, start + BLOCK)
+            part = tuple(r[block] for r in rows)
+            finite = np.isfinite(part[0])
+            if finite.all():
+                made = self._measured(part, kernel, names, np.arange(m))
+                for name, values in made.items():
+                    out[name][block] = values
+                continue
+            for row in range(len(finite)):
+                kept = np.flatnonzero(finite[row])
+                if kept.size < LEAST:
+                    continue
+                one = tuple(r[row : row + 1] for r in part)
+                made = self._measured(one, prepare(self.energy[kept]), names, kept)
+                for name, values in made.items():
+                    out[name][start + row] = values[0]
+        return {name: values.reshape(lead) for name, values in out.items()}
+
+    def _measured(
+        self, rows: tuple[Array, ...], kernel: Kernel, names: tuple[str, ...], kept: npt.NDArray[np.intp]
+    ) -> dict[str, Array]:
+        """Numbers of a block of spectra that all have the points ``kept``, with sigma and systematic."""
+        y, mu, noise, *parts = rows
+        whole = kept.size == y.shape[1]
+        y = np.asarray(y if whole else y[:, kept], float)
+        if self.noise_from == "signal":
+            noise = estimate_noise(self.whole, mu)
+        own = noise if noise.ndim == 1 or whole else noise[:, kept]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            own = own / (parts[0] if own.ndim == 1 else parts[0][:, None]) if parts else own
+        made = kernel(y, own)
+        out = {}
+        for name in names:
+            by_point = made[f"by_{name}"]
+            used = np.flatnonzero(by_point.any(0))
+            near = slice(used[0], used[-1] + 1) if used.size else slice(0, 1)
+            by_point = by_point[:, near]
+            points = own[:, None] if own.ndim == 1 else own[:, near]
+            variance = ((by_point * points) ** 2).sum(1)
+            if parts:
+                total = (parts[1] if whole else parts[1][:, kept])[:, near]
+                with np.errstate(invalid="ignore"):
+                    shared = np.sqrt(np.clip(total**2 - points**2, 0, None))
+                variance += (by_point * shared).sum(1) ** 2
+            first, last = kept[near][[0, -1]]
+            if whole:
+                in_scan = by_point
+            else:
+                in_scan = np.zeros((len(y), last - first + 1))
+                in_scan[:, kept[near] - first] = by_point
+            there = slice(self.part.start + int(first), self.part.start + int(last) + 1)
+            known = np.isfinite(made[name])
+            out[name] = made[name]
+            out[f"{name}_sigma"] = np.where(known, np.sqrt(variance), np.nan)
+            out[f"{name}_systematic"] = np.where(known, self._shifts(mu, in_scan, there), np.nan)
+        return out
 
 
 def normalized_near_edge(

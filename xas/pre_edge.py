@@ -67,15 +67,12 @@ def measure_pre_edge(sides: Sides, y: Array, baseline: BaselineName, order: int)
         ``area``, ``centroid``, ``height``, ``position`` (rows,); each with its derivative by each point,
         ``by_<name>`` (rows, n), the baseline's part included; ``baseline`` and ``net`` (rows, n).
     """
-    curve, hat = fit_baseline(sides, y, baseline, order)
+    curve, back = fit_baseline(sides, y, baseline, order)
     net = y - curve
     inside = np.flatnonzero(sides.inside)
     x = sides.x[inside]
-    weights = np.zeros(sides.x.size)
-    weights[inside] = _trapezoids(x)
-    area = net @ weights
+    area, centroid, weights = _moments(sides, net)
     with np.errstate(divide="ignore", invalid="ignore"):
-        centroid = net @ (weights * sides.x) / area
         lever = weights * (sides.x - centroid[:, None]) / area[:, None]
     top = highest_point(x, net[:, inside], TOP)
     own = {"area": np.broadcast_to(weights, y.shape), "centroid": lever}
@@ -89,8 +86,18 @@ def measure_pre_edge(sides: Sides, y: Array, baseline: BaselineName, order: int)
         "position": top["position"],
         "baseline": curve,
         "net": net,
-        **{f"by_{n}": by - (by[:, None, :] @ hat)[:, 0] for n, by in own.items()},
+        **{f"by_{n}": by - back(by) for n, by in own.items()},
     }
+
+
+def _moments(sides: Sides, net: Array) -> tuple[Array, Array, Array]:
+    """Area and centroid (rows,) of what stands above the baseline, and the weights (n,) of its points in the area."""
+    inside = np.flatnonzero(sides.inside)
+    weights = np.zeros(sides.x.size)
+    weights[inside] = _trapezoids(sides.x[inside])
+    area = net @ weights
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return area, net @ (weights * sides.x) / area, weights
 
 
 def _trapezoids(x: Array) -> Array:
@@ -263,12 +270,10 @@ def _measured(
                 by_point = made[f"by_{name}"]
                 variance = ((by_point * noise) ** 2).sum(1) + (by_point * shared).sum(1) ** 2
                 out[f"{name}_sigma"] = np.sqrt(variance)
-            again = [measure_pre_edge(s, y, baseline, order) for s in changed]
-            for name in ("area", "centroid"):
-                change = (
-                    np.stack([a[name] - made[name] for a in again]) if again else np.full((1, len(y)), np.nan)
-                )
-                out[f"{name}_moves"] = np.sqrt((change**2).mean(0))
+            again = [_moments(s, y - fit_baseline(s, y, baseline, order)[0]) for s in changed]
+            for i, name in enumerate(("area", "centroid")):
+                change = [a[i] - made[name] for a in again] or [np.full(len(y), np.nan)]
+                out[f"{name}_moves"] = np.sqrt(np.square(change).mean(0))
             return out
 
         return kernel

@@ -12,6 +12,8 @@ import numpy.typing as npt
 __all__ = ["BaselineName", "Sides", "fit_baseline", "least_points"]
 
 Array = npt.NDArray[np.float64]
+#: From the derivative of a number by the points of the baseline (rows, n) to that by the points of the spectrum.
+Back = Callable[[Array], Array]
 BaselineName = Literal["arctan", "erf", "spline", "pchip", "polynomial", "victoreen"]
 
 #: Widths in eV that are tried for the foot of the edge.
@@ -39,7 +41,7 @@ def least_points(baseline: BaselineName, order: int) -> int:
     return {"arctan": 5, "erf": 5, "spline": 7, "pchip": 8, "polynomial": order + 2, "victoreen": 4}[baseline]
 
 
-def fit_baseline(sides: Sides, y: Array, baseline: BaselineName, order: int) -> tuple[Array, Array]:
+def fit_baseline(sides: Sides, y: Array, baseline: BaselineName, order: int) -> tuple[Array, Back]:
     r"""Baseline through the sides of each spectrum.
 
     "polynomial" of degree ``order``; "victoreen", :math:`a + bE^{-3} + cE^{-4}`; "spline", the cubic spline with knots
@@ -57,8 +59,9 @@ def fit_baseline(sides: Sides, y: Array, baseline: BaselineName, order: int) -> 
     Returns
     -------
     curve : (rows, n) array
-    hat : (rows, n, n) array or (1, n, n)
-        Derivative of the curve's points by those of ``y``; zero for points inside of the peaks.
+    back : callable
+        Takes the derivative of any number by the points of the curve (rows, n) and gives that by the points of ``y``
+        (rows, n); zero for points inside of the peaks.
     """
     if baseline == "pchip":
         return _pchip(sides, y)
@@ -74,7 +77,7 @@ def fit_baseline(sides: Sides, y: Array, baseline: BaselineName, order: int) -> 
         basis = _spline_basis(x, sides)
     hat = np.zeros((x.size, x.size))
     hat[:, sides.outside] = basis @ np.linalg.pinv(basis[sides.outside])
-    return y @ hat.T, hat[None]
+    return y @ hat.T, lambda by: by @ hat
 
 
 def _spline_basis(x: Array, sides: Sides) -> Array:
@@ -87,7 +90,7 @@ def _spline_basis(x: Array, sides: Sides) -> Array:
     return np.concatenate(basis, axis=1)
 
 
-def _pchip(sides: Sides, y: Array) -> tuple[Array, Array]:
+def _pchip(sides: Sides, y: Array) -> tuple[Array, Back]:
     from scipy.interpolate import pchip_interpolate
 
     outside, middle = np.flatnonzero(sides.outside), np.flatnonzero(sides.inside)[0]
@@ -111,10 +114,10 @@ def _pchip(sides: Sides, y: Array) -> tuple[Array, Array]:
         ],
         axis=-1,
     )
-    return made, by_value @ means
+    return made, lambda by: np.einsum("rn,rna->ra", by, by_value) @ means
 
 
-def _foot(sides: Sides, y: Array, shape: str) -> tuple[Array, Array]:
+def _foot(sides: Sides, y: Array, shape: str) -> tuple[Array, Back]:
     """A line plus the foot of an edge: linear but for the width, which is scanned and then refined by a parabola."""
     x, out = sides.x - sides.edge, sides.outside
     line = np.stack([np.ones_like(x), sides.scaled], axis=-1)
@@ -148,9 +151,13 @@ def _foot(sides: Sides, y: Array, shape: str) -> tuple[Array, Array]:
         log_width = np.clip(log_width + np.clip(change, -0.2, 0.2), np.log(WIDTHS[0]), np.log(WIDTHS[-1]))
     now = basis(np.exp(log_width))
     coefficients = np.einsum("rpn,rn->rp", np.linalg.pinv(now[:, out]), y[:, out])
-    hat = np.zeros((len(y), x.size, x.size))
-    hat[:, :, out] = jacobian @ inverse
-    return np.einsum("rnp,rp->rn", now, coefficients), hat
+
+    def back(by: Array) -> Array:
+        result = np.zeros_like(by)
+        result[:, out] = ((by[:, None, :] @ jacobian) @ inverse)[:, 0]
+        return result
+
+    return np.einsum("rnp,rp->rn", now, coefficients), back
 
 
 def _step_of(shape: str) -> Callable[[Array], Array]:

@@ -58,38 +58,48 @@ class RangeFamily:
         return pre, np.vander(x, highest + 1, increasing=True), (np.arange(x.size) >= at_e0).astype(float)
 
     @functools.cached_property
-    def _coefficients(self) -> tuple[Array, Array]:
-        """Coefficients of the two curves as sums over the spectrum: (member, 2, n) and (member, q, n)."""
+    def _fits(self) -> tuple[tuple[Fit, ...], tuple[Fit, ...], tuple[tuple[int, int], ...]]:
+        """Different pre-edge fits, different post-edge fits, and which two each member has."""
         pre, post, _ = self._bases
-        lines: list[Array] = []
-        polynomials: list[Array] = []
+        lines: dict[tuple[int, int], Fit] = {}
+        polynomials: dict[tuple[int, int, int], Fit] = {}
+        members: list[tuple[int, int]] = []
         for member in (self.ranges, *other_ranges(self.ranges)):
             below = points_between(self.energy, self.e0 + member.pre[0], self.e0 + member.pre[1])
             above = points_between(self.energy, self.e0 + member.post[0], self.e0 + member.post[1])
             p, q = member.pre_order + 1, member.order + 1
             if below.stop - below.start < p or above.stop - above.start < max(q, 2):
-                if not lines:
-                    return np.zeros((0, 2, pre.shape[0])), np.zeros((0, post.shape[1], pre.shape[0]))
+                if not members:
+                    return (), (), ()
                 continue
-            line, polynomial = np.zeros((2, len(pre))), np.zeros((post.shape[1], len(pre)))
-            line[:p, below] = _fit(pre[below, :p], (self.energy[below] / self.e0) ** (2 * self.victoreen))
-            fit = _fit(post[above, :q])
-            polynomial[:q, above] = fit
-            polynomial[:q] -= (fit @ pre[above]) @ line
-            lines.append(line)
-            polynomials.append(polynomial)
-        return np.stack(lines), np.stack(polynomials)
+            one, other = (below.start, below.stop), (above.start, above.stop, q)
+            if one not in lines:
+                weight = (self.energy[below] / self.e0) ** (2 * self.victoreen)
+                lines[one] = Fit(below, _fit(pre[below, :p], weight))
+            if other not in polynomials:
+                polynomials[other] = Fit(above, _fit(post[above, :q]))
+            members.append((list(lines).index(one), list(polynomials).index(other)))
+        return tuple(lines.values()), tuple(polynomials.values()), tuple(members)
+
+    def _coefficients(self, mu: Array) -> tuple[Array, Array]:
+        """Coefficients of the two curves of each member: (rows, member, 2) and (rows, member, q)."""
+        lines, polynomials, members = self._fits
+        pre, post, _ = self._bases
+        of_lines = [mu[:, f.part] @ f.matrix.T for f in lines]
+        of_mu = [mu[:, f.part] @ f.matrix.T for f in polynomials]
+        line = np.zeros((len(mu), len(members), 2))
+        polynomial = np.zeros((len(mu), len(members), post.shape[1]))
+        for i, (one, other) in enumerate(members):
+            found, fit = of_lines[one], polynomials[other]
+            line[:, i, : found.shape[1]] = found
+            of_line = found @ (fit.matrix @ pre[fit.part, : found.shape[1]]).T
+            polynomial[:, i, : fit.matrix.shape[0]] = of_mu[other] - of_line
+        return line, polynomial
 
     def steps(self, mu: Array) -> Array:
-        """Edge steps (rows, member) of spectra (rows, n)."""
-        _, polynomials = self._coefficients
-        return mu @ self._step_weights.T if len(polynomials) else np.full((len(mu), 1), np.nan)
-
-    @functools.cached_property
-    def _step_weights(self) -> Array:
+        """Edge steps (rows, member) of spectra (rows, n); none if the ranges hold too few points."""
         _, post, above = self._bases
-        at_e0 = post[int(np.argmax(above))]
-        return np.asarray(np.einsum("mqn,q->mn", self._coefficients[1], at_e0))
+        return np.asarray(self._coefficients(mu)[1] @ post[int(np.argmax(above))])
 
     def step_systematic(self, mu: Array) -> Array:
         """Root mean square change of the edge step (rows,)."""
@@ -102,28 +112,30 @@ class RangeFamily:
         Parameters
         ----------
         mu : (rows, n) array
-            Spectra before normalisation, all finite.
+            Spectra before normalisation; NaN for a row with points missing in the ranges.
         sensitivity : (rows, m) array
             Derivative of the result by each point of the flattened absorption inside ``part``.
         part : slice
             Of the grid.
         """
-        lines, polynomials = self._coefficients
-        if not len(lines):
-            return np.full(len(mu), np.nan)
         pre, post, above = self._bases
-        n, members = self.energy.size, len(lines)
-        both = mu @ np.concatenate([lines.reshape(-1, n), polynomials.reshape(-1, n)]).T
-        line = both[:, : 2 * members].reshape(-1, members, 2)
-        polynomial = both[:, 2 * members :].reshape(-1, members, post.shape[1])
+        line, polynomial = self._coefficients(mu)
         step = polynomial @ post[int(np.argmax(above))]
         # sum over the points of sensitivity × flattened, where flattened = (mu - line - above · polynomial) / step + const
-        of_mu = np.einsum("ri,ri->r", sensitivity, mu[:, part])
-        of_line = np.einsum("rmp,rp->rm", line, sensitivity @ pre[part])
-        of_post = np.einsum("rmq,rq->rm", polynomial, (sensitivity * above[part]) @ post[part])
+        of_mu = (sensitivity * mu[:, part]).sum(1)
+        of_line = np.matmul(line, (sensitivity @ pre[part])[:, :, None])[..., 0]
+        of_post = np.matmul(polynomial, ((sensitivity * above[part]) @ post[part])[:, :, None])[..., 0]
         with np.errstate(divide="ignore", invalid="ignore"):
             result = (of_mu[:, None] - of_line - of_post) / step
         return _spread(result[:, 1:] - result[:, :1])
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A least-squares fit: coefficients (q,) are ``matrix`` (q, points) times the spectrum in ``part``."""
+
+    part: slice
+    matrix: Array
 
 
 def _fit(basis: Array, weight: Array | float = 1.0) -> Array:

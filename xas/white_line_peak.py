@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +10,8 @@ import numpy.typing as npt
 from spectra.dataset import flag, map_spectra
 from spectra.errors import InvalidInput
 from spectra.verbs import verb
-from xas.finite import on_finite_points
 from xas.local_fit import local_fit, zero_of_derivative
-from xas.normalized import Normalized, normalized_near_edge
+from xas.normalized import Kernel, normalized_near_edge
 from xas.repeatability import add_scatter
 
 if TYPE_CHECKING:
@@ -23,9 +21,6 @@ __all__ = ["highest_point", "white_line"]
 
 Array = npt.NDArray[np.float64]
 
-OUTPUTS = (
-    "position", "position_sigma", "position_systematic", "height", "height_sigma", "height_systematic", "turn",
-)  # fmt: skip
 #: A maximum must bend downwards by this many standard deviations of its bend.
 LEAST_BEND = 5.0
 
@@ -123,10 +118,15 @@ def white_line(
     if not 0 < half_width <= 20:
         raise InvalidInput(f"half_width is in eV, between 0 and 20, got {half_width:g}.")
     data = normalized_near_edge(dataset, "xas.white_line", *window)
+
+    def prepare(grid: Array) -> Kernel:
+        return lambda y, own: _clear_maximum(grid, y, own, half_width)
+
+    names = ("position", "height")
+    outputs = [f"{n}{end}" for n in names for end in ("", "_sigma", "_systematic")]
     made = map_spectra(
-        lambda *arrays: _measured(data, half_width, arrays), data.inputs, dict.fromkeys(OUTPUTS, ())
+        lambda *arrays: data.measure(arrays, prepare, names), data.inputs, dict.fromkeys(outputs, ())
     )
-    turn = made.pop("turn")
     result = dataset.assign({f"white_line_{name}": values for name, values in made.items()})
     for name, units in (("position", "eV"), ("height", "")):
         full, words = f"white_line_{name}", f"{name} of the white line"
@@ -142,40 +142,18 @@ def white_line(
         )  # fmt: skip
         result = add_scatter(result, full)
     return flag(
-        result, turn.isnull(), "no_white_line",
+        result, made["position"].isnull(), "no_white_line",
         "no maximum stands out of the noise inside the window, or the spectrum failed before: move the window, or "
         "widen half_width",
     )  # fmt: skip
 
 
-def _measured(data: Normalized, reach: float, arrays: tuple[Array, ...]) -> dict[str, Array]:
-    """Positions and heights of spectra given as the arrays of ``data.inputs``."""
-
-    def prepare(grid: Array) -> Callable[..., dict[str, Array]]:
-        def kernel(y: Array, own: Array, shared: Array) -> dict[str, Array]:
-            top = highest_point(grid, y, reach)
-            noise = own[:, None] if own.ndim == 1 else own
-            with np.errstate(invalid="ignore"):
-                clear = -top["bend"] > LEAST_BEND * np.sqrt(((top["by_bend"] * noise) ** 2).sum(1))
-            made = {}
-            for name in ("position", "height"):
-                by_point = top[f"by_{name}"]
-                variance = ((by_point * noise) ** 2).sum(1) + (by_point * shared).sum(1) ** 2
-                made[name] = np.where(clear, top[name], np.nan)
-                made[f"{name}_sigma"] = np.where(np.isfinite(made[name]), np.sqrt(variance), np.nan)
-                made[f"by_{name}"] = by_point
-            return made
-
-        return kernel
-
-    y, own, shared = data.uncertainties(*arrays)
-    numbers = ("position", "position_sigma", "height", "height_sigma")
-    shapes: dict[str, tuple[int, ...] | None] = {
-        **dict.fromkeys(numbers, ()), "by_position": None, "by_height": None
-    }  # fmt: skip
-    made = on_finite_points(prepare, data.energy, y, own, shared, shapes=shapes)
-    known = np.isfinite(made["position"])
+def _clear_maximum(x: Array, y: Array, own: Array, reach: float) -> dict[str, Array]:
+    """Highest points, without those that noise could have made."""
+    top = highest_point(x, y, reach)
+    noise = own[:, None] if own.ndim == 1 else own
+    with np.errstate(invalid="ignore"):
+        clear = -top["bend"] > LEAST_BEND * np.sqrt(((top["by_bend"] * noise) ** 2).sum(1))
     for name in ("position", "height"):
-        change = data.shift_systematic(arrays, made.pop(f"by_{name}"))
-        made[f"{name}_systematic"] = np.where(known, change, np.nan)
-    return made | {"turn": made["position"]}
+        top[name] = np.where(clear, top[name], np.nan)
+    return top
