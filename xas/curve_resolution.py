@@ -114,7 +114,7 @@ def mcr_als(
     >>> scans = spectra.from_arrays(energy, mu, name="mu", dims=("scan",), attrs=attrs)
     >>> found = xas.mcr_als(scans, n=2, window=(-10, 40))
     >>> found.species_fraction.isel(species=0).values.round(2)[:4]
-    array([0.  , 0.09, 0.18, 0.27])
+    array([1.  , 0.91, 0.82, 0.73])
     """
     from spectra.mixtures import extreme_spectra, feasible_bands, resolve_curves, simplisma
 

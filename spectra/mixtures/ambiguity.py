@@ -134,6 +134,6 @@ def _corners(points: Array, *, flat: bool) -> Array:
     if len(points) <= 4 * k:
         return points
     try:
-        return points[ConvexHull(seen).vertices]
+        return np.asarray(points[ConvexHull(seen).vertices])
     except QhullError:
         return points

@@ -68,7 +68,8 @@ def resolve_curves(
     spectra[:known] = start[:known]
     total, before, change, converged, iteration = float((data**2).sum()), np.inf, np.inf, False, 0
     fractions = _fractions(data, spectra, closure, unimodal_fractions)
-    for iteration in range(1, max_iter + 1):
+    while iteration < max_iter and not converged:
+        iteration += 1
         if known < len(spectra):
             rest = data - fractions[:, :known] @ spectra[:known]
             spectra[known:] = nonnegative_fractions(rest.T, fractions[:, known:].T).T
@@ -79,9 +80,7 @@ def resolve_curves(
         now = float(((data - fractions @ spectra) ** 2).sum())
         change = abs(before - now) / max(now, 1e-300) if np.isfinite(before) else np.inf
         before = now
-        if change < tol or now < 1e-24 * total:
-            converged = True
-            break
+        converged = change < tol or now < 1e-24 * total
     lack = 100 * np.sqrt(before / total) if np.isfinite(before) else np.nan
     return Resolved(fractions, spectra, float(lack), iteration, converged, float(change))
 

@@ -48,7 +48,7 @@ def test_errors_are_malinowskis():
 
 def test_the_f_test_has_its_level():
     """Pure noise behind three species: component four is called significant in about 5 % of draws, or less."""
-    hits = [decompose(mixtures(3, rows=15, seed=s)).significance[3] < 0.05 for s in range(200)]
+    hits = [decompose(mixtures(3, rows=15, seed=s)).significance[3] < 0.05 for s in range(80)]
     assert np.mean(hits) < 0.12
 
 
