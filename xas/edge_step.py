@@ -57,6 +57,25 @@ class NormalizationOperator:
         own[self.pre] = np.einsum("ia,ai->i", self.pre_basis[self.pre], self.pre_fit)
         return own
 
+    @functools.cached_property
+    def unit_variances(self) -> tuple[Array, Array, Array]:
+        """:meth:`variances` of points that all have the variance 1."""
+        return self.variances(np.ones((1, len(self.pre_basis))))
+
+    def variances(self, variance: Array) -> tuple[Array, Array, Array]:
+        r"""Of points with ``variance`` (rows, n): the step's (rows,), and (rows, n) what with a norm of n makes
+
+        .. math:: \mathrm{Var}(S\,\delta n) = n^2 \,\mathrm{Var}(S) + n\,\mathrm{linear} + \mathrm{constant}
+        """
+        weights, basis, fit = self.step_weights, self.pre_basis, self.pre_fit
+        inside = variance[:, self.pre]
+        covariance = np.einsum("ri,ai,bi->rab", inside, fit, fit, optimize=True)
+        with_step = inside @ (fit * weights[self.pre]).T
+        constant = variance * (1 - 2 * self.leverage) + np.einsum(
+            "rab,ia,ib->ri", covariance, basis, basis, optimize=True
+        )
+        return variance @ weights**2, 2 * (with_step @ basis.T - variance * weights), constant
+
 
 def normalization_operator(
     energy: Array, e0: float, ranges: Ranges, *, victoreen: float = 0.0, method: Method = "edge_step"
@@ -230,7 +249,7 @@ def _normalized(fits: NormalizationOperator, mu: Array, sigma: Array) -> dict[st
             "pre_edge": pre_edge,
             "post_edge": pre_edge + polynomial,
             "norm": norm,
-            "norm_sigma": np.sqrt(norm_variance) * np.abs(scale),
+            "norm_sigma": np.sqrt(norm_variance, out=norm_variance) * np.abs(scale),
             "flat": flat,
             "edge_step": step,
             "edge_step_sigma": np.sqrt(step_variance),
@@ -243,19 +262,10 @@ def _variances(fits: NormalizationOperator, norm: Array, sigma: Array) -> tuple[
     To first order :math:`S\,\delta n_i = \delta\mu_i - \delta p_i - n_i\,\delta S` with the pre-edge curve p and the
     step linear in the spectrum; the covariances among the three are kept.
     """
-    weights, basis, fit = fits.step_weights, fits.pre_basis, fits.pre_fit
     common = sigma.ndim == 1
-    variance = np.ones((1, norm.shape[1])) if common else sigma**2
-    inside = variance[:, fits.pre]
-    covariance = np.einsum("ri,ai,bi->rab", inside, fit, fit, optimize=True)
-    with_step = inside @ (fit * weights[fits.pre]).T
-    step = variance @ weights**2
-    constant = variance * (1 - 2 * fits.leverage) + np.einsum(
-        "rab,ia,ib->ri", covariance, basis, basis, optimize=True
-    )
-    linear = with_step @ basis.T - variance * weights
+    step, linear, constant = fits.unit_variances if common else fits.variances(sigma**2)
     total = norm * step[:, None]
-    total += 2 * linear
+    total += linear
     total *= norm
     total += constant
     if common:
