@@ -126,7 +126,7 @@ def _fill(
     out["bkg"][:, operator.points] = background
     out["chi"][:, :n_k] = chi * scale
     if noise.ndim == 1:
-        spread = noise[:, None] * np.sqrt((operator.chi**2).sum(1))
+        spread = noise[:, None] * operator.unit_sigma
     else:
         spread = np.sqrt(noise[:, operator.points] ** 2 @ (operator.chi**2).T)
     out["chi_sigma"][:, :n_k] = spread * scale

@@ -103,31 +103,45 @@ def spread_of(matrix: Complex, noise: ChiNoise) -> Spread:
     """
     used = np.flatnonzero(matrix.any(0))
     part = slice(int(used[0]), int(used[-1]) + 1)
-    re, im = matrix.real[:, part], matrix.imag[:, part]
+    parts = (matrix.real[:, part], matrix.imag[:, part])
     if noise.matrix is None and noise.covariance is not None:
-        c = noise.covariance[part, part]
-        widest = int(np.diag(c).argmax())
-        j, unit = part.start + widest, float(c[widest, widest])
-        of_unit = [(a @ c * b).sum(1) for a, b in ((re, re), (im, im), (re, im))]
-
-        def variances(sizes: Array) -> list[Array]:
-            scale = sizes[:, j, None] ** 2 / unit
-            return [scale * v for v in of_unit]
-
-    else:
-        to_z = [a @ noise.matrix[part] for a in (re, im)] if noise.matrix is not None else [re, im]
-        squares = [np.ascontiguousarray((to_z[i] * to_z[j]).T) for i, j in ((0, 0), (1, 1), (0, 1))]
-
-        def variances(sizes: Array) -> list[Array]:
-            return [sizes**2 @ s for s in squares]
+        return _common_spread(parts, noise.covariance[part, part], part.start)
+    to_z = [a if noise.matrix is None else a @ noise.matrix[part] for a in parts]
+    squares = [np.ascontiguousarray((to_z[i] * to_z[j]).T) for i, j in ((0, 0), (1, 1), (0, 1))]
 
     def spread(re: Array, im: Array, sizes: Array) -> tuple[Array, Array, Array]:
-        of_re, of_im, cross = variances(sizes)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            of_mag = (re**2 * of_re + im**2 * of_im + 2 * re * im * cross) / (re**2 + im**2)
-        return _root(of_re), _root(of_im), _root(of_mag)
+        of_re, of_im, cross = (sizes**2 @ s for s in squares)
+        return _root(of_re), _root(of_im), _root(_of_magnitude(re, im, of_re, of_im, cross))
 
     return spread
+
+
+def _common_spread(parts: tuple[Array, Array], covariance: Array, start: int) -> Spread:
+    """Spread for noise that differs between spectra by its size only, read off chi_sigma where it is largest."""
+    of_re, of_im, cross = ((parts[i] @ covariance * parts[j]).sum(1) for i, j in ((0, 0), (1, 1), (0, 1)))
+    widest = int(np.diag(covariance).argmax())
+    unit, root_re, root_im = np.sqrt(covariance[widest, widest]), _root(of_re), _root(of_im)
+
+    def spread(re: Array, im: Array, sizes: Array) -> tuple[Array, Array, Array]:
+        size = sizes[:, start + widest, None] / unit
+        of_mag = _of_magnitude(re, im, of_re, of_im, cross)
+        return root_re * size, root_im * size, np.multiply(_root(of_mag), size)
+
+    return spread
+
+
+def _of_magnitude(re: Array, im: Array, of_re: Array, of_im: Array, cross: Array) -> Array:
+    """Variance of the magnitude to first order; in place, as these arrays are large."""
+    total, square, product = re * re, im * im, re * im
+    whole = total + square
+    total *= of_re
+    square *= of_im
+    product *= 2 * cross
+    total += square
+    total += product
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total /= whole
+    return total
 
 
 def _root(variance: Array) -> Array:

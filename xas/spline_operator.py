@@ -60,6 +60,11 @@ class AutobkOperator:
         return self.to_k @ self.splines
 
     @functools.cached_property
+    def unit_sigma(self) -> Array:
+        """(n_k,) Standard deviation of chi for unit noise of independent points."""
+        return np.asarray(np.sqrt((self.chi**2).sum(1)))
+
+    @functools.cached_property
     def covariance(self) -> Array:
         """(n_k, n_k) Covariance of chi for unit noise of independent points."""
         return np.asarray(self.chi @ self.chi.T)
