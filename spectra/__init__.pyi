@@ -12,6 +12,7 @@ from .pipeline import run as run
 from .reading import inspect as inspect
 from .reading import read as read
 from .reading import read_series as read_series
+from .report import plot_against as plot_against
 from .results import load as load
 from .results import save as save
 from .simulation import simulate as simulate

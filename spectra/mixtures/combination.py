@@ -369,4 +369,6 @@ def _put(
     for absent in set(range(m)) - set(index):
         _, inverse = problem.linear((*members, absent), rows)
         sigma[:, absent] = np.sqrt(np.clip(inverse[..., len(index), len(index)] * redchi, 0, None))
+    if problem.options.sum_to_one and len(index) == 1 and m > 1:
+        sigma[:, index[0]] = sigma.max(1)  # it is all there is, unless another one went unnoticed
     out["sigma"][rows] = sigma
