@@ -235,29 +235,32 @@ def min_max(energy: Array, mu: Array, sigma: Array, e0: float, ranges: Ranges) -
 
 def _normalized(fits: NormalizationOperator, mu: Array, sigma: Array) -> dict[str, Array]:
     pre_edge = (mu[:, fits.pre] @ fits.pre_fit.T) @ fits.pre_basis.T
-    above = mu - pre_edge
-    polynomial = (above[:, fits.post] @ fits.post_fit.T) @ fits.post_basis.T
+    norm = mu - pre_edge
+    polynomial = (norm[:, fits.post] @ fits.post_fit.T) @ fits.post_basis.T
     step = polynomial[:, fits.at_e0].copy()
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = 1 / step[:, None]
-        norm = above * scale
+        norm *= scale  # in place, here and below: these arrays are what normalisation spends its time on
         flat = norm.copy()
         behind = slice(fits.at_e0, None)
-        flat[:, behind] += 1 - polynomial[:, behind] * scale
-        step_variance, norm_variance = _variances(fits, norm, sigma)
+        flat[:, behind] += 1
+        flat[:, behind] -= polynomial[:, behind] * scale
+        polynomial += pre_edge
+        step_variance, norm_sigma = _spread(fits, norm, sigma)
+        norm_sigma *= np.abs(scale)
         return {
             "pre_edge": pre_edge,
-            "post_edge": pre_edge + polynomial,
+            "post_edge": polynomial,
             "norm": norm,
-            "norm_sigma": np.sqrt(norm_variance, out=norm_variance) * np.abs(scale),
+            "norm_sigma": norm_sigma,
             "flat": flat,
             "edge_step": step,
             "edge_step_sigma": np.sqrt(step_variance),
         }
 
 
-def _variances(fits: NormalizationOperator, norm: Array, sigma: Array) -> tuple[Array, Array]:
-    r"""Variances of the edge step S and of S·norm from independent noise of the points.
+def _spread(fits: NormalizationOperator, norm: Array, sigma: Array) -> tuple[Array, Array]:
+    r"""Variance of the edge step S and standard deviation of S·norm from independent noise of the points.
 
     To first order :math:`S\,\delta n_i = \delta\mu_i - \delta p_i - n_i\,\delta S` with the pre-edge curve p and the
     step linear in the spectrum; the covariances among the three are kept.
@@ -268,7 +271,8 @@ def _variances(fits: NormalizationOperator, norm: Array, sigma: Array) -> tuple[
     total += linear
     total *= norm
     total += constant
+    np.sqrt(total, out=total)
     if common:
-        total *= sigma[:, None] ** 2
+        total *= sigma[:, None]
         step = step * sigma**2
     return step, total

@@ -13,7 +13,7 @@ __all__ = ["in_blocks", "on_finite_points"]
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 #: Numbers per block of spectra: such a block and what is computed from it stay in the processor's cache.
-BLOCK = 100_000
+BLOCK = 70_000
 
 
 def on_finite_points(

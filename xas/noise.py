@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 
@@ -45,19 +47,27 @@ def estimate_noise(x: Array, y: Array) -> Array:
     n = x.size
     if n < 7:
         return np.full(y.shape[:-1], np.nan)
-    every = max(1, (n - 4) // MAX_POINTS)
-    here, near = x[2 : n - 2 : every], [x[2 + o : n - 2 + o : every] for o in OFFSETS]
-    weights = [
-        np.prod([(here - b) / (a - b) for j, b in enumerate(near) if j != i], axis=0)
-        for i, a in enumerate(near)
-    ]
-    scale = 1.4826 / np.sqrt(1 + np.square(weights).sum(0))
+    every, weights, scale = _prediction(np.asarray(x, float).tobytes())
     rows = y.reshape(-1, n)
     sigma = np.empty(len(rows))
     for start in range(0, len(rows), BLOCK):
         part = slice(start, start + BLOCK)
         sigma[part] = _scatter(rows[part], every, weights, scale)
     return sigma.reshape(y.shape[:-1])
+
+
+@functools.lru_cache(maxsize=8)
+def _prediction(grid: bytes) -> tuple[int, list[Array], Array]:
+    """Every how many points one is predicted, the weights of its neighbours, and the factor to its deviation."""
+    x = np.frombuffer(grid)
+    n = x.size
+    every = max(1, (n - 4) // MAX_POINTS)
+    here, near = x[2 : n - 2 : every], [x[2 + o : n - 2 + o : every] for o in OFFSETS]
+    weights = [
+        np.prod([(here - b) / (a - b) for j, b in enumerate(near) if j != i], axis=0)
+        for i, a in enumerate(near)
+    ]
+    return every, weights, 1.4826 / np.sqrt(1 + np.square(weights).sum(0))
 
 
 def _scatter(y: Array, every: int, weights: list[Array], scale: Array) -> Array:
