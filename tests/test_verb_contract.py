@@ -96,6 +96,7 @@ CASES = {
     "spectra.join_cycler": (_timed_series, {"cycler": _cycler_log(), "duration": 40.0}),
     "xas.normalize": (_xas_series, {"pre": (-180, -30), "post": (60, 700)}),
     "xas.align": (_xas_series, {"to": _xas_reference()}),
+    "xas.deglitch": (_xas_series, {"at": (7000.0,)}),
     "xas.rebin": (_xas_series, {"e0": 6546.0}),
     "xas.edge_position": (_normalized, {}),
     "xas.white_line": (_normalized, {}),

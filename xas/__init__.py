@@ -9,6 +9,7 @@ STEPS = (
     "read",
     "read_series",
     "align",
+    "deglitch",
     "rebin",
     "normalize",
     "edge_position",

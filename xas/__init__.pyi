@@ -1,5 +1,6 @@
 from .alignment import align as align
 from .background import autobk as autobk
+from .deglitching import deglitch as deglitch
 from .calibration import Calibration as Calibration
 from .calibration import calibrate_valence as calibrate_valence
 from .calibration import load_calibration as load_calibration

@@ -28,6 +28,7 @@ __all__ = [
     "choose_origins",
     "find_e0",
     "find_rise",
+    "first_spectra",
     "has_edge",
     "local_slope",
     "measure_e0",
@@ -288,7 +289,7 @@ def series_e0(dataset: xr.Dataset) -> tuple[float | None, float, str]:
     """
     energy = dataset["energy"].values.astype(float)
     near, why = np.nan, ""
-    for spectrum in _first_spectra(dataset[signal_name(dataset)], series_dims(dataset)):
+    for spectrum in first_spectra(dataset[signal_name(dataset)], series_dims(dataset)):
         near, why = _expected(dataset, energy, spectrum)
         found = float(find_e0(energy, spectrum, near))
         if np.isfinite(found):
@@ -360,7 +361,7 @@ def _curvature(x: Array, y: Array, middle: npt.NDArray[np.intp]) -> Array:
     return np.asarray(((here - below) / a + (here - above) / b) * 2 / (a + b))
 
 
-def _first_spectra(signal: xr.DataArray, dims: tuple[str, ...]) -> Iterator[Array]:
+def first_spectra(signal: xr.DataArray, dims: tuple[str, ...]) -> Iterator[Array]:
     """The first spectrum of a series, then others evenly spaced over it, one by one as they are asked for."""
     for index in _first_indices(signal, dims):
         yield np.asarray(signal.isel(index).values, float)
