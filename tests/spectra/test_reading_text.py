@@ -319,9 +319,9 @@ def test_bad_files_are_refused_in_one_sentence(write, name):
     [
         (
             b"PK\x03\x04" + b"\x00" * 30 + b"xl/workbook.xml",
-            "is an Excel workbook, which is not read here: save the sheet as CSV",
+            "is a truncated workbook: the list of its parts is not there",
         ),
-        (b"SOFH\nPlatform: PC\n\x00\x01", "is a PHI MultiPak file"),
+        (b"SOFH\nPlatform: PC\n\x00\x01", "is truncated or no MultiPak file"),
         (b"%PDF-1.7\n\x00", "is a PDF document"),
         (b"\x00\x01\x02\x03" * 50, "is binary and of no kind known here"),
         (b"\x1f\x8b\x08\x00broken", "is gzip-compressed and damaged"),

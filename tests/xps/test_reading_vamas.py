@@ -351,7 +351,7 @@ def test_text_files_of_spectrometers(data_dir):
     assert scan.attrs["region"] == "Ti 2p"
     assert scan.attrs["signal"] == "counts"
     scan = xps.read(files / "pynxtools" / "MgFe2O4_small.xy", select=0)
-    assert scan.attrs["signal"] == "count_rate"
+    assert scan.attrs["signal"] == "counts"
     assert scan.sizes["binding_energy"] == 1351
     scan = xps.read(files / "pynxtools" / "vms_txt_export.txt", select=1)
     assert scan.attrs["region"] == "Ni 2p"

@@ -8,11 +8,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from spectra.reading.registry import choose, read_scans
 from spectra.reading.scan import add_note
 from spectra.reading.series import Grid, read_each, stack
 from spectra.verbs import reading_verb
 from xps.reading.levels import core_level
+from xps.reading.spectrum import QUANTITY_UNITS, UNITS, are_whole
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -39,13 +42,14 @@ def read(
 
     Energies are binding energies on the scale of the file (photon energy of the file minus kinetic energy), not
     calibrated: see :func:`xps.calibrate`. Where the file states no photon energy they stay kinetic. Counts stay
-    counts, the transmission of the analyser stands beside them as ``transmission``; photon energy (eV), pass energy
-    (eV), dwell time (s) and sweeps are attributes.
+    counts; counts per second become counts where the file says how long was counted, else ``count_rate``; what is
+    neither is ``intensity``. The transmission of the analyser stands beside them as ``transmission``; photon energy
+    (eV), pass energy (eV), dwell time (s) and sweeps are attributes.
 
     Parameters
     ----------
     path : str or Path
-        VAMAS, text, or any other file a reader is installed for.
+        VAMAS, PHI, Scienta, SPECS, Avantage, CasaXPS, text, or any other file a reader is installed for.
     select : str or int, optional
         Which of several regions: its name (``"Mn 2p"``), its sample, both (``"Mn 2p MnO"``), or its number from 0.
         A prefix such as ``2:`` is left out of account.
@@ -108,7 +112,8 @@ def read_series(
     paths : path, pattern or list of such
         ``"profile/*.vms"``; a pattern is sorted with numbers by value, a list keeps its order.
     dim : str
-        Name of the series dimension; ``time`` makes the wall clock its coordinate.
+        Name of the series dimension; ``time`` makes the wall clock its coordinate, ``sputter_time`` (s) the etching
+        time of a depth profile.
     coordinate : tuple of float or str, optional
         Coordinate of ``dim``: one number per spectrum, or the name of a number in the metadata.
     select : str, int or tuple, optional
@@ -150,7 +155,13 @@ def read_series(
     """
     options = _options(columns, axis, delimiter, decimal, encoding)
     each = read_each(paths, select=select, reader=reader, options=options, hints=_HINTS, prepare=_named)
-    return stack([(label, _region(scan)) for label, scan in each], dim=dim, coordinate=coordinate, grid=grid)
+    series = stack(
+        [(label, _region(scan)) for label, scan in each], dim=dim, coordinate=coordinate, grid=grid
+    )
+    for name in UNITS:  # what differs from spectrum to spectrum became a coordinate
+        if name in series.coords:
+            series[name].attrs.setdefault("units", UNITS[name])
+    return series
 
 
 def _options(
@@ -182,11 +193,36 @@ def _region(scan: xr.Dataset) -> xr.Dataset:
     """The scan as photoelectron spectrum: technique, and the measured variable under the field's name."""
     scan = scan.assign_attrs(technique=scan.attrs.get("technique", "xps"))
     signal = str(scan.attrs["signal"])
+    if signal in QUANTITY_UNITS:
+        return _with_units(scan, signal)
+    label = str(scan[signal].attrs.get("long_name", signal))
     metadata: Mapping[str, Any] = json.loads(scan.attrs.get("metadata", "{}"))
-    text = " ".join([str(scan[signal].attrs.get("long_name", signal)), *map(str, metadata.values())]).lower()
-    if signal not in ("counts", "count_rate") and scan.attrs.get("reader") != "vamas":
-        named = "count_rate" if re.search(r"cps|counts?(/s| per sec)", text) else "counts"
-        if named not in scan.variables:
-            scan = scan.rename({signal: named}).assign_attrs(signal=named)
-            scan = add_note(scan, f"the column {signal} was taken as {named.replace('_', ' ')}")
-    return scan
+    text = " ".join([label, *map(str, metadata.values())]).lower()
+    passed = re.match(r"PE:\s*([\d.]+)\s*eV$", label)
+    if passed:
+        scan = scan.assign_attrs(pass_energy=float(passed.group(1)))
+    if re.search(r"cps|counts?(/s| per sec)", text):
+        named, why = "count_rate", ""
+    elif "count" in label.lower():
+        named, why = "counts", ""
+    elif are_whole(np.asarray(scan[signal].values, float)):
+        named, why = "counts", ": its values are whole numbers"
+    else:
+        named, why = (
+            "intensity",
+            " without counting statistics: its values are no whole numbers, its label says no more",
+        )
+    if named in scan.variables:
+        return scan
+    scan = scan.rename({signal: named}).assign_attrs(signal=named)
+    return _with_units(
+        add_note(scan, f"the column {signal} was taken as {named.replace('_', ' ')}{why}"), named
+    )
+
+
+def _with_units(scan: xr.Dataset, signal: str) -> xr.Dataset:
+    """The scan with the units that the name of its signal stands for, where the file says none."""
+    attrs = scan[signal].attrs
+    if attrs.get("units") or not QUANTITY_UNITS[signal]:
+        return scan
+    return scan.assign({signal: scan[signal].assign_attrs(units=QUANTITY_UNITS[signal])})
