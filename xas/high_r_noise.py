@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from spectra.dataset import flag, map_spectra
 from spectra.errors import InvalidInput
-from spectra.verbs import resolve, verb
-from xas.transform import checked_k_range, fourier_matrix
+from spectra.verbs import note, resolve, verb
+from xas.transform import checked_k_range, fourier_matrix, k_axis
 from xas.wavenumber import N_FFT, R_STEP, Window
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def estimate_noise(
     >>> bool(abs(scan.eps_k - 0.0009) < 3 * scan.eps_k_sigma)
     True
     """
-    grid = dataset["k"].values.astype(float)
+    grid = k_axis(dataset)
     low, high = checked_k_range(grid, k, dk, window)
     resolve(k=(low, high))
     if not (0 <= r[0] < r[1] - 1 and r[1] < N_FFT / 2 * R_STEP):
@@ -157,6 +157,7 @@ def estimate_noise(
 
     names = ("eps_k", "eps_r", "eps_k_sigma", "eps_r_sigma")
     made = map_spectra(kernel, [(dataset["chi"], ("k",))], dict.fromkeys(names, ()))
+    _compare(dataset, made["eps_k"], low, high)
     result = dataset.assign(made)
     texts = {"eps_k": "noise of a point of chi(k)", "eps_r": "noise of real and imaginary part of chi(R)"}
     units = {"eps_k": "", "eps_r": f"1/angstrom^{kweight + 1:g}"}
@@ -169,3 +170,16 @@ def estimate_noise(
         result, result["eps_k"].isnull(), "no_chi",
         "chi(k) is not known throughout the window: shorten k, or look at the flags of xas.autobk",
     )  # fmt: skip
+
+
+def _compare(dataset: xr.Dataset, eps_k: xr.DataArray, low: float, high: float) -> None:
+    """Say so where chi(R) holds much more noise than the points of the scan let expect."""
+    if "chi_sigma" not in dataset or eps_k.chunks is not None:
+        return
+    points = np.sqrt((dataset["chi_sigma"].sel(k=slice(low, high)) ** 2).mean("k"))
+    ratio = np.ravel((eps_k / points).values)
+    if np.isfinite(ratio).any() and np.nanmedian(ratio) > 2:
+        note(
+            f"eps_k is {np.nanmedian(ratio):.1f} times the chi_sigma of the points: their noise is correlated, as in scans "
+            "that were smoothed or interpolated, or shells reach as far as r; sigmas that follow from chi_sigma are too small"
+        )

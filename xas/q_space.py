@@ -177,6 +177,11 @@ def _kernel(matrix: Complex, spread: Spread | None) -> Callable[..., dict[str, A
 
 def _checked_r_range(grid: Array, r: tuple[float, float], dr: float, shape: Window) -> tuple[float, float]:
     end, (low, high) = float(grid[-1]), r
+    if not np.allclose(grid, R_STEP * np.arange(grid.size), rtol=0, atol=1e-6):
+        raise InvalidInput(
+            f"chi(R) must lie on steps of {R_STEP:.4f} Å from 0, as xas.fourier makes it from chi(k) in steps of "
+            f"{K_STEP:g} 1/Å: call xas.fourier again."
+        )
     if high > end + 1e-6:
         raise InvalidInput(
             f"r = ({low:g}, {high:g}) reaches beyond chi(R), which ends at {end:.4g} Å: raise rmax of xas.fourier, or "

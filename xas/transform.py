@@ -19,7 +19,15 @@ from xas.wavenumber import window as taper_window
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["checked_k_range", "fourier", "fourier_matrix", "labelled", "last_matrix"]
+__all__ = [
+    "checked_k_range",
+    "fourier",
+    "fourier_matrix",
+    "k_axis",
+    "labelled",
+    "last_matrix",
+    "last_options",
+]
 
 Array = npt.NDArray[np.float64]
 Complex = npt.NDArray[np.complex128]
@@ -130,7 +138,7 @@ def fourier(
         raise InvalidInput(
             f"rmax is a distance above zero and kweight a number, got {rmax:g} Å and {kweight:g}."
         )
-    grid = dataset["k"].values.astype(float)
+    grid = k_axis(dataset)
     low, high = checked_k_range(grid, k, dk, window)
     resolve(k=(low, high))
     r, matrix = fourier_matrix(grid, low, high, kweight=kweight, taper=dk, shape=window, rmax=rmax)
@@ -150,6 +158,22 @@ def fourier(
         result, result["chir_mag"].isnull().all("r"), "no_chi",
         "chi(k) is not known throughout the window: shorten k, or look at the flags of xas.autobk",
     )  # fmt: skip
+
+
+def k_axis(dataset: xr.Dataset) -> Array:
+    """The grid of chi(k), which is uniform and begins at 0."""
+    if "k" not in dataset.coords:
+        raise InvalidInput(
+            "chi has no k axis: give its wavenumbers in 1/Å with dataset.assign_coords(k=...)."
+        )
+    grid = dataset["k"].values.astype(float)
+    step = grid[1] - grid[0] if grid.size > 1 else 0.0
+    if not (step > 0 and np.allclose(grid, step * np.arange(grid.size), rtol=0, atol=1e-6 * step)):
+        raise InvalidInput(
+            "chi(k) must lie on a uniform grid of k from 0, as xas.autobk makes it: interpolate it with "
+            "dataset.interp(k=...), or call xas.autobk again."
+        )
+    return grid
 
 
 def labelled(dataset: xr.Dataset, names: list[str], what: str, units: str) -> xr.Dataset:

@@ -13,7 +13,7 @@ from spectra.dataset import flag, map_spectra, series_dims
 from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve, verb
 from xas.chi_noise import noise_of_chi
-from xas.transform import checked_k_range
+from xas.transform import checked_k_range, k_axis
 from xas.wavelet_filter import (
     Wavelet,
     cone_of_influence,
@@ -136,7 +136,7 @@ def wavelet(
     >>> scan.wavelet.dims, round(float(scan.wavelet.sel(k=7, method="nearest").idxmax("r")), 1)
     (('r', 'k'), 2.5)
     """
-    grid = dataset["k"].values.astype(float)
+    grid = k_axis(dataset)
     width = _width(kind, resolution, resolution_at, order, eta_sigma)
     low, high = checked_k_range(grid, k, dk, window)
     resolve(k=(low, high))

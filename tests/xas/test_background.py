@@ -74,6 +74,34 @@ def test_same_chi_as_larch_on_an_operando_series(charge, larch):
         assert difference(clamped.isel(time=i), by_larch(larch, scans.isel(time=i))) < 1e-6
 
 
+def athena_chi(data_dir, name):
+    return np.loadtxt(data_dir / "xas" / name, comments="#", unpack=True)[:2]
+
+
+def rms(got, k, chi, low=3.0, high=15.0):
+    """Root of the mean square difference of k²χ and the largest k²χ, between two k."""
+    inside = got.k.values[(got.k > low) & (got.k < high)]
+    other = np.interp(inside, k, chi) * inside**2
+    return np.sqrt(np.mean((got.chi.sel(k=inside).values * inside**2 - other) ** 2)), abs(other).max()
+
+
+def test_chi_of_copper_at_10_k_is_athenas_within_half_a_percent(data_dir):
+    """Parameters as in the header of Athena's file."""
+    energy, mu = np.loadtxt(data_dir / "xas" / "Cu_foil_10K_demeter.dat", comments="#", unpack=True)
+    scan = spectra.from_arrays(energy, mu, name="mu", attrs={"element": "Cu", "edge": "K"})
+    scan = xas.normalize(scan, e0=8977.58, pre=(-150.0, -30.0), post=(50.0, 2364.89))
+    assert float(scan.edge_step) == pytest.approx(2.306, rel=2e-3)
+    got = xas.autobk(scan, rbkg=1.0, kweight=1)
+    difference, size = rms(got, *athena_chi(data_dir, "ref_Cu_10K_athena.chi"))
+    assert difference < 0.005 * size
+
+
+def test_chi_of_copper_is_ifeffits(measured, data_dir):
+    got = xas.autobk(xas.normalize(measured("Cu_foil_rt_larch"), e0=8981.0))
+    difference, size = rms(got, *athena_chi(data_dir, "ref_Cu_ifeffit.chi"))
+    assert difference < 0.007 * size
+
+
 def test_the_obvious_way_gives_the_same(simulated):
     """Spline coefficients by least squares on residuals that are computed one unit vector at a time."""
     scan = xas.normalize(simulated(noise=1e-3), **RANGES)

@@ -49,6 +49,18 @@ def test_it_agrees_with_the_noise_of_the_points(simulated):
     assert float(low.eps_k.mean()) < 0.8 * float(coarse.chi_sigma.sel(k=slice(3, 6)).mean())
 
 
+def test_correlated_noise_is_said(simulated):
+    """A scan smoothed over neighbouring points: what a point's neighbours do not predict is less than its noise."""
+    fine = np.concatenate([np.arange(6340.0, 6540, 4), np.arange(6540.0, 7340, 0.8)])
+    rough = simulated(20, noise=4e-3, energy=fine)
+    smooth = rough.assign(mu=rough.mu.rolling(energy=5, center=True, min_periods=1).mean())
+    chi = xas.autobk(xas.normalize(smooth, e0=6548.0))
+    notes = xas.estimate_noise(chi, k=(6, 13)).spectra.history[-1]["notes"]
+    assert any("times the chi_sigma of the points: their noise is correlated" in n for n in notes)
+    plain = xas.estimate_noise(xas.autobk(xas.normalize(rough, e0=6548.0)), k=(6, 13))
+    assert not plain.spectra.history[-1].get("notes")
+
+
 def test_a_series_its_units_and_a_bad_spectrum(simulated):
     scans = simulated(3, noise=1e-3).copy(deep=True)
     scans["mu"][1] = np.nan

@@ -126,3 +126,8 @@ def test_it_needs_chi_of_r_and_says_where_it_is_cut(scan):
     end = float(scan.r[-1])
     notes = xas.back_fourier(scan, r=(1.0, end)).spectra.history[-1]["notes"]
     assert notes == [f"chi(R) ends at {end:.4g} Å, inside the window's last taper: the window is cut there"]
+
+
+def test_another_grid_of_r_is_refused(scan):
+    with pytest.raises(ValueError, match=r"steps of 0.0307 Å from 0"):
+        xas.back_fourier(scan.isel(r=slice(0, None, 2)))

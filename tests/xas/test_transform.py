@@ -195,6 +195,16 @@ def test_it_needs_chi(simulated):
         xas.fourier(xas.normalize(simulated(), e0=6548.0))
 
 
+@pytest.mark.parametrize("verb", ["fourier", "wavelet", "estimate_noise"])
+def test_a_missing_or_uneven_k_axis_is_refused(scan, verb):
+    with pytest.raises(ValueError, match="chi has no k axis"):
+        getattr(xas, verb)(scan.drop_vars("k"))
+    with pytest.raises(ValueError, match="uniform grid of k from 0"):
+        getattr(xas, verb)(scan.assign_coords(k=scan.k.values**1.1))
+    with pytest.raises(ValueError, match="uniform grid of k from 0"):
+        getattr(xas, verb)(scan.isel(k=slice(20, None)))
+
+
 def test_only_spectra_that_reach_through_the_window_have_a_transform(simulated):
     scans = simulated(3, noise=1e-3).copy(deep=True)
     scans["mu"][1, -100:] = np.nan  # ends at k = 11.8
