@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["fit_window", "linear_combination", "window_origin"]
 
 Array = npt.NDArray[np.float64]
+Input = tuple["xr.DataArray", tuple[str, ...]]
 
 #: Default windows: eV from E0, and 1/Å.
 AROUND_E0, IN_K = (-20.0, 60.0), (3.0, 12.0)
@@ -130,65 +131,43 @@ def linear_combination(
     >>> xas.linear_combination(scans.isel(scan=2), standards=ends).fraction.values.round(3)
     array([0.3, 0.7])
     """
-    from spectra.mixtures import combine, list_subsets, spline_curve, subset_aicc
+    from spectra.mixtures import combine, list_subsets, spline_curve
 
-    largest = _check_options(max_shift, max_components, ranks)
+    _check_options(max_shift, max_components, ranks)
     curve = fitted_curve(dataset, form, kweight)
     known = choose_standards(standards, form, kweight, dataset)
     check_treatment(how_treated(dataset, form), known, refuse=treatment == "same")
+    largest = min(max_components or 4, len(known))
+    list_subsets(len(known), largest=largest)  # refused here if they are too many
     axis = str(curve.dims[-1])
     low, high = fit_window(dataset, form, window)
     inside = (curve[axis].values >= low) & (curve[axis].values <= high)
     x = curve[axis].values[inside].astype(float)
-    largest = min(largest or 4, len(known))
-    list_subsets(len(known), largest=largest)
-    least = largest + (largest if shift == "each" else 1) + 3
-    if x.size < least:
-        raise InvalidInput(
-            f"window = ({low:g}, {high:g}) holds {x.size} points; a fit by up to {largest} standards needs at least {least}. "
-            "Widen the window."
-        )
+    _check_points(x, low, high, largest, shift)
     known = [_cut(one, low, high, max_shift if shift != "none" else 0.0, axis) for one in known]
     curves = [spline_curve(one.x, one.y) for one in known]
     _check_different([c(x)[0] for c in curves], known)
-    resolve(
-        standards={"content": {one.name: one.to_spec() for one in known}},
-        window=(low - window_origin(dataset, form), high - window_origin(dataset, form)),
-    )
-    resolve(max_components=largest)
+    origin = window_origin(dataset, form)
+    content = {one.name: one.to_spec() for one in known}
+    resolve(standards={"content": content}, window=(low - origin, high - origin), max_components=largest)
     inputs = [(curve.isel({axis: inside}), (axis,)), *_uncertainty(dataset, form, kweight, inside, weighted)]
     options: dict[str, Any] = {
-        "nonnegative": nonnegative, "sum_to_one": sum_to_one, "shift": shift, "max_shift": max_shift,
+        "nonnegative": nonnegative, "sum_to_one": sum_to_one, "shift": shift, "max_shift": max_shift, "largest": largest,
     }  # fmt: skip
-
-    def weights_of(y: Array, sigma: tuple[Array, ...]) -> Array | None:
-        return 1 / np.broadcast_to(sigma[0], y.shape) ** 2 if weighted else None
-
-    within = None
-    if select == "series":
-        subsets = list_subsets(len(known), largest=largest).members
-
-        def ranking(y: Array, *sigma: Array) -> dict[str, Array]:
-            return {
-                "aicc": subset_aicc(x, y, curves, weights=weights_of(y, sigma), largest=largest, **options)
-            }
-
-        scores = map_spectra(ranking, inputs, {"aicc": ("subset",)}, sizes={"subset": len(subsets)})["aicc"]
-        total = scores.sum([d for d in scores.dims if d != "subset"]).values
-        within = subsets[int(np.argmin(total))]
-        note(f"the combination of the series is {', '.join(known[j].name for j in within)}")
+    within = _of_series(x, curves, inputs, known, options, weighted=weighted) if select == "series" else None
+    correlation = _of_derivative(curve[axis].values.astype(float), inside) if form == "derivative" else None
 
     def kernel(y: Array, *sigma: Array) -> dict[str, Array]:
         shared = shared_errors(x, y, *sigma) if len(sigma) == 2 else None
         made = combine(
-            x, np.asarray(y, float), curves, weights=weights_of(y, sigma), shared_errors=shared, largest=largest,
-            within=within, select="aicc" if select == "aicc" else "all", ranks=ranks, **options,
+            x, np.asarray(y, float), curves, weights=_weights(y, sigma) if weighted else None, shared_errors=shared,
+            correlation=correlation, within=within, select="aicc" if select == "aicc" else "all", ranks=ranks, **options,
         )  # fmt: skip
         return {name: getattr(made, name) for name in _OUTPUTS}
 
     count = min(ranks, len(list_subsets(len(known), largest=largest, within=within).members))
     made = map_spectra(
-        kernel, inputs, {name: (*_dims(name), *((axis,) if name == "fit" else ())) for name in _OUTPUTS},
+        kernel, inputs, {name: (*dims, *((axis,) if name == "fit" else ())) for name, dims in _OUTPUTS.items()},
         sizes={"reference": len(known), "reference_2": len(known), "rank": count},
     )  # fmt: skip
     return _described(dataset, made, curve, inside, known, shift)
@@ -225,18 +204,46 @@ _NAMES = {
 }
 
 
-def _dims(name: str) -> tuple[str, ...]:
-    return _OUTPUTS[name]
-
-
-def _check_options(max_shift: float, max_components: int | None, ranks: int) -> int | None:
+def _check_options(max_shift: float, max_components: int | None, ranks: int) -> None:
     if not 0 < max_shift <= 20:
         raise InvalidInput(f"max_shift is above 0 and at most 20 eV, got {max_shift:g}.")
     if max_components is not None and max_components < 1:
         raise InvalidInput(f"max_components is at least 1, got {max_components}.")
     if ranks < 1:
         raise InvalidInput(f"ranks is at least 1, got {ranks}.")
-    return max_components
+
+
+def _check_points(x: Array, low: float, high: float, largest: int, shift: str) -> None:
+    least = largest + (largest if shift == "each" else 1) + 3
+    if x.size < least:
+        raise InvalidInput(
+            f"window = ({low:g}, {high:g}) holds {x.size} points; a fit by up to {largest} standards needs at least {least}. "
+            "Widen the window."
+        )
+
+
+def _weights(y: Array, sigma: Sequence[Array]) -> Array:
+    return np.asarray(1 / np.broadcast_to(sigma[0], y.shape) ** 2)
+
+
+def _of_series(
+    x: Array, curves: Sequence[Any], inputs: list[Input], known: list[Standard], options: dict[str, Any], *, weighted: bool
+) -> tuple[int, ...]:  # fmt: skip
+    """The combination of lowest AICc summed over all spectra."""
+    from spectra.mixtures import list_subsets, subset_aicc
+
+    subsets = list_subsets(len(known), largest=options["largest"]).members
+
+    def ranking(y: Array, *sigma: Array) -> dict[str, Array]:
+        return {
+            "aicc": subset_aicc(x, y, curves, weights=_weights(y, sigma) if weighted else None, **options)
+        }
+
+    scores = map_spectra(ranking, inputs, {"aicc": ("subset",)}, sizes={"subset": len(subsets)})["aicc"]
+    total = scores.sum([d for d in scores.dims if d != "subset"]).values
+    best = subsets[int(np.argmin(total))]
+    note(f"the combination of the series is {', '.join(known[j].name for j in best)}")
+    return best
 
 
 def fit_window(dataset: xr.Dataset, form: Form, window: tuple[float, float] | None) -> tuple[float, float]:
@@ -302,9 +309,6 @@ def _check_different(values: Sequence[Array], standards: list[Standard]) -> None
                 )
 
 
-Input = tuple["xr.DataArray", tuple[str, ...]]
-
-
 def _uncertainty(
     dataset: xr.Dataset, form: Form, kweight: float, inside: npt.NDArray[np.bool_], weighted: bool
 ) -> list[Input]:
@@ -339,6 +343,14 @@ def _uncertainty(
         return [*inputs, (own.expand_dims(one=1, axis=-1), ("one",))]
     own = known / np.abs(dataset["edge_step"])
     return [*inputs, (own.isel(energy=inside), ("energy",))]
+
+
+def _of_derivative(energy: Array, inside: npt.NDArray[np.bool_]) -> Array:
+    """Covariance of the points of a derivative whose curve has independent noise of unit variance."""
+    first, last = np.flatnonzero(inside)[[0, -1]]
+    near = slice(max(first - 2, 0), last + 3)
+    operator = np.gradient(np.eye(energy[near].size), energy[near], axis=0)[inside[near]]
+    return np.asarray(operator @ operator.T)
 
 
 def _described(

@@ -61,6 +61,7 @@ def combine(
     *,
     weights: Array | None = None,
     shared_errors: Array | None = None,
+    correlation: Array | None = None,
     nonnegative: bool = True,
     sum_to_one: bool = True,
     shift: Shift = "none",
@@ -89,6 +90,9 @@ def combine(
     shared_errors : (..., q, n) array, optional
         Independent errors that run through all points of a spectrum, such as those of a normalisation, each at its
         standard deviation.
+    correlation : (n, n) array, optional
+        Covariance of the noise of the points, up to a factor, where they are not independent. It changes the
+        uncertainties of unshifted fits, not the fractions.
     nonnegative, sum_to_one : bool
         Constraints on the fractions.
     shift : {"none", "common", "each"}
@@ -120,7 +124,7 @@ def combine(
     for start in range(0, max(len(rows), 1), size):
         part = slice(start, start + size)
         problem = _Problem.of(x, rows[part], curves, None if w is None else w[part], options)
-        parts.append(_solve(problem, None if shared is None else shared[part]))
+        parts.append(_solve(problem, None if shared is None else shared[part], correlation))
     joined = {f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Combination)}
     return Combination(**{name: array.reshape((*lead, *array.shape[1:])) for name, array in joined.items()})
 
@@ -296,7 +300,7 @@ def _scan(problem: _Problem) -> tuple[Array, Array]:
     return squares, aicc
 
 
-def _solve(problem: _Problem, shared: Array | None) -> Combination:
+def _solve(problem: _Problem, shared: Array | None, correlation: Array | None) -> Combination:
     options, (total, n) = problem.options, problem.y.shape
     m = len(problem.components)
     squares, aicc = _scan(problem)
@@ -314,7 +318,7 @@ def _solve(problem: _Problem, shared: Array | None) -> Combination:
     }
     for subset in np.unique(chosen[~nothing]):
         rows = np.flatnonzero((chosen == subset) & ~nothing)
-        _put(problem, options.subsets.members[subset], rows, shared, out)
+        _put(problem, options.subsets.members[subset], rows, shared, correlation, out)
     for rank in range(options.ranks):
         known = np.isfinite(out["ranked_aicc"][:, rank])
         for subset in np.unique(order[known, rank]):
@@ -340,8 +344,25 @@ def _rfactor(problem: _Problem, model: Array, rows: Index) -> Array:
         return np.asarray((there * (y - model) ** 2).sum(1) / (there * y**2).sum(1))
 
 
+def _correlated(problem: _Problem, index: list[int], rows: Index, made: _Fit, correlation: Array) -> Array:
+    """Covariance (rows, p, p) where the points are not independent; the size of their noise is that of the residual."""
+    components, weights = problem.components[index] - problem.origin, problem.weights[rows]
+    by_point = made.covariance @ (components * weights[:, None, :])  # of the fractions
+    spread = by_point @ correlation
+    expected = weights @ np.diag(correlation) - np.einsum(
+        "rpn,pn,rn->r", spread, components, weights, optimize=True
+    )
+    size = made.squares / expected
+    return np.asarray(spread @ np.swapaxes(by_point, 1, 2) * size[:, None, None])
+
+
 def _put(
-    problem: _Problem, members: tuple[int, ...], rows: Index, shared: Array | None, out: dict[str, Array]
+    problem: _Problem,
+    members: tuple[int, ...],
+    rows: Index,
+    shared: Array | None,
+    correlation: Array | None,
+    out: dict[str, Array],
 ) -> None:
     """The fit by one subset to some spectra, written to where it belongs."""
     m, index = len(problem.components), list(members)
@@ -350,6 +371,8 @@ def _put(
     redchi = made.squares / (problem.count[rows] - free)
     fractions = np.clip(made.fractions, 0, None) if problem.options.nonnegative else made.fractions
     covariance = made.covariance * redchi[:, None, None]
+    if correlation is not None and problem.options.shift == "none":
+        covariance = _correlated(problem, index, rows, made, correlation)
     if shared is not None:
         seen = np.nan_to_num(shared[rows]) * problem.weights[rows][:, None, :]
         moved = made.covariance @ np.swapaxes(seen @ (problem.components[index] - problem.origin).T, 1, 2)

@@ -58,7 +58,7 @@ def test_exact_mixtures_come_back(simulated, ends):
     assert energies[-1] <= 6607
 
 
-@pytest.mark.parametrize("form", ["norm", "flat"])
+@pytest.mark.parametrize("form", ["norm", "flat", "derivative"])
 def test_sigma_covers_from_the_raw_spectrum_on(simulated, ends, form):
     """Noise of mu through the normalisation to the fraction: 1500 draws, 63 to 73 %."""
     found = xas.linear_combination(

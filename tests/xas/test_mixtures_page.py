@@ -31,6 +31,6 @@ def test_its_blocks_run(data_dir, tmp_path, monkeypatch, capsys):
         "first.xdi",
         "charge.prj",
     }
-    assert {m for m in re.findall(r"images/([\w-]+\.png)", PAGE.read_text(encoding="utf-8"))} <= {
+    assert set(re.findall(r"images/([\w-]+\.png)", PAGE.read_text(encoding="utf-8"))) <= {
         p.name for p in (PAGE.parent / "images").iterdir()
     }
