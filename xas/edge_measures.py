@@ -24,6 +24,8 @@ SIGMAS, OF_RISE, WIDEST = 16.0, 0.2, 3.0
 NEIGHBOURS = 16  # points to each side
 #: A crossing between points that lie farther apart than this (eV) is not measured: the scan has a gap on the edge.
 GAP = 5.0
+#: A pre-edge peak is followed by a fall of at least this part of the edge step.
+DIP = 0.1
 
 
 def half_step(x: Array, y: Array, sigma: Array, level: float = 0.5) -> tuple[Array, Array]:
@@ -266,17 +268,16 @@ def derivative_maximum(x: Array, y: Array, sigma: Array, smoothing: float = 1.5)
     """
     slopes = _slope_matrix(x, smoothing)
     slope = y @ slopes.T
-    half = _last_below(_smoothed(x, y, np.nan_to_num(sigma)), 0.5, np.full(len(y), x.size - 1))
-    index = np.arange(x.size)
-    # the main rise: around the last passage of one half, the points without a falling one between
-    falling = slope <= 0
-    foot = np.max(np.where(falling & (index <= half[:, None]), index, -1), axis=1)
-    top = np.min(np.where(falling & (index > half[:, None]), index, x.size - 1), axis=1)
-    allowed = (index > foot[:, None]) & (index <= top[:, None])
+    coarse, index = _smoothed(x, y, np.nan_to_num(sigma)), np.arange(x.size)
+    half = _last_below(coarse, 0.5, np.full(len(y), x.size - 1))
+    # the main rise begins at the bottom of the deepest dip behind a pre-edge peak; shoulders, as of copper, belong to it
+    dip = np.where(index <= half[:, None], np.maximum.accumulate(coarse, axis=1) - coarse, 0.0)
+    foot = np.where(dip.max(1) > DIP, dip.argmax(1), 0)
+    allowed = (index >= foot[:, None]) & (index <= _white_line(x, coarse)[:, None])
     peak = np.clip(np.argmax(np.where(allowed, slope, -np.inf), axis=1), 1, x.size - 2)
     three = peak[:, None] + np.arange(-1, 2)
     position, by_slope = _vertex(x[three], np.take_along_axis(slope, three, axis=1))
-    found = (half >= 0) & (x[peak + 1] - x[peak - 1] < 2 * GAP)
+    found = (half >= 0) & (np.diff(x[three], axis=1).max(1) < GAP)
     return np.where(found, position, np.nan), np.einsum("rk,rkn->rn", by_slope, slopes[three])
 
 

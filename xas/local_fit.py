@@ -114,9 +114,9 @@ def zero_of_derivative(
             break
     value = fit.derivative(y, order)
     ahead, behind = (
-        local_fit(x, center + d, reach, degree).derivative(y, order) for d in (0.05 * reach, -0.05 * reach)
+        local_fit(x, center + d, reach, degree).derivative(y, order) for d in (0.01 * reach, -0.01 * reach)
     )
-    slope = (ahead - behind) / (0.1 * reach)  # as the polynomial moves along, not within one polynomial
+    slope = (ahead - behind) / (0.02 * reach)  # as the polynomial moves along, not within one polynomial
     with np.errstate(divide="ignore", invalid="ignore"):
         settled = np.abs(value) <= 1e-3 * reach * np.abs(slope)
         by_point = -fit.hats[:, order] / slope[:, None]

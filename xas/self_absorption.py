@@ -229,7 +229,7 @@ def correct_overabsorption(
     Returns
     -------
     xarray.Dataset
-        With ``mu``, ``norm``, ``flat`` and their sigmas corrected, and ``amplification`` along ``energy``: by how much
+        With ``mu``, ``norm``, ``flat``, ``mu_sigma`` and ``norm_sigma`` corrected, and ``amplification`` along ``energy``: by how much
         a small change of the measured spectrum grows. ``edge_step``, ``pre_edge`` and ``post_edge`` stand. Spectra
         with more fluorescence than the sample can give are flagged ``overcorrected`` and hold NaN.
 
@@ -283,33 +283,46 @@ def correct_overabsorption(
     growth = float(true_absorption(np.ones(1), here)[1][0])
     note(f"small oscillations at the edge were enlarged {growth:.3g} times")
 
-    def kernel(flat: Array, norm: Array, pre_edge: Array, step: Array, *sigmas: Array) -> dict[str, Array]:
+    of_points = f"{name}_sigma"
+    own = (dataset[of_points], ("energy",)) if of_points in dataset else (dataset["noise"], ())
+
+    def kernel(
+        flat: Array, norm: Array, pre_edge: Array, total: Array, step: Array, noise: Array
+    ) -> dict[str, Array]:
         made, grown = true_absorption(flat.astype(float), sample)
         known = np.isfinite(flat)
         lost = np.asarray((np.isnan(made) & known).any(-1) | ~known.any(-1))
         made = np.where(lost[..., None], np.nan, made)
         grown = np.where(lost[..., None], np.nan, grown)
+        scale = step[..., None]
+        # the noise of the points grows, that of the curves fitted through many of them does not
+        noise = np.broadcast_to(noise if of_points in dataset else noise[..., None], flat.shape)
+        point = noise / np.abs(scale)
+        together = np.clip(total**2 - point**2, 0, None)
         curve = made + (norm - flat)
-        result = {
+        return {
             "flat": made,
             "norm": curve,
+            "norm_sigma": np.sqrt((grown * point) ** 2 + together),
             "amplification": grown,
-            name: pre_edge + step[..., None] * curve,
+            name: pre_edge + scale * curve,
+            of_points: noise * grown,
+            "lost": lost.astype(float),
         }
-        result |= {n: s * grown for n, s in zip(carried, sigmas, strict=True)}
-        return result | {"lost": lost.astype(float)}
 
-    carried = [n for n in ("norm_sigma", f"{name}_sigma") if n in dataset]
-    curves = ["flat", "norm", "pre_edge"]
-    inputs: list[Any] = [(dataset[n], ("energy",)) for n in curves]
-    inputs += [(dataset["edge_step"], ()), *((dataset[n], ("energy",)) for n in carried)]
-    outputs = ["flat", "norm", "amplification", name, *carried]
+    inputs: list[Any] = [(dataset[n], ("energy",)) for n in ("flat", "norm", "pre_edge", "norm_sigma")]
+    inputs += [(dataset["edge_step"], ()), own]
+    outputs = ["flat", "norm", "norm_sigma", "amplification", name, of_points]
     made = map_spectra(kernel, inputs, {**dict.fromkeys(outputs, ("energy",)), "lost": ()})
     lost = made.pop("lost")
+    new = {
+        "amplification": ("", "growth of small changes by the correction"),
+        of_points: (str(dataset[name].attrs.get("units", "")), "standard uncertainty of a point"),
+    }
     for n, values in made.items():
-        values.attrs = dict(dataset[n].attrs) if n in dataset else {
-            "units": "", "long_name": "growth of small changes by the correction"
-        }  # fmt: skip
+        units, text = new.get(n, ("", ""))
+        values.attrs = dict(dataset[n].attrs) if n in dataset else {"units": units, "long_name": text}
+    dataset = dataset.drop_vars("noise", errors="ignore")
     return flag(
         dataset.assign(made), lost == 1, "overcorrected",
         "there is more fluorescence than the sample described can give, or the spectrum failed before: check formula, "
