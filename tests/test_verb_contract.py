@@ -55,6 +55,13 @@ def _xas_reference() -> tuple[np.ndarray, np.ndarray]:
     return first.energy.values - 0.7, first.mu.values
 
 
+def _xas_repeats() -> xr.Dataset:
+    """Four repeats of each scan, with noise of their own."""
+    repeats = _xas_series().expand_dims(repeat=4, axis=1)
+    noise = np.random.default_rng(4).normal(scale=1e-3, size=repeats.mu.shape)
+    return repeats.assign(mu=repeats.mu + noise)
+
+
 def _standards() -> dict[str, xr.Dataset]:
     scans = xas.normalize(_xas_series(), pre=(-180, -30), post=(60, 700))
     return {"low": scans.isel(scan=0), "high": scans.isel(scan=2)}
@@ -96,6 +103,7 @@ CASES = {
     "spectra.join_cycler": (_timed_series, {"cycler": _cycler_log(), "duration": 40.0}),
     "xas.normalize": (_xas_series, {"pre": (-180, -30), "post": (60, 700)}),
     "xas.align": (_xas_series, {"to": _xas_reference()}),
+    "xas.merge": (_xas_repeats, {"dim": "repeat"}),
     "xas.deglitch": (_xas_series, {"at": (7000.0,)}),
     "xas.rebin": (_xas_series, {"e0": 6546.0}),
     "xas.edge_position": (_normalized, {}),

@@ -10,6 +10,7 @@ STEPS = (
     "read_series",
     "align",
     "deglitch",
+    "merge",
     "rebin",
     "normalize",
     "edge_position",

@@ -10,6 +10,7 @@ from .curve_resolution import mcr_als as mcr_als
 from .edge import edge_position as edge_position
 from .high_r_noise import estimate_noise as estimate_noise
 from .mixtures import linear_combination as linear_combination
+from .merging import merge as merge
 from .normalization import normalize as normalize
 from .pre_edge import pre_edge_peaks as pre_edge_peaks
 from .q_space import back_fourier as back_fourier
