@@ -97,6 +97,32 @@ def _valence_line() -> dict:
     return made.to_spec()
 
 
+def _path() -> xas.FeffPath:
+    k = np.arange(0.0, 16.0, 0.5)
+    atoms = [
+        {"symbol": s, "number": n, "potential": i, "place": (2.0 * i, 0, 0)}
+        for i, (s, n) in enumerate((("Mn", 25), ("O", 8)))
+    ]
+    table = {
+        "title": "",
+        "edge": "K",
+        "reff": 2.0,
+        "degeneracy": 6.0,
+        "norman_radius": 1.3,
+        "atoms": atoms,
+        "k": k,
+    }
+    table |= {
+        "central_phase": 2 - 0.4 * k,
+        "magnitude": np.exp(-k / 6),
+        "scattering_phase": 0 * k,
+        "reduction": 1 + 0 * k,
+    }
+    return xas.FeffPath.from_spec(
+        {"name": "Mn-O", **table, "mean_free_path": 8 + k, "real_p": np.hypot(k, 1.5)}
+    )
+
+
 #: verb -> (dataset it works on, its options). A new verb needs a line here.
 CASES = {
     "spectra.crop": (_xps_series, {"window": (638, 648)}),
@@ -114,6 +140,7 @@ CASES = {
     "xas.correct_overabsorption": (_normalized, {"formula": "MnC40", "thickness": 100.0, "density": 1.5}),
     "xas.autobk": (_normalized, {}),
     "xas.fourier": (lambda: xas.autobk(_normalized()), {"k": (3, 12)}),
+    "xas.fit_paths": (lambda: xas.autobk(_normalized()), {"paths": _path(), "k": (3, 11), "r": (1.0, 3.0)}),
     "xas.back_fourier": (lambda: xas.fourier(xas.autobk(_normalized())), {"r": (1.0, 3.0)}),
     "xas.estimate_noise": (lambda: xas.autobk(_normalized()), {"kweight": 1.5}),
     "xas.wavelet": (

@@ -23,6 +23,7 @@ STEPS = (
     "fourier",
     "back_fourier",
     "wavelet",
+    "fit_paths",
     "estimate_noise",
     "linear_combination",
     "principal_components",

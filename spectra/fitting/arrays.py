@@ -56,6 +56,8 @@ class FitResult:
     value: Floats  # (..., parameter)
     sigma: Floats  # (..., parameter)
     covariance: Floats  # (..., free, free)
+    slopes: Floats  # (..., parameter, free) derivatives of the parameters, only where a projection is fitted
+    jacobian: Floats  # (..., free, fitted point) weighted derivatives of what is fitted, likewise
     quantity: dict[str, Floats]
     quantity_sigma: dict[str, Floats]
     best_fit: Floats  # (..., n)
@@ -268,6 +270,8 @@ def _result(compiled: Compiled, out: Results, shape: tuple[int, ...], *, known: 
         value=grid(out.value),
         sigma=grid(out.sigma * root[:, None]),
         covariance=grid(out.covariance * scale[:, None, None]),
+        slopes=grid(out.slopes),
+        jacobian=grid(out.jacobian),
         quantity={n: grid(out.seen[..., i].copy()) for n, i in names.items()},
         quantity_sigma={n: grid(out.seen_sigma[..., i] * root[:, None]) for n, i in names.items()},
         best_fit=grid(out.curve),

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spectra.fitting.compiled import entry_point, kernel, open_kernel
-from spectra.fitting.drawing import component, scratch, set_rows
+from spectra.fitting.drawing import component, evaluate, scratch, set_rows
 from spectra.fitting.leastsq import CAUTIOUS, CONVERGED, NOT_CONVERGED, NOT_FINITE, fit_one, space
 from spectra.fitting.linear import copy, fill
 from spectra.fitting.observing import QUANTITIES, observe
@@ -54,6 +54,10 @@ class Results(NamedTuple):
     seen_sigma: Floats
     curve: Floats  # (spectrum, point)
     parts: Floats  # (spectrum, component, point), or without points where not wanted
+    slopes: (
+        Floats  # (spectrum, parameter, free) derivatives of the parameters; these two only with a projection
+    )
+    jacobian: Floats  # (spectrum, free, fitted point)
     chi2: Floats
     runs_p: Floats
     points: npt.NDArray[np.int64]
@@ -65,6 +69,7 @@ class Results(NamedTuple):
 def results(compiled: Compiled, spectra: int, points: int, parts: bool) -> Results:
     """Empty results: NaN, and no outcome."""
     parameters, free, components = len(compiled.parameters), len(compiled.free), len(compiled.components)
+    projected = len(compiled.arrays.projection)
 
     def blank(*shape: int) -> Floats:
         return np.full((spectra, *shape), np.nan)
@@ -72,7 +77,8 @@ def results(compiled: Compiled, spectra: int, points: int, parts: bool) -> Resul
     return Results(
         free=blank(free), value=blank(parameters), sigma=blank(parameters), covariance=blank(free, free),
         seen=blank(components, QUANTITIES), seen_sigma=blank(components, QUANTITIES), curve=blank(points),
-        parts=blank(components, points if parts else 0), chi2=blank(), runs_p=blank(),
+        parts=blank(components, points if parts else 0), slopes=blank(parameters if projected else 0, free),
+        jacobian=blank(free, projected), chi2=blank(), runs_p=blank(),
         points=np.zeros(spectra, np.int64), nfev=np.zeros(spectra, np.int64),
         outcome=np.zeros(spectra, np.int64), warnings=np.zeros(spectra, np.int64),
     )  # fmt: skip
@@ -119,6 +125,8 @@ def _report(model, i, x, y, weight, s, memory, point, out):
     for row in range(parameters):
         out.value[i, row] = memory.rows[row]
         out.sigma[i, row] = spread(memory.slopes[row], s.covariance, s.held)
+    for row in range(out.slopes.shape[1]):
+        copy(out.slopes[i, row], memory.slopes[row])
     copy(point.rows, memory.rows)
     values, slopes = np.empty(QUANTITIES), np.empty((QUANTITIES, model.sizes[2]))
     place, chain = np.empty(1), np.empty(n)
@@ -134,6 +142,9 @@ def _report(model, i, x, y, weight, s, memory, point, out):
             out.seen[i, c, quantity] = values[quantity]
             known = math.isfinite(values[quantity])
             out.seen_sigma[i, c, quantity] = spread(chain, s.covariance, s.held) if known else np.nan
+    if out.jacobian.shape[2] > 0:
+        evaluate(model, s.free, x, y, weight, memory, s.trial_residual, s.trial_jacobian)
+        copy(out.jacobian[i], s.trial_jacobian)
 
 
 @kernel

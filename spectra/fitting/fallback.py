@@ -140,6 +140,8 @@ def _result(tables: dict[str, Any], shape: tuple[int, ...], understood: Understo
         value=grid["value"],
         sigma=grid["sigma"],
         covariance=grid["covariance"],
+        slopes=np.empty((*shape, 0, len(understood.free))),
+        jacobian=np.empty((*shape, len(understood.free), 0)),
         quantity={q: grid[q] for q in NAMES} | {"maximum": nothing},
         quantity_sigma={q: grid[f"{q}_sigma"] for q in NAMES} | {"maximum": nothing.copy()},
         best_fit=grid["best_fit"],

@@ -21,7 +21,7 @@ from spectra.errors import InvalidInput, did_you_mean
 from spectra.fitting.expressions import CannotCompile, names_in
 from spectra.fitting.shapes import shape
 
-__all__ = ["Component", "Model", "Setting", "from_tables", "overlay"]
+__all__ = ["Component", "Model", "Setting", "from_tables", "overlay", "read_setting"]
 
 COMPONENT_KEYS = {"shape", "expression", "lmfit", "prefix", "degree", "form"}
 SETTING_KEYS = {"value", "min", "max", "vary", "expr"}
@@ -105,7 +105,7 @@ def overlay(model: Model, params: Mapping[str, Any]) -> Model:
     own = {n for c in model.components for n in defaults(c)}
     settings = dict(model.settings)
     for name, value in params.items():
-        settings[name] = _setting(name, value, settings.get(name, Setting()))
+        settings[name] = read_setting(name, value, settings.get(name, Setting()))
     _check_names(settings, own)
     if set(params) == set(settings):  # all are given: their order stays, as in a fit that is run again
         settings = {name: settings[name] for name in params}
@@ -150,7 +150,8 @@ def defaults(component: Component) -> dict[str, Setting]:
     }
 
 
-def _setting(name: str, given: Any, base: Setting) -> Setting:
+def read_setting(name: str, given: Any, base: Setting) -> Setting:
+    """How a parameter enters a fit: ``base`` changed by a number or a table."""
     if isinstance(given, int | float) and not isinstance(given, bool):
         return replace(base, value=float(given), expr=None)
     if not isinstance(given, Mapping):
