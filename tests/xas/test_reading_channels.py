@@ -114,14 +114,38 @@ def test_a_hint_at_columns_that_are_not_there(files):
 def test_elements_of_a_detector_are_summed_with_their_counting_error(files):
     file = files / "formats" / "fe_xanes_8ch.xdi"
     raw = spectra.read(file)
-    total = sum(raw[f"fe_ka_mca{n}"].values for n in range(1, 9))
+    parts = [(raw[f"fe_ka_mca{n}"].values, raw[f"dtfactor_mca{n}"].values) for n in range(1, 9)]
+    total = sum(counts * factor for counts, factor in parts)
     scan = xas.read(file)
     assert scan.attrs["channel"] == "fluorescence"
     assert scan.attrs["element"] == "Fe"
     np.testing.assert_allclose(scan.mu, total / raw.i0.values)
-    np.testing.assert_allclose(scan.mu_sigma, np.sqrt(total) / raw.i0.values)
+    spread = np.sqrt(sum(counts * factor**2 for counts, factor in parts))
+    np.testing.assert_allclose(scan.mu_sigma, spread / raw.i0.values)
+    said = "8 detector elements were summed, each multiplied by its dead-time factor (dtfactor_mca1 to dtfactor_mca8)"
+    assert any(n.startswith(said) for n in notes(scan))
+
+
+def test_dead_time_from_count_rates(write):
+    rows = "6530 1000 10 20 100 90 50 40\n6540 1000 30 40 200 100 80 80\n6550 1000 30 40 200 0 80 80\n"
+    scan = xas.read(write("# energy i0 Mn_Ka_mca1 Mn_Ka_mca2 ICR_1 OCR_1 ICR_2 OCR_2\n" + rows))
+    np.testing.assert_allclose(scan.mu * 1000, [10 * 100 / 90 + 20 * 50 / 40, 60 + 40, 30 + 40])
+    assert any("its input over its output count rate (icr_1, icr_2, ...)" in n for n in notes(scan))
+
+
+def test_dead_time_corrected_columns_and_intensities(write, files):
+    scan = xas.read(write("# energy i0 dtc1 dtc2\n6530 100 10 20\n6540 100 30 40\n"), channel="fluorescence")
+    np.testing.assert_allclose(scan.mu, [0.3, 0.7])
+    assert any("which the file holds corrected for dead time" in n for n in notes(scan))
+    raw, scan = (read(files / "formats" / "APS20ID_2018.dat") for read in (spectra.read, xas.read))
+    np.testing.assert_allclose(scan.mu, raw.xmap4_aska_sum / raw.xmap4_dt_corr_i0)
+    assert any("corrected for dead time by xmap4_dt_corr_i0" in n for n in notes(scan))
+
+
+def test_without_anything_on_dead_time_that_is_said(write):
+    scan = xas.read(write("# energy i0 Mn_Ka_mca1 Mn_Ka_mca2\n6530 100 10 20\n6540 100 30 40\n"))
     assert any(
-        n.startswith("8 detector elements were summed, without dead-time correction") for n in notes(scan)
+        n.startswith("2 detector elements were summed, without dead-time correction") for n in notes(scan)
     )
 
 

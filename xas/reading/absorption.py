@@ -13,6 +13,7 @@ import numpy.typing as npt
 from spectra.dataset.flags import flag
 from spectra.errors import ReadError
 from spectra.reading.scan import add_note
+from xas.reading.dead_time import dead_time
 from xas.reading.elements import edge_name, element_symbol
 from xas.reading.roles import Roles, find_roles
 
@@ -182,18 +183,28 @@ def _absorption(
             [f"{masked} points where {top}/{bottom} is not positive were set to NaN"] if masked else [],
         )
     i0 = np.where(column["i0"] != 0, column["i0"], np.nan)
-    counts = (
-        sum((scan[n].values for n in roles.fluorescence), np.zeros(len(i0)))
-        if roles.fluorescence
-        else column["ifluor"]
-    )
-    notes = []
-    if len(roles.fluorescence) > 1:
-        notes.append(
-            f"{len(roles.fluorescence)} detector elements were summed, without dead-time correction: {', '.join(roles.fluorescence)}"
+    if not roles.fluorescence:
+        return column["ifluor"] / i0, None, []
+    counts = [scan[n].values for n in roles.fluorescence]
+    corrected = dead_time(scan, roles.fluorescence, roles.columns["i0"])
+    factors = [corrected.factors.get(n, 1.0) for n in roles.fluorescence]
+    total = sum((c * f for c, f in zip(counts, factors, strict=True)), np.zeros(len(i0)))
+    # of N counts that stand for fN, the uncertainty is f√N
+    variance = sum((np.maximum(c, 0) * f**2 for c, f in zip(counts, factors, strict=True)), np.zeros(len(i0)))
+    whole = sum(counts, np.zeros(len(i0)))
+    counted = bool((np.mod(whole, 1) == 0).all()) and whole.max() > 1
+    sigma = np.sqrt(np.where(whole > 0, variance, 1.0)) / np.abs(i0) if counted else None
+    return total / i0, sigma, [_summed(roles.fluorescence, corrected.source)]
+
+
+def _summed(columns: tuple[str, ...], source: str) -> str:
+    listed = ", ".join(columns)
+    what = f"{len(columns)} detector elements were summed" if len(columns) > 1 else "fluorescence is"
+    if len(columns) == 1:
+        return (
+            f"{what} {listed}, {source or 'without dead-time correction, for which the file holds nothing'}"
         )
-    counted = bool((np.mod(counts, 1) == 0).all()) and counts.max() > 1 and bool(roles.fluorescence)
-    return counts / i0, np.sqrt(np.maximum(counts, 1)) / np.abs(i0) if counted else None, notes
+    return f"{what}, {source or 'without dead-time correction, for which the file holds nothing'}: {listed}"
 
 
 def _recipe(scan: xr.Dataset, roles: Roles, channel: str) -> str:

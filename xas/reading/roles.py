@@ -71,7 +71,8 @@ def _regions_of_interest(names: list[str], scan: xr.Dataset) -> tuple[tuple[str,
     if absorber not in by_line:
         inside = list(by_line) if len(by_line) <= 1 else [s for s in by_line if _edge_inside(s, scan)]
         absorber = inside[0] if len(inside) == 1 else ""
-    chosen = by_line.get(absorber, [])
+    # columns that are named after their dead-time correction alone: of the line that was looked at
+    chosen = by_line.get(absorber, []) or [n for n in names if re.fullmatch(r"dtc_?\d+", n)]
     sums = [n for n in chosen if "sum" in n]
     return tuple(sums[:1] or chosen), absorber or None
 
