@@ -49,7 +49,7 @@ def plot_wavelet(
     vmax : float, optional
         Value at the end of the colours, the same for figures that are to be compared. Default: the largest shown.
     title : str, optional
-        Default: the sample's name and, of a series, which spectrum it is.
+        Matplotlib's mathematics between dollar signs. Default: the sample's name and, of a series, which spectrum it is.
     **index : int
         The spectrum, as in ``Dataset.isel``: ``time=3``. Default: the first.
 
@@ -95,7 +95,7 @@ def plot_wavelet(
     corner.text(
         0.52, 0.0, _wavelet_name(said), ha="center", va="bottom", fontsize=7.5, transform=corner.transAxes
     )
-    told = conventions.species_text(title) if title is not None else name
+    told = name if title is None else title
     if told:
         image.set_title(
             told if len(told) <= 48 or "$" in told else f"{told[:45]}...", loc="left"
