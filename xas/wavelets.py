@@ -165,7 +165,9 @@ def wavelet(
         for name in names:
             result[name].attrs.update(units=units, long_name=f"{texts[name]} of the wavelet transform")
     if regions:
-        result = _with_regions(result, dataset, regions, _Settings(grid, scale, kind, width), units)
+        result = _with_regions(
+            result, dataset, regions, _Settings(grid, scale, kind, width, (low, high)), units
+        )
     known = dataset["chi"].isel(k=np.flatnonzero(scale)).notnull().all("k")
     return flag(
         result, ~known, "no_chi",
@@ -179,6 +181,7 @@ class _Settings:
     scale: Array
     kind: Wavelet
     width: float
+    ends: tuple[float, float]
 
 
 def _width(
@@ -285,6 +288,13 @@ def _with_regions(
         for box in regions.values()
     ]
     names, noise = list(regions), noise_of_chi(dataset)
+    for name, box in zip(names, boxes, strict=True):
+        cone = cone_of_influence(box.filters.r, settings.grid, *settings.ends, settings.width)
+        if (box.weights * cone).sum() > 0.5 * box.weights.sum():
+            note(
+                f"more than half of the region {name!r} lies in the cone of influence, where the ends of the k range reach: "
+                "its area compares with others of the same k range and resolution only"
+            )
     inputs: list[Any] = [(dataset["chi"], ("k",))] + ([] if noise is None else [(noise.sizes, (noise.axis,))])
     outputs = ["wavelet_area"] + ([] if noise is None else ["wavelet_area_sigma"])
     made = map_spectra(

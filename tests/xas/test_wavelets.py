@@ -195,6 +195,13 @@ def test_an_area_is_the_integral_of_the_map(scan):
     assert got.region.values.tolist() == ["shell"]
 
 
+def test_a_box_in_the_cone_is_said(scan):
+    boxes = {"edge": ((3.0, 5.0), (1.0, 1.5)), "middle": ((6.0, 9.0), (2.5, 3.5))}
+    notes = xas.wavelet(scan, regions=boxes, maps=False).spectra.history[-1]["notes"]
+    assert [n for n in notes if "'edge' lies in the cone of influence" in n]
+    assert not [n for n in notes if "'middle'" in n]
+
+
 @pytest.mark.parametrize("known", [False, True])
 def test_the_uncertainty_of_an_area_covers(simulated, known):
     truth, got = (
