@@ -78,14 +78,96 @@ def test_every_vamas_file(data_dir):
             assert again.counts.identical(scan.counts)
 
 
+#: Reader of every file in data/xps that holds spectra, and how many it holds.
+PHOTOELECTRONS = {
+    "battery_states/Multiplex Data - C1s.xlsx": ("excel", 2),
+    "battery_states/Multiplex Data - F1s.xlsx": ("excel", 2),
+    "battery_states/Multiplex Data - O1s.xlsx": ("excel", 2),
+    "cheminfo/assigned.vms": ("vamas", 54),
+    "cheminfo/multiplex.vms": ("vamas", 3),
+    "khervefitting/Hard_carbon_Thermo.xlsx": ("excel", 5),
+    "khervefitting/LaSrTiO3.json": ("khervefitting", 5),
+    "khervefitting/Pt4f.json": ("khervefitting", 2),
+    "khervefitting/Pt4f.vms": ("vamas", 1),
+    "khervefitting/Tougaard_Fit.xlsx": ("excel", 6),
+    "lg4x/0-150W.vms": ("vamas", 5),
+    "lg4x/0-150W_NiWC1s_C1s.txt": ("text", 1),
+    "lg4x/0-150W_NiWNi2p_Ni2p.txt": ("text", 1),
+    "lg4x/0-150W_NiWO1s_O1s.txt": ("text", 1),
+    "lg4x/0-150W_NiWW4f_W4f.txt": ("text", 1),
+    "lg4x/0-150W_NiWwide_wide.txt": ("text", 1),
+    "lg4x/170109_1712_Ef.csv": ("text", 1),
+    "lg4x/C1s_sample.csv": ("text", 1),
+    "lg4x/PET_C1s.csv": ("text", 1),
+    "phi_bn/BN-BS-1_SURVEY.spe": ("phi", 1),
+    "phi_bn/BN-BS-1_SURVEY.txt": ("phi-text", 1),
+    "phi_bn/BN-BS-1_multiplex.spe": ("phi", 6),
+    "phi_bn/BN-BS-1_multiplex.txt": ("phi-text", 6),
+    "phi_bn/BN-BS-2_MULTIPLEX.spe": ("phi", 6),
+    "phi_bn/BN-BS-2_MULTIPLEX.txt": ("phi-text", 6),
+    "phi_bn/BN-BS-2_SURVEY.spe": ("phi", 1),
+    "phi_bn/BN-BS-2_SURVEY.txt": ("phi-text", 1),
+    "phi_bn/BN-BS-3_MULTIPLEX.spe": ("phi", 6),
+    "phi_bn/BN-BS-3_MULTIPLEX.txt": ("phi-text", 6),
+    "phi_bn/BN-BS-3_SURVEY.spe": ("phi", 1),
+    "phi_bn/BN-BS-3_SURVEY.txt": ("phi-text", 1),
+    "pynxtools/Ag_0001.txt": ("scienta", 1),
+    "pynxtools/Ag_0001Ag__001.ibw": ("igor", 1),
+    "pynxtools/Ag_0002.txt": ("scienta", 1),
+    "pynxtools/Ag_0002Ag__002.ibw": ("igor", 1),
+    "pynxtools/FeO_analyzed.vms": ("vamas", 1),
+    "pynxtools/FeO_analyzed_lineshapes_cols.txt": ("casaxps-text", 1),
+    "pynxtools/In-situ_PBTTT_XPS_SPECS.xml": ("specs-xml", 2),
+    "pynxtools/MgFe2O4_small.xy": ("specs-xy", 2),
+    "pynxtools/SnO2_10nm.spe": ("phi", 1),
+    "pynxtools/SnO2_10nm_1.pro": ("phi", 84),
+    "pynxtools/regular.vms": ("vamas", 1),
+    "pynxtools/vms_txt_export.txt": ("casaxps-text", 4),
+    "xpsdeeplearning/Co_references.vms": ("vamas", 3),
+    "xpsdeeplearning/Fe_references.vms": ("vamas", 4),
+    "xpsdeeplearning/Mn2p_Mn2O3.txt": ("text", 1),
+    "xpsdeeplearning/Mn2p_MnO.txt": ("text", 1),
+    "xpsdeeplearning/Mn2p_MnO2.txt": ("text", 1),
+    "xpsdeeplearning/Mn_insitu_reduction_oxidation.vms": ("vamas", 4),
+    "xpsdeeplearning/Mn_references.vms": ("vamas", 3),
+    "xpsdeeplearning/Ni_references.vms": ("vamas", 4),
+}
+#: Files there that hold no spectra: descriptions, tables of results, comments taken out of files.
+NO_SPECTRA = {
+    "README.md",
+    "casa_components.csv",
+    "pynxtools/FeO_analyzed_results.csv",
+    "pynxtools/comment_fragments/casa_process.vms",
+    "pynxtools/comment_fragments/casa_process_ref.json",
+    "pynxtools/comment_fragments/kratos.vms",
+    "pynxtools/comment_fragments/kratos_ref.json",
+    "pynxtools/comment_fragments/phi.vms",
+    "pynxtools/comment_fragments/phi_ref.json",
+}
+
+
 def test_every_photoelectron_file(data_dir):
-    for file in files(data_dir, "xps"):
-        try:
-            scan = xps.read(file, select=0)
-        except SpectraError as error:
-            _one_sentence(error, file)
-            continue
-        sane(scan, file)
+    """Each file goes to the reader that knows it; what it holds has a name, a quantity with units, and an energy."""
+    folder = data_dir / "xps"
+    assert {str(f.relative_to(folder)) for f in files(data_dir, "xps")} == {*PHOTOELECTRONS, *NO_SPECTRA}
+    for name, (reader, count) in PHOTOELECTRONS.items():
+        scans = read_scans(folder / name, hints={"default_axis": "binding_energy"})
+        assert len(scans) == count, name
+        for number in {0, count - 1}:
+            scan = xps.read(folder / name, select=number)
+            sane(scan, name)
+            assert scan.attrs["reader"] == reader, name
+            assert "binding_energy" in scan.dims, name
+            signal = scan.attrs["signal"]
+            assert (
+                scan[signal].attrs["units"]
+                == {"counts": "counts", "count_rate": "counts/s", "intensity": ""}[signal]
+            )
+            assert signal != "count_rate" or "dwell_time" not in scan.attrs, name
+    for name in NO_SPECTRA:
+        with pytest.raises(SpectraError) as caught:
+            xps.read(folder / name)
+        _one_sentence(caught.value, folder / name)
 
 
 def test_inspect_never_raises(data_dir):

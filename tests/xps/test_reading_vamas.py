@@ -11,6 +11,7 @@ import spectra
 import xps
 from spectra.errors import InvalidInput, ReadError
 from spectra.reading.registry import read_scans
+from spectra.reading.scan import notes_of
 
 MAGIC = "VAMAS Surface Chemical Analysis Standard Data Transfer Format 1988 May 4"
 
@@ -365,3 +366,78 @@ def test_an_axis_called_kinetic_in_the_header_is_not_read_as_binding(tmp_path):
     file.write_text("# Energy Axis: Kinetic Energy\n# ColumnLabels: energy counts\n800 1\n801 2\n802 3\n")
     assert "kinetic_energy" in xps.read(file).dims
     assert "kinetic_energy" in spectra.read(file).dims
+
+
+# ---- dialects --------------------------------------------------------------------------------------------------
+
+
+def two_blocks(second):
+    """A file of two blocks, the second one as the first but for ``second``."""
+    text = vamas()
+    header, block = text.split("\nMn 2p\n", 1)
+    block = "Mn 2p\n" + block.removesuffix("end of experiment\n")
+    return f"{header[:-1]}2\n{block}{block.replace(*second)}end of experiment\n"
+
+
+def test_blocks_that_are_no_spectra_are_left_out_and_named(write):
+    file = write(two_blocks(("kinetic energy\neV", "time\ns")).replace("Mn 2p\nLiMn2O4", "first\nLiMn2O4", 1))
+    scan = xps.read(file)
+    assert scan.attrs["title"] == "first"
+    assert any("no photoelectron spectrum were left out: Mn 2p" in n for n in notes_of(scan))
+
+
+def test_an_electron_beam_is_no_photon_energy(write):
+    """In Auger spectra the source energy is that of the beam: kinetic energies stay what they are."""
+    data = xps.read(write(vamas(hv="10000").replace("\nXPS\n", "\nAES dir\n")))
+    assert data.kinetic_energy.values.tolist() == [800, 810, 820]
+    assert "photon_energy" not in data.attrs
+    assert data.attrs["technique"] == "aes dir"
+
+
+def test_counts_per_second_become_counts(write):
+    data = xps.read(write(vamas().replace("\ncounts\nd\n", "\ncounts/s\nd\n")))
+    np.testing.assert_allclose(data.counts, [2.7, 2.1, 1.5])
+    assert any("multiplied by the 0.3 s counted at each point" in n for n in notes_of(data))
+
+
+def test_etching_time_is_an_attribute(write):
+    assert xps.read(write(vamas())).attrs["sputter_time"] == 60
+    minutes = vamas().replace("Etch time\ns", "Sputter Time\nmin")
+    assert xps.read(write(minutes)).attrs["sputter_time"] == 3600
+    assert "sputter_time" not in xps.read(write(vamas().replace("Etch time\ns", "Etch time\nd"))).attrs
+
+
+def test_lines_of_casaxps_that_cannot_be_understood_are_said(write):
+    broken = vamas().replace("hello", "CASA comp (*Mn 2p*) (*GL(30)*) Area -1.#IND")
+    assert any("could not be understood: CASA comp (*Mn 2p*)" in n for n in notes_of(xps.read(write(broken))))
+
+
+def test_a_missing_last_line_is_said(write):
+    text = vamas().removesuffix("end of experiment\n")
+    assert any("lacks its last line" in n for n in notes_of(xps.read(write(text))))
+    assert any("may be cut short" in n for n in notes_of(xps.read(write(text.rstrip()))))
+    assert not notes_of(xps.read(write(vamas())))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("\n0.1\n3\n", "\n0.1\n3\n", None),
+        ("\n2.5\n3\n0\n0\n", "\n2.5\n-3\n0\n0\n", "number of ordinate values"),
+        ("\n2.5\n3\n0\n0\n", "\n2.5\nnan\n0\n0\n", "number of ordinate values"),
+        (
+            "\n2.5\n3\n0\n0\n",
+            "\n2.5\n1e30\n0\n0\n",
+            "announces 1000000000000000019884624838656 ordinate values",
+        ),
+    ],
+)
+def test_hostile_numbers_are_one_sentence(write, old, new, what):
+    text = vamas()
+    assert old in text
+    file = write(text.replace(old, new))
+    if what is None:
+        assert xps.read(file).sizes["binding_energy"] == 3
+        return
+    with pytest.raises(ReadError, match=what):
+        xps.read(file)

@@ -201,7 +201,7 @@ def _region(scan: xr.Dataset) -> xr.Dataset:
     passed = re.match(r"PE:\s*([\d.]+)\s*eV$", label)
     if passed:
         scan = scan.assign_attrs(pass_energy=float(passed.group(1)))
-    if re.search(r"cps|counts?(/s| per sec)", text):
+    if re.search(r"cps|counts?\s*(/\s*s\b|per sec)", text):
         named, why = "count_rate", ""
     elif "count" in label.lower():
         named, why = "counts", ""
