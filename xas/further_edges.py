@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spectra.dataset import series_dims, signal_name
+from spectra.verbs import note
 from xas.e0 import first_spectra, series_e0
 from xas.noise import estimate_noise
 from xas.tables import edge_energy, load_table
@@ -17,7 +18,7 @@ from xas.wavenumber import wavenumber
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["FurtherEdge", "following_edge", "further_edges", "seen_steps"]
+__all__ = ["FurtherEdge", "following_edge", "following_energy", "further_edges", "seen_steps"]
 
 Array = npt.NDArray[np.float64]
 
@@ -68,8 +69,7 @@ def further_edges(dataset: xr.Dataset, e0: float | None = None) -> tuple[Further
     tuple of FurtherEdge
         Those of the element in ``attrs["element"]`` by the table, others where the absorption steps up.
     """
-    found, _, _ = series_e0(dataset)
-    origin = found if e0 is None else float(e0)
+    origin = series_e0(dataset)[0] if e0 is None else float(e0)
     if origin is None:
         return ()
     energy = dataset["energy"].values.astype(float)
@@ -91,6 +91,15 @@ def following_edge(dataset: xr.Dataset, e0: float) -> FurtherEdge | None:
     """The next edge above ``e0`` in the range of ``dataset``: where post-edge range and fine structure end."""
     above = [edge for edge in further_edges(dataset, e0) if edge.energy > e0 + NEAR[1]]
     return above[0] if above else None
+
+
+def following_energy(dataset: xr.Dataset, e0: float) -> float | None:
+    """Energy in eV of :func:`following_edge`, for the verb that ends a range before it; the history names the edge."""
+    edge = following_edge(dataset, e0)
+    if edge is None:
+        return None
+    note(f"a further edge lies in the range of the scan: {edge}")
+    return edge.energy
 
 
 def _own(element: object, edge: object, energy: Array, e0: float) -> list[FurtherEdge]:

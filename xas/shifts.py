@@ -103,10 +103,13 @@ def measure_shifts(
 
     noise = estimate_noise(energy, mu) if sigma is None else sigma
     part = slice(*map(int, np.searchsorted(energy, window)))
-    target = smoother(reference.energy, SMOOTHING)
-    curve = CubicSpline(reference.energy, target @ reference.mu)
+    margin = largest + 10 * SMOOTHING
+    low, high = np.searchsorted(reference.energy, [window[0] - margin, window[1] + margin])
+    own = reference.energy[low:high]
+    target = smoother(own, SMOOTHING)
+    curve = CubicSpline(own, target @ reference.mu[low:high])
     slope = curve.derivative()
-    between = CubicSpline(reference.energy, target)
+    between = CubicSpline(own, target)
 
     def prepare(x: Array) -> Callable[..., dict[str, Array]]:
         smooth = smoother(x, SMOOTHING)

@@ -5,8 +5,9 @@ import pytest
 
 import spectra
 import xas
+from spectra.verbs import verb
 from tests.xas.conftest import absorption
-from xas.further_edges import following_edge, further_edges, seen_steps
+from xas.further_edges import following_edge, following_energy, further_edges, seen_steps
 
 ENERGY = np.concatenate([np.arange(5300.0, 5455, 5), np.arange(5455, 5520, 0.3), np.arange(5520, 6400, 2.5)])
 
@@ -83,3 +84,17 @@ def test_nothing_in_noise_flat_or_empty_spectra(rng):
         assert seen_steps(ENERGY, mu, 5470.0) == []
     assert seen_steps(ENERGY[:10], np.ones(10), 5305.0) == []
     assert further_edges(scan(np.ones(ENERGY.size))) == ()
+
+
+def test_a_verb_that_ends_a_range_names_the_edge(measured):
+    @verb("xas.probe", axis="energy")
+    def probe(dataset):
+        """Note the energy of the next edge."""
+        return dataset.assign_attrs(next_edge=following_energy(dataset, 4981.7))
+
+    made = probe(measured("Ti-K-Fresnoite_bmm"))
+    assert made.attrs["next_edge"] == 5245.0
+    assert made.spectra.history[-1]["notes"] == [
+        "a further edge lies in the range of the scan: Ba L3 at 5245 eV (seen in the data)"
+    ]
+    assert probe(measured("Cu_foil_rt_larch")).attrs["next_edge"] is None
