@@ -13,6 +13,7 @@ from spectra.errors import InvalidInput, did_you_mean
 from spectra.verbs import note, resolve, verb
 from xps.counting import counting
 from xps.ends import spectra_along
+from xps.fermi_edge import FermiEdge, fermi_edge
 from xps.tables import load_table, number
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["LineTop", "calibrate", "line_top"]
 
 AXIS = "binding_energy"
+FERMI_EDGE = "Fermi edge"
 SEARCH = 5.0  # eV to either side of the reference position in which its line is looked for
 FloatArray = npt.NDArray[np.floating]
 
@@ -105,11 +107,13 @@ def calibrate(
     shift: float | tuple[float, ...] | None = None,
     sigma: float | None = None,
     window: tuple[float, float] | None = None,
+    temperature: float = 300.0,
 ) -> xr.Dataset:
-    """Move the binding-energy scale so that a reference line lies where it should; add ``charge_shift``.
+    """Move the binding-energy scale so that a reference lies where it should; add ``charge_shift``.
 
-    The shift (eV, added to the binding energy) is ``position - measured``. The line is looked for in the dataset
-    itself; where the dataset is another region of the same sample, give ``measured`` or ``shift`` from the region
+    The shift (eV, added to the binding energy) is ``position - measured``. The reference is a line, of which the
+    maximum counts, or the Fermi edge, which is fitted (:func:`xps.fermi_edge.fermi_edge`). It is looked for in the
+    dataset itself; where the dataset is another region of the same sample, give ``measured`` or ``shift`` from the region
     that holds the line. ``charge_shift_sigma`` goes into the uncertainty of every position found later.
 
     A shift that all spectra share moves the axis and leaves the counts alone. Where spectra of a series need
@@ -122,8 +126,9 @@ def calibrate(
     dataset : xarray.Dataset
         With counts along ``binding_energy`` in eV; any series dimensions.
     reference : str
-        The line: ``C 1s`` (adventitious carbon), ``Au 4f7/2``, ``Ag 3d5/2``, ``Cu 2p3/2``; or any other text with
-        ``position`` and ``sigma`` given. It is stored with the result.
+        The line: ``C 1s`` (adventitious carbon), ``Au 4f7/2``, ``Ag 3d5/2``, ``Cu 2p3/2``; ``Fermi edge`` (of a metal
+        in contact with the sample: binding energy zero); or any other text with ``position`` and ``sigma`` given. It is
+        stored with the result.
     position : float, optional
         Where the line should lie, in eV. Default: from the table of references (C 1s: 284.8).
     measured : float or tuple of float, optional
@@ -134,13 +139,17 @@ def calibrate(
         Standard uncertainty in eV of the reference (or of ``measured`` or ``shift`` where given); that of the
         maximum found in the data is added. Default: from the table (C 1s: 0.25).
     window : (float, float), optional
-        Binding energies in eV between which the line is looked for. Default: ``position`` ± 5 eV.
+        Binding energies in eV between which the line is looked for, and all points of which a Fermi edge is fitted to.
+        Default: ``position`` ± 5 eV; of a Fermi edge, the points within 1 eV of the first rise in there.
+    temperature : float
+        Of the sample in K, for the width of a Fermi edge.
 
     Returns
     -------
     xarray.Dataset
         On the calibrated axis, with ``charge_shift`` and ``charge_shift_sigma`` (eV). Flags: ``no_reference_line``
-        (the spectrum takes the median shift, its ``charge_shift`` is NaN), ``counts_not_finite``.
+        (the spectrum takes the median shift, its ``charge_shift`` is NaN), ``counts_not_finite``; ``shifts_differ``
+        (warning: spectra with the same ``sample`` coordinate moved by different amounts).
 
     Raises
     ------
@@ -166,7 +175,7 @@ def calibrate(
     dataset = flag(
         dataset, nothing, "counts_not_finite", "The spectrum holds no finite counts: it was not measured."
     )
-    found, found_sigma, how = _shift(dataset, reference, position, measured, shift, window)
+    found, found_sigma, how = _shift(dataset, reference, position, measured, shift, window, temperature)
     resolve(position=position, sigma=sigma)
     common = float(found.median(skipna=True))
     steps, step = _whole_steps(dataset, found - common)
@@ -186,13 +195,37 @@ def calibrate(
         units="eV", long_name="standard uncertainty of charge_shift"
     )
     missing = found.isnull()
-    if not missing.any():
+    if missing.any():
+        dataset = flag(
+            dataset,
+            missing,
+            "no_reference_line",
+            "The reference line was not found: give the window it lies in, or measured or shift from another region.",
+        )
+    return _samples_compared(dataset, found_sigma)
+
+
+def _samples_compared(dataset: xr.Dataset, sigma: xr.DataArray) -> xr.Dataset:
+    """Warn where spectra of one sample were moved by amounts that differ by more than their own uncertainty."""
+    shift = dataset["charge_shift"]
+    sample = dataset.coords.get("sample")
+    if sample is None or not sample.ndim or not set(sample.dims) <= set(shift.dims):
+        return dataset
+    apart = shift * 0
+    for name in np.unique(sample.values):
+        one = shift.where(sample == name)
+        apart = apart.where(sample != name, np.abs(one - one.median(skipna=True)))
+    allowed = number(load_table("checks")["shifts_differ"]["difference"])
+    differs = apart > np.maximum(3 * sigma, allowed)
+    if not differs.any():
         return dataset
     return flag(
         dataset,
-        missing,
-        "no_reference_line",
-        "The reference line was not found: give the window it lies in, or measured or shift from another region.",
+        differs,
+        "shifts_differ",
+        f"The charge shift differs from that of the same sample by more than {allowed:g} eV and 3 sigma: charging "
+        "changed, or another line was taken for the reference.",
+        severity="warning",
     )
 
 
@@ -217,6 +250,7 @@ def _shift(
     measured: float | tuple[float, ...] | None,
     shift: float | tuple[float, ...] | None,
     window: tuple[float, float] | None,
+    temperature: float,
 ) -> tuple[xr.DataArray, xr.DataArray, str]:
     """Shift and its uncertainty per spectrum, and in words where it comes from."""
     import xarray as xr
@@ -240,22 +274,34 @@ def _shift(
             f"{x[-1]:.1f} eV) has {part.sizes[AXIS]} points and 9 are needed. Give window, or measured or shift from "
             "the region of the same sample that holds the line."
         )
-    position_found, sigma_found = _maximum(part)
+    edge = reference == FERMI_EDGE
+    position_found, sigma_found = _located(part, edge, temperature, None if window else 1.0)
+    what = "Fermi edge" if edge else f"maximum of {reference}"
     if not bool(position_found.notnull().any()):
+        whole = "the metal's edge and the level above it" if edge else "the line with both its flanks"
         raise InvalidInput(
-            f"no maximum of {reference} between {low:.1f} and {high:.1f} eV in any spectrum. Give the window that "
-            "holds the line with both its flanks, or measured or shift."
+            f"no {what} between {low:.1f} and {high:.1f} eV in any spectrum. Give the window that "
+            f"holds {whole}, or measured or shift."
         )
-    return position - position_found, sigma_found, f"maximum between {low:g} and {high:g} eV"
+    how = f"fitted at {temperature:g} K" if edge else "maximum"
+    return position - position_found, sigma_found, f"{how} between {low:g} and {high:g} eV"
 
 
-def _maximum(dataset: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
+def _located(
+    dataset: xr.Dataset, edge: bool, temperature: float, reach: float | None
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Position of the reference in each spectrum and its uncertainty."""
     known = counting(dataset)
     note(known.said)
     x = dataset[AXIS].values
 
     def top(y: FloatArray, *var: FloatArray) -> dict[str, Any]:
-        result = line_top(x, y, variance=var[0] if var else None)
+        variance = var[0] if var else None
+        result: LineTop | FermiEdge = (
+            fermi_edge(x, y, variance=variance, temperature=temperature, reach=reach)
+            if edge
+            else line_top(x, y, variance=variance)
+        )
         return {"position": result.position, "sigma": result.sigma}
 
     arrays = [dataset[signal_name(dataset)], *([] if known.variance is None else [known.variance])]
