@@ -192,6 +192,29 @@ def test_a_series_measured_with_its_reference(data_dir):
     assert not failed(got).any()
 
 
+def test_misaligned_foils_of_a_project(data_dir):
+    """Three scans of iron whose steepest rises lie at 7112.0, 7110.1 and 7110.6 eV."""
+    scans = xas.read_series(data_dir / "xas" / "prj" / "align_merge.prj", grid="intersection")
+    got = xas.align(scans, to="first")
+    np.testing.assert_allclose(got.energy_shift, [0, 1.81, 1.23], atol=0.05)
+    merged = xas.merge(got)
+    assert (merged.merge_weight > 0.98).all()
+    e0 = [float(xas.normalize(data, e0="each").e0) for data in (merged, scans.isel(scan=0))]
+    assert e0[0] == pytest.approx(e0[1], abs=0.2)
+
+
+def test_an_operando_day_on_its_reference_channel(data_dir):
+    """58 scans in 10.9 h: the foil's channel, a derivative here, stays within the monochromator's 0.01 eV."""
+    scans = xas.read_series(data_dir / "xas" / "operando_LNO_NiK" / "*.txt", dim="time")
+    got = xas.align(scans, apply="no")
+    assert got.energy_shift.attrs["channel"] == "mu_ref"
+    assert not failed(got).any()
+    assert float(got.energy_shift.std()) < 0.02
+    assert float(got.energy_shift_sigma.max()) < 0.01
+    # the sample's own edge moves, which is chemistry
+    assert float(np.ptp(xas.align(scans, channel="mu", apply="no").energy_shift.values)) > 0.5
+
+
 def test_bad_input(simulated):
     data = simulated(3)
     for options, sentence in (
