@@ -49,21 +49,31 @@ def summary_table(dataset: xr.Dataset, *, rows: int | None = None) -> pd.DataFra
     shown = table if rows is None else table.head(rows)
     columns = {}
     for name in shown.columns:
-        if str(name).endswith("_sigma") and str(name).removesuffix("_sigma") in shown.columns:
+        if any(
+            str(name).endswith(end) and str(name).removesuffix(end) in shown.columns
+            for end in ("_sigma", "_systematic")
+        ):
             continue
-        sigma = shown.get(f"{name}_sigma")
-        errors = [None] * len(shown) if sigma is None else list(sigma)
-        columns[_header(str(name), table.attrs.get("units", {}))] = [
-            _cell(value, error) for value, error in zip(shown[name], errors, strict=True)
+        sigma, systematic = shown.get(f"{name}_sigma"), shown.get(f"{name}_systematic")
+        both = zip(*(_column(c, len(shown)) for c in (sigma, systematic)), strict=True)
+        header = _header(str(name), table.attrs.get("units", {}))
+        columns[header if systematic is None else f"{header} ± noise ± systematic"] = [
+            _cell(value, *errors) for value, errors in zip(shown[name], both, strict=True)
         ]
     return pd.DataFrame(columns)
+
+
+def _column(values: pd.Series[Any] | None, length: int) -> list[Any]:
+    return [None] * length if values is None else list(values)
 
 
 def _header(name: str, units: Mapping[str, str]) -> str:
     return f"{name} ({units[name]})" if units.get(name) else name
 
 
-def _cell(value: Any, sigma: Any) -> str:
+def _cell(value: Any, sigma: Any, systematic: Any) -> str:
     if isinstance(value, float):
-        return with_uncertainty(value, None if sigma is None else float(sigma))
+        text = with_uncertainty(value, None if sigma is None else float(sigma))
+        known = text != "–" and systematic is not None and math.isfinite(systematic)
+        return f"{text} ± {systematic:.2g}" if known else text
     return "–" if value is None else str(value)

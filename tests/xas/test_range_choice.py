@@ -130,3 +130,31 @@ def test_data_that_came_normalised_have_one(simulated):
         attrs={"normalized": "yes", "element": "Mn", "edge": "K"},
     )
     assert float(xas.edge_position(given).edge_position_systematic) > 0
+
+
+def test_tables_for_people_show_both(simulated):
+    """No reader sees the noise alone."""
+    from spectra.report.summary import summary_table
+
+    scans = xas.edge_position(xas.normalize(simulated(2, noise=1e-4), **OPTIONS))
+    table = summary_table(scans)
+    (text, *_) = table["edge_position (eV) ± noise ± systematic"]
+    assert text.count("±") == 2
+    assert not [c for c in table.columns if c.startswith("edge_position_s") and "scatter" not in c]
+
+
+def test_resampling_and_reversal_hardly_matter(simulated):
+    fine = simulated(energy=np.arange(6340.0, 7340, 0.1))
+    coarse = fine.isel(energy=slice(None, None, 4))
+    backwards = spectra.from_arrays(
+        fine.energy.values[::-1], fine.mu.values[::-1], name="mu", attrs={"element": "Mn", "edge": "K"}
+    )
+    base, thinned, turned = (xas.normalize(s, **OPTIONS) for s in (fine, coarse, backwards))
+    for method, apart in (("half_step", 0.01), ("integral", 0.02), ("second_derivative_zero", 0.02)):
+        here = float(xas.edge_position(base, method=method).edge_position)
+        assert float(xas.edge_position(thinned, method=method).edge_position) == pytest.approx(
+            here, abs=apart
+        )
+        assert float(xas.edge_position(turned, method=method).edge_position) == here
+    white = [float(xas.white_line(s).white_line_position) for s in (base, thinned)]
+    assert white[0] == pytest.approx(white[1], abs=0.02)
