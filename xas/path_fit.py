@@ -18,7 +18,7 @@ from xas.path_model import PathModel, path_model
 from xas.path_space import FitSpace, Space, fit_space
 from xas.path_uncertainty import Uncertainty, projected_noise, propagated
 from xas.transform import checked_k_range
-from xas.wavenumber import Window
+from xas.wavenumber import K_STEP, Window
 
 __all__ = ["PathFit", "PathProblem", "fit_chi", "path_problem"]
 
@@ -93,6 +93,9 @@ class PathProblem:
         projected = part @ self.space.matrix[:, first:last].T
         x = np.tile(self.k[: self.drawn], self.data_sets)
         y = projected.reshape(*projected.shape[:-2], -1)
+        y = np.where(
+            np.isfinite(y).all(-1, keepdims=True), y, np.nan
+        )  # a gap in one data set spoils all of them
         understood = Understood(self.model.compiled.model, self.model.compiled)
         found = fit_arrays(
             understood, None, x, y, sigma=1.0, start=start, component_curves=curves, workers=workers,
@@ -103,30 +106,28 @@ class PathProblem:
             noise = projected_noise(matrix, None if sources is None else sources[first:last], sizes)
             if sizes is None:
                 noise = _block_diagonal(noise, self.data_sets)
-            covered, sigma = propagated(found, noise)
+            covered, sigma, left = propagated(found, noise)
         else:
             scale = found.chi2 / (self.independent - len(found.free))
+            left = np.full(scale.shape, 1 - len(found.free) / self.independent)
             covered, sigma = (
                 found.covariance * scale[..., None, None],
                 found.sigma * np.sqrt(scale)[..., None],
             )
-        return self._said(found, covered, sigma, y, chi, curves)
+        return self._said(found, covered, sigma, left, y, chi, curves)
 
     def _said(
-        self, found: FitResult, covered: Array, sigma: Array, y: Array, chi: Array, curves: bool
+        self, found: FitResult, covered: Array, sigma: Array, left: Array, y: Array, chi: Array, curves: bool
     ) -> PathFit:
         names, free = self.model.reported, found.free
-        lost = self.independent - len(free)
+        k, n = len(free), self.independent
         with np.errstate(invalid="ignore", divide="ignore"):
             size = np.sqrt(np.diagonal(covered, axis1=-2, axis2=-1))
             correlation = covered / (size[..., :, None] * size[..., None, :])
             noise = _noise(self.space.noise, chi)
-            squares = (
-                found.chi2 / (noise**2).mean(-1) * self.independent / (self.space.count * self.data_sets)
-            )
+            redchi = found.chi2 / (left * self.space.count * (noise**2).sum(-1))
             rfactor = found.chi2 / (y**2).sum(-1)
-            k, n = len(free), self.independent
-            aicc = n * np.log(squares / n) + 2 * k
+            aicc = n * np.log(redchi * (n - k) / n) + 2 * k
             aicc = aicc + (2 * k * (k + 1) / (n - k - 1) if n > k + 1 else np.nan)
         rows = self.model.rows
         values = np.where(rows >= 0, found.value[..., rows], np.nan)
@@ -138,7 +139,7 @@ class PathProblem:
             path_value={s: values[..., i] for i, s in enumerate(SLOTS)},
             path_sigma={s: sigmas[..., i] for i, s in enumerate(SLOTS)},
             path_chi=self._curves(found.component_curve) if curves else np.empty((*values.shape[:-1], 0)),
-            rfactor=rfactor, redchi=squares / lost, aicc=aicc, epsilon_k=noise, nfev=found.nfev,
+            rfactor=rfactor, redchi=redchi, aicc=aicc, epsilon_k=noise, nfev=found.nfev,
             independent=self.independent, flags=found.flags,
         )  # fmt: skip
 
@@ -166,6 +167,10 @@ def path_problem(
     data_sets: int = 1,
 ) -> PathProblem:
     """Paths, parameters and ranges made ready to be fitted; options as in :func:`xas.fit_paths`."""
+    if k.size < 20 or not np.allclose(k, K_STEP * np.arange(k.size), atol=1e-6):
+        raise InvalidInput(
+            f"k must run from 0 in steps of {K_STEP:g} 1/Å, as xas.autobk makes it: interpolate chi(k) onto that grid."
+        )
     given = starting_parameters(parameters)
     entries = read_entries(paths, given)
     low, high = checked_k_range(k, k_range, dk, window)
@@ -197,7 +202,16 @@ def path_problem(
     return PathProblem(np.asarray(k, float), entries, chosen, model, data_sets, drawn, (low, high))
 
 
-def fit_chi(k: npt.ArrayLike, chi: npt.ArrayLike, *, together: bool = False, **options: Any) -> PathFit:
+def fit_chi(
+    k: npt.ArrayLike,
+    chi: npt.ArrayLike,
+    *,
+    together: bool = False,
+    uncertainty: Uncertainty = "propagated",
+    start: Start = "fresh",
+    workers: int | None = None,
+    **options: Any,
+) -> PathFit:
     """Fit paths to arrays of chi(k).
 
     Parameters
@@ -209,6 +223,8 @@ def fit_chi(k: npt.ArrayLike, chi: npt.ArrayLike, *, together: bool = False, **o
     together : bool
         The last but one dimension of ``chi`` holds data sets that share the parameters: other temperatures, or other
         edges of the same sample, whose paths say which ``spectrum`` they belong to.
+    uncertainty, start, workers
+        As in :func:`xas.fit_paths`; the points of chi(k) count as independent and equally noisy.
     **options
         ``paths``, ``parameters``, ``k_range``, ``r_range``, ``kweights``, ``dk``, ``window``, ``space``,
         ``conditions``, as in :func:`path_problem`.
@@ -226,16 +242,16 @@ def fit_chi(k: npt.ArrayLike, chi: npt.ArrayLike, *, together: bool = False, **o
             f"k has shape {grid.shape} and chi {np.shape(chi)}; the last dimensions must be equal."
         )
     problem = path_problem(grid, data_sets=values.shape[-2], **options)
-    return problem.fit(values)
+    return problem.fit(values, uncertainty=uncertainty, start=start, workers=workers)
 
 
 def _block_diagonal(block: Array, count: int) -> Array:
     return np.asarray(np.kron(np.eye(count), block), float)
 
 
-def _noise(rows: Array, chi: Array) -> Array:
+def _noise(form: Array, chi: Array) -> Array:
     """Noise of chi(k), (..., data set)."""
-    used = np.flatnonzero(rows.any(0))
+    used = np.flatnonzero(form.any(0))
     part = slice(int(used[0]), int(used[-1]) + 1)
-    high = chi[..., part] @ rows[:, part].T
-    return np.asarray(np.sqrt((high**2).sum(-1)))
+    some = chi[..., part]
+    return np.asarray(np.sqrt(((some @ form[part, part]) * some).sum(-1)))

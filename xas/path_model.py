@@ -108,6 +108,8 @@ def _global_settings(
     for name, given in parameters.items():
         _check_name(name, conditions)
         table = dict(given) if isinstance(given, Mapping) else {"value": given}
+        if isinstance(given, str):
+            table = {"expr": given}
         each = bool(table.pop("each", False))
         tables[name] = (table, each)
         if each:

@@ -36,7 +36,7 @@ class FitSpace:
     points: tuple[int, int]  # first and last+1 point of chi(k) that counts
     independent: float  # independent points in the ranges
     count: int  # points that were fitted before the rows were reduced
-    noise: Array  # (m', n): the length of noise @ chi is the noise of chi(k)
+    noise: Array  # (n, n): chi @ noise @ chi is the square of the noise of chi(k)
 
 
 def fit_space(
@@ -98,14 +98,15 @@ def fit_space(
         (int(used[0]), int(used[-1]) + 1),
         1 + 2 * (high - low) * (far - near) / np.pi,
         len(rows),
-        _noise_rows(transforms[0]),
+        _noise_form(transforms[0]),
     )
 
 
-def _noise_rows(matrix: npt.NDArray[np.complex128]) -> Array:
+def _noise_form(matrix: npt.NDArray[np.complex128]) -> Array:
+    """Quadratic form of chi(k) that is 1 on average for white noise of size 1: its power at high R."""
     some = matrix[int(0.01 + NOISE_RANGE[0] / R_STEP) :]
-    rows = np.concatenate([some.real, some.imag])
-    return _reduced(rows / np.linalg.norm(rows))
+    form = some.real.T @ some.real + some.imag.T @ some.imag
+    return np.asarray(form / np.trace(form))
 
 
 def _reduced(rows: Array) -> Array:

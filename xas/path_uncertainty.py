@@ -35,8 +35,8 @@ Uncertainty = Literal["propagated", "independent"]
 WITHIN = float(norm.cdf(1.0))
 
 
-def propagated(found: FitResult, noise: Array) -> tuple[Array, Array]:
-    """Covariance (..., free, free) of the varied parameters and sigma (..., parameter) of all.
+def propagated(found: FitResult, noise: Array) -> tuple[Array, Array, Array]:
+    """Covariance (..., free, free) of the varied parameters, sigma (..., parameter) of all, share of noise left over (...).
 
     Parameters
     ----------
@@ -59,7 +59,8 @@ def propagated(found: FitResult, noise: Array) -> tuple[Array, Array]:
     spread = (found.slopes @ covariance * found.slopes).sum(-1)
     sigma = np.sqrt(np.maximum(spread, 0.0))
     covariance = np.where(np.isfinite(found.covariance), covariance, np.nan)
-    return covariance, np.where(np.isfinite(found.sigma), sigma, np.nan)
+    share = left / np.trace(noise, axis1=-2, axis2=-1)
+    return covariance, np.where(np.isfinite(found.sigma), sigma, np.nan), share
 
 
 def projected_noise(matrix: Array, sources: Array | None, sizes: Array | None) -> Array:

@@ -159,9 +159,11 @@ def read_setting(name: str, given: Any, base: Setting) -> Setting:
     for key in given:
         if key not in SETTING_KEYS:
             raise InvalidInput(f"parameter {name!r} has no key {key!r}; {did_you_mean(key, SETTING_KEYS)}.")
-    changes: dict[str, Any] = {
-        k: float(given[k]) for k in ("value", "min", "max") if given.get(k) is not None
-    }
+    numbers = {k: given[k] for k in ("value", "min", "max") if given.get(k) is not None}
+    for key, number in numbers.items():
+        if isinstance(number, bool | str):
+            raise InvalidInput(f"{key} of parameter {name!r} must be a number, got {number!r}.")
+    changes: dict[str, Any] = {k: float(number) for k, number in numbers.items()}
     if "vary" in given:
         changes["vary"] = bool(given["vary"])
     if "expr" in given or "value" in given:
