@@ -3,8 +3,13 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
+
+# the same examples in every run, and no clock: a busy machine is no fault of the code
+hypothesis.settings.register_profile("redox", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("redox")
 
 _DATA = Path(os.environ.get("REDOX_SPECTRA_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

@@ -88,8 +88,8 @@ def find_rise(energy: Array, mu: Array, near: float) -> Rise:
     Rise
     """
     part, inside = _windows(energy, near)
-    scaled, noise, step = _scaled(energy[part] - near, mu[..., part])
-    level = scaled[..., inside.start - part.start : inside.stop - part.start]
+    within = slice(inside.start - part.start, inside.stop - part.start)
+    level, noise, step = _scaled(energy[part] - near, mu[..., part], within)
     m = level.shape[-1]
     half, low = _last(level < 0.5), _last(level < 0.2)
     high = _first((level >= 0.8) & (np.arange(m) > half[..., None]))
@@ -130,22 +130,23 @@ def _windows(energy: Array, near: float) -> tuple[slice, slice]:
     return slice(min(start, first), max(stop, last)), slice(first, last)
 
 
-def _scaled(x: Array, mu: Array) -> tuple[Array, Array, Array]:
-    """Spectra between 0 before and 1 behind the edge, roughly, the scatter before it on that scale, and the scale."""
-    before = x < -12
-    if before.sum() < 3:
-        before = np.arange(x.size) < 3
-    behind = x > 25
-    if behind.sum() < 3:
-        behind = np.arange(x.size) >= x.size - max(3, x.size // 10)
+def _scaled(x: Array, mu: Array, inside: slice) -> tuple[Array, Array, Array]:
+    """Points ``inside`` between 0 before and 1 behind the edge, roughly, the scatter before it on that scale, the scale.
+
+    Only what is asked for is scaled: normalisation looks for an edge in every spectrum of a series.
+    """
+    before, behind = slice(0, max(3, int((x < -12).sum()))), slice(int((x <= 25).sum()), x.size)
+    if x.size - behind.start < 3:
+        behind = slice(x.size - max(3, x.size // 10), x.size)
     degree = 1 if np.ptp(x[before]) > 20 else 0
     basis = np.vander(x, degree + 1)
     coefficients = mu[..., before] @ np.linalg.pinv(basis[before]).T
-    above = mu - coefficients @ basis.T
-    step = above[..., behind].mean(-1, keepdims=True)
+    step = mu[..., behind].mean(-1) - coefficients @ basis[behind].mean(0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        scaled = np.where(step > 0, above / step, np.nan)
-        return scaled, np.sqrt((scaled[..., before] ** 2).mean(-1)), step[..., 0]
+        scale = np.where(step > 0, 1 / step, np.nan)
+        scatter = np.sqrt(((mu[..., before] - coefficients @ basis[before].T) ** 2).mean(-1)) * scale
+        level = (mu[..., inside] - coefficients @ basis[inside].T) * scale[..., None]
+    return level, scatter, step
 
 
 def find_e0(energy: Array, mu: Array, near: float) -> Array:

@@ -64,7 +64,7 @@ def written_tables(draw):
     return energy, dict(zip(map(variable_name, labels), values.T, strict=True)), text
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     written=written_tables(),
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "latin-1"]),
@@ -77,7 +77,7 @@ def test_a_table_written_in_any_dialect_comes_back_equal(written, encoding, writ
         np.testing.assert_array_equal(scan[name], values, err_msg=name)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), per_line=st.integers(1, 4), width=st.integers(3, 9), rows=st.integers(3, 12))
 def test_records_wrapped_over_lines_are_joined(data, per_line, width, rows, write):
     assume(width % per_line or width // per_line > 1)

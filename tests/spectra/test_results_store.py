@@ -107,7 +107,7 @@ def datasets(draw):
     return made.assign_attrs(draw(attrs))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(dataset=datasets())
 def test_any_dataset_comes_back_identical(tmp_path, dataset):
     loaded = round_trip(tmp_path, dataset)

@@ -75,7 +75,7 @@ def test_stated_uncertainty_is_that_of_the_noise():
         assert float((pull**2).mean()) == pytest.approx(1.0, abs=5 * np.sqrt(2 / pull.size) + 0.01)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(shift=st.floats(-20, 20), scale=st.floats(0.01, 100))
 def test_shift_and_scale(shift, scale):
     base = {"a": {"shape": "voigt", "position": 645.0, "area": 3.0, "fwhm_g": 1.0, "fwhm_l": 0.5}}

@@ -87,7 +87,7 @@ def test_the_sigma_of_shifts_against_their_own_median_covers(simulated):
     assert 0.62 < np.mean(inside) < 0.76
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     shift=st.floats(-10, 10),
     scale=st.floats(1e-3, 1e3),

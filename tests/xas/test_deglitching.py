@@ -140,7 +140,7 @@ def test_known_glitches_are_treated_wherever_they_are(simulated):
 
 
 @given(scale=st.floats(1e-4, 1e4), offset=st.floats(-10, 10), slope=st.floats(-1e-2, 1e-2))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_scale_and_background_do_not_matter(scale, offset, slope):
     rng = np.random.default_rng(4)
     mu = absorption(ENERGY) + rng.normal(scale=1e-3, size=ENERGY.size)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import spectra
@@ -47,6 +47,7 @@ def test_the_uncertainty_covers(simulated, method, noise):
     assert 0.62 < (abs(pull) < 1).mean() < 0.74
 
 
+@settings(deadline=None)  # other work runs beside
 @given(shift=st.floats(-5, 5))
 def test_positions_follow_a_shift(shift):
     x = np.arange(6518.0, 6608, 0.25)
@@ -100,3 +101,12 @@ def test_smoothing_has_limits(simulated, smoothing):
 def test_names_of_uncertainties_are_no_names(simulated):
     with pytest.raises(ValueError, match="name is a variable's name"):
         xas.edge_position(xas.normalize(simulated(), **RANGES), name="edge_scatter")
+
+
+@pytest.mark.parametrize("y", [np.zeros(180), np.ones(180), np.full(180, 0.5), -np.linspace(0, 1, 180)])
+def test_curves_without_a_rise_have_no_position(y):
+    x = np.arange(6518.0, 6608, 0.5)
+    for kernel in (half_step, integral_edge, *KERNELS):
+        position, by_point = kernel(x, y[None], np.zeros(1))
+        assert np.isnan(position).all()
+        assert np.isfinite(by_point).all()

@@ -155,7 +155,7 @@ def test_failed_scans_are_left_out(simulated):
 
 
 @given(scale=st.floats(1e-3, 1e4), offset=st.floats(-5, 5))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_scale_and_order_do_not_matter(scale, offset):
     y = draws(1, 5)[0]
     y[2] += 0.05

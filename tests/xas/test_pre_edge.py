@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import curve_fit
 from scipy.special import erf
@@ -80,6 +80,7 @@ def test_what_a_baseline_hands_back_is_its_derivative(baseline, rng):
     assert (back(of_a_number)[:, inside] == 0).all()
 
 
+@settings(deadline=None)  # other work runs beside
 @given(step=st.floats(1e-3, 1e3), slope=st.floats(-1e-3, 1e-3))
 def test_scale_and_lines_do_not_matter(step, slope):
     base = xas.pre_edge_peaks(xas.normalize(scans(vanadium(GRID)), **RANGES), **PLACE, baseline="polynomial")

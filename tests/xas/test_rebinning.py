@@ -16,7 +16,7 @@ FINE = np.arange(6340.0, 7340.0, 0.2)
 
 
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(30, 400))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_area_is_kept_on_any_grid(seed, n):
     rng = np.random.default_rng(seed)
     energy = np.sort(rng.uniform(6400, 6800, n))
@@ -83,7 +83,7 @@ def test_the_sigma_covers(known):
 
 
 @given(scale=st.floats(1e-3, 1e3), offset=st.floats(-5, 5))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_scale_and_offset_go_through(scale, offset):
     energy = FINE[::5]
     mu = absorption(energy)

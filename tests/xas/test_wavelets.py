@@ -70,7 +70,7 @@ def test_the_definition_gives_the_same(kind, rng):
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(r=st.floats(1.5, 5.0), amplitude=st.floats(0.01, 50), phase=st.floats(0, 6.3), s=st.floats(4, 9))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_wave_stands_with_its_amplitude_at_its_distance(kind, r, amplitude, phase, s):
     k = k_grid(20.0)
     rows = r + np.linspace(-0.5, 0.5, 101)
@@ -157,7 +157,7 @@ def test_heavy_and_light_neighbours_part_in_k():
 
 
 @given(scale=st.floats(1e-3, 1e3), add=st.floats(-1, 1))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_the_map_is_linear_and_its_adjoint_is_one(scale, add):
     rng = np.random.default_rng(4)
     k = k_grid(10.0)
@@ -272,7 +272,7 @@ def test_missing_points_and_short_spectra_are_flagged(simulated):
     assert np.isfinite(shorter.wavelet[1]).all()
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(scale=st.floats(1e-3, 1e3), constant=st.floats(-5, 5), slope=st.floats(-1e-3, 1e-3))
 def test_scale_constant_and_line_of_mu_do_not_matter(scale, constant, slope):
     energy = np.concatenate(

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import spectra
@@ -36,6 +36,7 @@ def test_charge_of_lithium_nickel_oxide(charge):
     assert float(got.white_line_position_scatter) < 0.02
 
 
+@settings(deadline=None)  # other work runs beside
 @given(center=st.floats(6552, 6562), width=st.floats(3, 6), height=st.floats(0.3, 1.0))
 def test_a_parabola_finds_its_vertex(center, width, height):
     energy = np.arange(6480.0, 6640, 0.25)

@@ -38,7 +38,7 @@ class TestXdi:
             assert symbol == first.attrs["element"]
 
     @given(st.lists(st.floats(-1e6, 1e6, allow_subnormal=False), min_size=3, max_size=20))
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     def test_any_numbers_come_back(self, values):
         import tempfile
         from pathlib import Path

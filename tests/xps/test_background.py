@@ -12,7 +12,7 @@ import spectra
 import xps
 from spectra.dataset import flag_names
 from spectra.errors import InvalidInput, UnknownOption
-from xps.background import BACKGROUNDS, linear, shirley
+from xps.background import BACKGROUNDS, Method, linear, polynomial, shirley, slope
 from xps.tougaard import Loss, cross_section, known_losses, named_loss, tougaard
 
 X = np.linspace(630, 665, 351)
@@ -79,6 +79,57 @@ class TestShirley:
         assert result.iterations == 2
 
 
+class TestSlope:
+    def test_recovers_the_background_it_was_built_from(self, frozen):
+        """The peaks integrated twice: their area bends the background."""
+        peaks = doublet()
+        truth = 1000 + 0.004 * cumulative_trapezoid(cumulative_trapezoid(peaks, X, initial=0), X, initial=0)
+        found = slope(frozen(X), frozen(peaks + truth), n_end=1, tol=1e-9)
+        assert found.converged
+        assert 3 < found.iterations < 40
+        np.testing.assert_allclose(found.background, truth, atol=1e-6 * np.ptp(truth))
+
+    def test_is_flat_before_the_lines_and_straight_behind(self):
+        peaks = doublet()
+        once = cumulative_trapezoid(peaks, X, initial=0)
+        found = slope(X, peaks + 1000 + 0.004 * cumulative_trapezoid(once, X, initial=0), n_end=1)
+        bend = np.diff(found.background, 2)
+        outside = (X[1:-1] < 636) | (X[1:-1] > 658.5)
+        assert np.abs(bend[outside]).max() < 0.02 * np.abs(bend).max()
+        assert abs(found.background[40] - found.background[0]) < 1e-3 * np.ptp(found.background)
+
+
+class TestPolynomial:
+    @pytest.mark.parametrize("degree", [1, 2, 3])
+    def test_a_polynomial_under_the_lines_comes_back(self, degree, frozen):
+        truth = 1000 + 40 * np.polyval(np.arange(1, degree + 2), (X - 647) / 10)
+        found = polynomial(frozen(X), frozen(doublet() + truth), n_end=20, degree=degree)
+        assert found.converged
+        np.testing.assert_allclose(found.background, truth, rtol=1e-9)
+
+    def test_of_degree_one_with_one_point_per_end_is_the_line(self):
+        y = doublet() + steps_of(X, doublet())
+        ours, line = polynomial(X, y, n_end=1, degree=1), linear(X, y, n_end=1)
+        np.testing.assert_allclose(ours.background, line.background, rtol=1e-12)
+        np.testing.assert_allclose(ours.low_share, line.low_share, atol=1e-12)
+
+    def test_moves_hold_the_whole_variance(self, rng):
+        """What a fit is repeated with says the same as the variance of the curve."""
+        y = rng.poisson(doublet() + 500, (3, X.size)).astype(float)
+        found = polynomial(X, y, n_end=12, degree=3)
+        moves = found.moves(y, 12)
+        assert len(moves) == 4
+        of_curve, _ = found.carried(y, 12)
+        np.testing.assert_allclose(sum(move**2 for move in moves), of_curve, rtol=1e-9)
+
+    @pytest.mark.parametrize("degree", [0, 6])
+    def test_a_degree_that_the_ends_cannot_hold_is_refused(self, degree):
+        with pytest.raises(InvalidInput, match=f"degree must be from 1 to n_end = 5, got {degree}: lower it"):
+            polynomial(X, doublet(), degree=degree)
+        with pytest.raises(InvalidInput, match=f"degree must be from 1 to n_end = 5, got {degree}"):
+            xps.subtract_background(dataset(doublet()), method="polynomial", degree=degree)
+
+
 class TestLinear:
     def test_a_line_is_its_own_background(self):
         truth = 300 - 2.5 * (X - 640)
@@ -94,7 +145,17 @@ class TestTougaard:
         assert np.trapezoid(k, t) == pytest.approx(2866 / (2 * 1643), abs=1e-4)
 
     @pytest.mark.parametrize(
-        "loss", [named_loss("universal"), named_loss("polymer"), Loss(335.45, 551, 436, 3)]
+        "loss",
+        [
+            named_loss("universal"),
+            named_loss("polymer"),
+            Loss(335.45, 551, 436, 3),
+            Loss(2866, 1643, 0, 0, 1),
+            Loss(900, 400, 150, 0, 0.7),
+            Loss(900, 200, 3000, 0, 1.5),
+            Loss(400, 100, 500, 0, -1.2),
+            Loss(300, -90, 0, 0, -0.8),
+        ],
     )
     def test_is_the_convolution_with_the_cross_section(self, loss):
         """Against the sum over points written out, on a fine axis."""
@@ -103,6 +164,27 @@ class TestTougaard:
         expected = [100 + np.sum(cross_section(loss, xi - x[x < xi]) * (y[x < xi] - 100)) * 0.05 for xi in x]
         result = tougaard(x, y, loss=loss, meet_end=False)
         np.testing.assert_allclose(result.background, expected, atol=2e-3 * np.ptp(expected))
+
+    def test_four_parameters_hold_the_other_forms(self):
+        """C' = +1 with D = 0 is the two-parameter form; D = 4 C C' with C' < 0 has a closed form of its own."""
+        x = np.linspace(0, 60, 601)
+        y = 100 + 1000 * np.exp(-((x - 10) ** 2))
+        two, four = named_loss("universal"), Loss(2866, 1643, 0, 0, 1)
+        np.testing.assert_allclose(
+            tougaard(x, y, loss=four).background, tougaard(x, y, loss=two).background, rtol=1e-12
+        )
+        edge, beside = (Loss(400, 100, 400 * f, 0, -1.0000001) for f in (1, 1 + 1e-5))
+        np.testing.assert_allclose(
+            tougaard(x, y, loss=edge).background, tougaard(x, y, loss=beside).background, rtol=1e-4
+        )
+
+    def test_four_parameters_through_the_verb(self):
+        data = dataset(doublet() + steps_of(X, doublet()))
+        result = xps.subtract_background(data, method="tougaard", loss=(2866.0, 1643.0, 0.0, 0.0, 1.0))
+        plain = xps.subtract_background(data, method="tougaard")
+        np.testing.assert_allclose(result.background, plain.background, rtol=1e-12)
+        again = Method.from_attrs(result.background.attrs)
+        assert again.loss == Loss(2866, 1643, 0, 0, 1)
 
     def test_recovers_the_background_it_was_built_from(self):
         """Loss by loss: peaks, what they lose, what that loses again, ... summed until nothing is left."""
@@ -130,7 +212,17 @@ class TestTougaard:
         np.testing.assert_allclose(two, np.interp(coarse, fine, one), atol=5e-3 * np.ptp(one))
 
     @pytest.mark.parametrize(
-        "numbers", [(1, 551, 0), (1, -1643, 5), (1, 100, 500), (-1, 551, 436), (1, 551, 436, -1)]
+        "numbers",
+        [
+            (1, 551, 0),
+            (1, -1643, 5),
+            (1, 100, 500),
+            (-1, 551, 436),
+            (1, 551, 436, -1),
+            (1, 551, 0, 0, -0.9),
+            (1, 551, 436, 0, 0),
+            (1, 551, -1, 0, 1),
+        ],
     )
     def test_a_cross_section_without_finite_values_is_refused(self, numbers):
         with pytest.raises(InvalidInput, match="is not a cross section: b must be positive"):
@@ -184,7 +276,7 @@ class TestContract:
             BACKGROUNDS[name](X[:14], np.ones(14), n_end=5)
 
     @given(scale=st.floats(1e-3, 1e6), offset=st.floats(-1e4, 1e4), shift=st.floats(-600, 600))
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     def test_scales_and_shifts_with_the_counts_and_the_axis(self, name, scale, offset, shift):
         y = doublet() + steps_of(X, doublet())
         one = BACKGROUNDS[name](X, y, n_end=5).background
@@ -193,6 +285,17 @@ class TestContract:
 
 
 class TestVerb:
+    @pytest.mark.parametrize("method", ["shirley", "slope"])
+    def test_says_how_fast_each_spectrum_settled(self, method, rng):
+        y = rng.poisson(doublet() + steps_of(X, doublet()), size=(3, X.size)).astype(float)
+        y[1] = np.nan
+        result = xps.subtract_background(dataset(y, dims=("scan",)), method=method)
+        kernel = BACKGROUNDS[method](X, y)
+        np.testing.assert_array_equal(result.background_iterations, kernel.iterations)
+        assert (result.background_iterations.values[[0, 2]] > 2).all()
+        assert result.background_iterations.values[1] == 0
+        assert "background_iterations" not in xps.subtract_background(dataset(y[0]), method="linear")
+
     def test_adds_background_and_net_with_units(self, frozen):
         data = dataset(frozen(doublet() + steps_of(X, doublet())))
         result = xps.subtract_background(data, window=(632, 660))
@@ -275,6 +378,7 @@ class TestVerb:
             ({"n_end": 0}, "n_end must be at least 1, got 0"),
             ({"method": "shirly"}, "did you mean 'shirley'"),
             ({"loss": "universal"}, "loss and meet_end belong to method 'tougaard', got method 'shirley'"),
+            ({"degree": 2}, "degree belongs to method 'polynomial', got method 'shirley'"),
             ({"method": "tougaard", "loss": (335.0, 551.0, 0.0, 3.0)}, "is not a cross section"),
         ],
     )
@@ -295,6 +399,9 @@ class TestVerb:
     [
         ("linear", {}),
         ("shirley", {}),
+        ("slope", {}),
+        ("polynomial", {"n_end": 20}),
+        ("polynomial", {"n_end": 20, "degree": 3}),
         ("tougaard", {}),
         ("tougaard", {"meet_end": False, "loss": (500, -1643, 0, 0)}),
     ],
@@ -303,7 +410,8 @@ def test_stated_noise_is_the_noise(method, options, rng):
     """Scatter of background and net over 2000 simulated spectra against the stated sigma at every point."""
     x = np.linspace(630, 670, 201)
     peaks = doublet(x)
-    truth = steps_of(x, peaks) if method != "linear" else 1000 + 5.0 * (x - 630)
+    rises = method not in ("linear", "polynomial")
+    truth = steps_of(x, peaks) if rises else 1000 + 5.0 * (x - 630)
     series = dataset(rng.poisson(peaks + truth, (2000, x.size)), x, ("scan",))
     result = xps.subtract_background(series, method=method, **options)
     for name in ("background", "net"):

@@ -56,7 +56,7 @@ class TestLineTop:
             assert np.mean(pull < k) == pytest.approx(expected.cdf(k) - expected.cdf(-k), abs=0.03)
 
     @given(shift=st.floats(-200, 200), scale=st.floats(1e-2, 1e4), offset=st.floats(0, 1e5))
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     def test_moves_with_the_axis_and_not_with_the_counts(self, shift, scale, offset):
         one, two = line_top(X, carbon(285.9)), line_top(X + shift, scale * carbon(285.9) + offset)
         assert two.position - one.position == pytest.approx(shift, abs=1e-4)

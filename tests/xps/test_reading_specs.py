@@ -195,6 +195,9 @@ CYCLE = """<struct type_name="Cycle"><ulong name="time">0</ulong><sequence name=
 """
 
 
+DETECTOR = """<struct type_name="Detector"><double name="shift">9e9</double><double name="gain">1</double></struct>"""
+
+
 def xml(cycle=CYCLE, hv="1486.6"):
     return XML.replace("CYCLE", cycle).replace("HV", hv)
 
@@ -216,7 +219,8 @@ def test_cycles_of_a_document_stand_apart(write):
         (xml().replace(">3</ulong>", ">4</ulong>"), "make 4 counts, and 3 are there"),
         (xml().replace(">3</ulong>", ">1e15</ulong>"), "make 1000000000000000 counts"),
         (xml().replace(">3</ulong>", ">inf</ulong>"), "does not say its values per curve"),
-        (xml().replace('name="scan_delta">1', 'name="scan_delta">0'), "are there"),
+        (xml().replace("<ulong name=\"mcd_head\">", DETECTOR + "<ulong name=\"mcd_head\">"), "its detectors lie outside"),
+        (xml().replace('name="scan_delta">1', 'name="scan_delta">0'), "its detectors lie outside"),
         (xml().replace("5 7 9", "5 x 9"), "its counts hold something else than numbers"),
         (xml(cycle=""), "without a region that holds a scan"),
         (xml().replace("<any>", '<!DOCTYPE any [<!ENTITY a "b">]><any>'), "defines XML entities"),

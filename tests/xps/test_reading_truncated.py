@@ -61,7 +61,7 @@ def same(scan, original):
 
 
 @pytest.mark.parametrize("name", COMPLETE)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.floats(0.0, 1.0, exclude_max=True))
 def test_a_cut_file_is_refused_or_whole(data_dir, tmp_path, name, share):
     file = data_dir / "xps" / COMPLETE[name]
@@ -76,7 +76,7 @@ def test_a_cut_file_is_refused_or_whole(data_dir, tmp_path, name, share):
 
 
 @pytest.mark.parametrize("name", OPEN)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.floats(0.0, 1.0, exclude_max=True))
 def test_of_an_open_format_only_the_end_may_lack(data_dir, tmp_path, name, share):
     """Whole regions before the cut are as they were; a cut inside a line is said."""

@@ -190,7 +190,7 @@ class TestShapeContract:
 
 @pytest.mark.parametrize("name", ["gaussian", "lorentzian", "pseudo_voigt", "sgl"])
 @given(fwhm=st.floats(1e-3, 1e3), fraction=st.floats(0, 1))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_fwhm_is_the_full_width_at_half_maximum(name, fwhm, fraction):
     found = shape(name)
     p = {"position": 2.0, "area": 3.0, "fwhm": fwhm} | (

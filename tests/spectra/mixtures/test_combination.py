@@ -33,7 +33,7 @@ def mixed(fractions, noise=0.0, seed=1):
 
 
 @given(st.integers(0, 2**32 - 1), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_nonnegative_fractions_are_those_of_the_slow_ways(seed, sum_to_one):
     rng = np.random.default_rng(seed)
     a, y = rng.random((4, 30)), rng.normal(size=(3, 30))
@@ -133,7 +133,7 @@ def test_missing_points_are_left_out_and_a_lost_spectrum_touches_no_other():
 
 
 @given(st.floats(1e-3, 1e3))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_scaling_all_spectra_changes_no_fraction(scale):
     y = np.array(mixed([[0.3, 0.3, 0.4, 0.0]], 0.003))
     a = combine(X, y, CURVES)

@@ -91,7 +91,7 @@ def test_too_few_iterations_are_said():
 
 
 @given(st.lists(st.floats(-5, 5), min_size=2, max_size=12))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_unimodal_is_the_nearest_curve_with_one_maximum(values):
     values = np.array(values)
     found = unimodal(values)
