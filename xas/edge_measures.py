@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from spectra.fitting.compiled import entry_point, kernel
 from xas.local_fit import local_fit, zero_of_derivative
 
 __all__ = ["derivative_maximum", "half_step", "integral_edge", "second_derivative_zero"]
@@ -55,14 +57,13 @@ def half_step(x: Array, y: Array, sigma: Array, level: float = 0.5) -> tuple[Arr
     sigma = np.where(np.isfinite(sigma), sigma, 0.0)  # not known: two points to each side
     y = np.ascontiguousarray(y, dtype=float)
     position, sensitivity = np.empty(len(y)), np.zeros_like(y)
-    _crossings(
+    _crossings()(
         np.ascontiguousarray(x, dtype=float), y, _smoothed(x, y, sigma), sigma, level, position, sensitivity
     )
     return position, sensitivity
 
 
-@numba.njit(cache=True, nogil=True)
-def _crossings(x, y, coarse, sigma, level, position, sensitivity):  # type: ignore[no-untyped-def]
+def _fill(x, y, coarse, sigma, level, position, sensitivity):  # type: ignore[no-untyped-def]
     """Fill ``position`` and ``sensitivity`` of :func:`half_step`."""
     for row in range(len(y)):
         before = _passage(x, coarse[row], level)
@@ -74,7 +75,7 @@ def _crossings(x, y, coarse, sigma, level, position, sensitivity):  # type: igno
         position[row] = _on_cubic(x, y[row], before, start, sigma[row], level, sensitivity[row])
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _passage(x, y, level):  # type: ignore[no-untyped-def]
     """Last point below ``level`` before the white line; -1 if there is none, or the white line does not reach it."""
     half = y.size - 2
@@ -96,7 +97,7 @@ def _passage(x, y, level):  # type: ignore[no-untyped-def]
     return before
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _on_cubic(x, y, before, start, sigma, level, sensitivity):  # type: ignore[no-untyped-def]
     """Crossing of ``level`` near ``start`` by local cubics, and the sensitivity to each point written where it goes."""
     first, stop = max(0, before + 1 - NEIGHBOURS), min(x.size, before + NEIGHBOURS + 1)
@@ -134,7 +135,7 @@ def _on_cubic(x, y, before, start, sigma, level, sensitivity):  # type: ignore[n
     return position
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _cubic(x, y, first, stop, center, reach):  # type: ignore[no-untyped-def]
     """Value and slope at ``center`` of the cubic through the points within ``reach``; coefficients of the value's hats."""
     moments, products = np.zeros(7), np.zeros(4)
@@ -159,7 +160,7 @@ def _cubic(x, y, first, stop, center, reach):  # type: ignore[no-untyped-def]
     return right[0, 0], right[1, 0] / reach, right[:, 1].copy()
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _solve(matrix, right):  # type: ignore[no-untyped-def]
     """Solution of a positive definite system, written over its right-hand sides."""
     n = len(matrix)
@@ -180,6 +181,12 @@ def _solve(matrix, right):  # type: ignore[no-untyped-def]
             for k in range(i + 1, n):
                 right[i, c] -= matrix[k, i] * right[k, c]
             right[i, c] /= matrix[i, i]
+
+
+@functools.cache
+def _crossings() -> Callable[..., None]:
+    """The compiled :func:`_fill`; everything that it calls stands in this file, whose changes the cache notices."""
+    return entry_point(lambda _: _fill)
 
 
 def _smoothed(x: Array, y: Array, sigma: Array) -> Array:
@@ -233,13 +240,15 @@ def integral_edge(
     first, last = _linear(x, coarse, start, low), _linear(x, coarse, stop - 1, high)
     inside = found[:, None] & (index > start[:, None]) & (index < stop[:, None])
     # trapezoid on the points inside and the two ends, where the integrand is 0 and high - low
+    first, last = (np.where(np.isfinite(end), end, 0.0) for end in (first, last))  # rows without a rise
     left = np.where(index - 1 == start[:, None], first[:, None], np.roll(x, 1))
     right = np.where(index + 1 == stop[:, None], last[:, None], np.roll(x, -1))
     weights = np.where(inside, (right - left) / 2, 0.0)
     before_last = np.maximum(first, x[np.clip(stop - 1, 0, None)])
-    area = (weights * (y - low)).sum(1) + (high - low) * (last - before_last) / 2
     found &= weights.max(1) < GAP
-    return np.where(found, last - area / (high - low), np.nan), -weights / (high - low)
+    with np.errstate(invalid="ignore"):  # rows without a rise
+        area = (weights * (y - low)).sum(1) + (high - low) * (last - before_last) / 2
+        return np.where(found, last - area / (high - low), np.nan), -weights / (high - low)
 
 
 def derivative_maximum(x: Array, y: Array, sigma: Array, smoothing: float = 1.5) -> tuple[Array, Array]:
@@ -324,9 +333,9 @@ def _vertex(x: Array, y: Array) -> tuple[Array, Array]:
     rise, fall = (y[:, 1] - y[:, 0]) / a, (y[:, 2] - y[:, 1]) / b
     bend = rise - fall
     good = bend > 0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shift = np.where(good, 0.5 * (a * fall + b * rise) / np.where(good, bend, 1), 0.0)
-        by_rise, by_fall = (0.5 * b - shift) / bend, (0.5 * a + shift) / bend
+    bend = np.where(good, bend, 1.0)
+    shift = np.where(good, 0.5 * (a * fall + b * rise) / bend, 0.0)
+    by_rise, by_fall = (0.5 * b - shift) / bend, (0.5 * a + shift) / bend
     position = x[:, 1] + np.clip(shift, -a, b)
     by_y = np.stack([-by_rise / a, by_rise / a - by_fall / b, by_fall / b], axis=1)
     return position, np.where(good[:, None], by_y, 0.0)
