@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import qr
 
 from spectra.errors import InvalidInput
 from xas.q_space import back_matrix
@@ -22,7 +23,7 @@ __all__ = ["FitSpace", "Space", "fit_space"]
 Array = npt.NDArray[np.float64]
 Space = Literal["r", "k", "q"]
 
-#: Directions of chi(k) that P weakens by more than this are left out.
+#: Rows that add less than this to those before are left out.
 NEGLIGIBLE = 1e-8
 #: Where chi(R) is taken to hold noise only, in Å.
 NOISE_RANGE = (15.0, 30.0)
@@ -74,13 +75,12 @@ def fit_space(
             f"{np.pi / (2 * K_STEP):.3g} Å at most."
         )
     inside = slice(int(max(0.0, 0.01 + low / K_STEP)), int(0.01 + high / K_STEP))
-    parts, transforms = [], []
+    parts = []
     for w in kweights:
-        _, matrix = fourier_matrix(k, low, high, kweight=w, taper=dk, shape=shape, rmax=NOISE_RANGE[1])
-        transforms.append(matrix)
         if space == "k":
             parts.append(np.diag(k**w)[inside])
             continue
+        _, matrix = fourier_matrix(k, low, high, kweight=w, taper=dk, shape=shape, rmax=far + R_STEP)
         scale = np.sqrt((high ** (2 * w + 1) - low ** (2 * w + 1)) / (2 * w + 1))
         if space == "r":
             some = matrix[int(0.01 + near / R_STEP) : int(0.01 + far / R_STEP)]
@@ -92,13 +92,14 @@ def fit_space(
         parts.append(rows / scale)
     rows = np.concatenate(parts)
     rows = rows * np.sqrt(len(rows)) / np.linalg.norm(rows)
+    _, matrix = fourier_matrix(k, low, high, kweight=kweights[0], taper=dk, shape=shape, rmax=NOISE_RANGE[1])
     used = np.flatnonzero(rows.any(0))
     return FitSpace(
         _reduced(rows),
         (int(used[0]), int(used[-1]) + 1),
         1 + 2 * (high - low) * (far - near) / np.pi,
         len(rows),
-        _noise_form(transforms[0]),
+        _noise_form(matrix),
     )
 
 
@@ -112,8 +113,10 @@ def _noise_form(matrix: npt.NDArray[np.complex128]) -> Array:
 def _reduced(rows: Array) -> Array:
     """Fewer rows that give every vector the same length."""
     used = np.flatnonzero(rows.any(0))
-    _, sizes, directions = np.linalg.svd(rows[:, used[0] : used[-1] + 1], full_matrices=False)
-    kept = sizes > NEGLIGIBLE * sizes[0]
-    out = np.zeros((int(kept.sum()), rows.shape[1]))
-    out[:, used[0] : used[-1] + 1] = sizes[kept, None] * directions[kept]
+    part = slice(int(used[0]), int(used[-1]) + 1)
+    triangle, order = qr(rows[:, part], mode="r", pivoting=True)
+    sizes = np.abs(np.diag(triangle))
+    kept = int((sizes > NEGLIGIBLE * sizes[0]).sum())
+    out = np.zeros((kept, rows.shape[1]))
+    out[:, part.start + order] = triangle[:kept]
     return out
