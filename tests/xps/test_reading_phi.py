@@ -203,6 +203,8 @@ def test_intensities_that_were_corrected_are_said(write):
     ("content", "sentence"),
     [
         (spe(kind=b"x9"), r"block 1 holds numbers of the unknown type 'x9'"),
+        (spe((1.0, float("nan"), 2.0)), r"is damaged: block 1 holds numbers that nothing measures"),
+        (spe().replace(b" 660 659 660", b" 66000000 659 660"), r"6.6e\+07 eV is no energy of a photoelectron"),
         (spe(units=b"V"), r"there are no counts of the region 'Mn2p'"),
         (spe(entry=(8, 112)), r"block 1 announces 3 x 1 numbers in 8 bytes"),
         (spe(entry=(12, 4_000_000_000)), r"is truncated: block 1 of 12 bytes ends \d+ bytes after the file"),

@@ -15,7 +15,7 @@ from xps.tables import load_table
 
 __all__ = ["casaxps_comments", "exported_component", "is_approximate"]
 
-_NUMBER = r"([+-]?\d[\d.]*(?:[eE][+-]?\d+)?)"
+_NUMBER = r"([+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)"
 _NAMES = r"\(\*(.*?)\*\)\s*\(\*(.*?)\*\)"
 _REGION = re.compile(rf"\s*CASA region {_NAMES}\s+((?:{_NUMBER}\s+){{3}}.*)$")
 _COMPONENT = re.compile(

@@ -37,6 +37,8 @@ _TYPES: dict[str, np.dtype[Any]] = {"f4": np.dtype("<f4"), "f8": np.dtype("<f8")
 _PRECISION = 1e-6
 #: Fewer points than this may share a divisor by chance.
 _ENOUGH = 20
+#: Above any rate or area in counts per second.
+_HIGHEST = 1e15
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ def _block(body: bytes, at: int, file: str, number: int) -> _Block:
             f"{file} is truncated: block {number} of {size} bytes ends {offset + size - len(body)} bytes after the file."
         )
     values = np.frombuffer(body, dtype, points * cycles, offset).reshape(cycles, points)
+    if not (np.abs(values) < _HIGHEST).all():
+        raise ReadError(f"{file} is damaged: block {number} holds numbers that nothing measures.")
     dims = (_text(body, at + 32, 4), _text(body, at + 40, 4))
     return _Block(region, dims, _text(body, at + 56, 16), values.astype(np.float64))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ __all__ = ["Region", "parse_header", "phi_attributes", "phi_region", "regions"]
 
 #: Fields of a region definition, after its name.
 _FIELDS = 10
+#: Longer than any time counted at a point (s).
+_LONGEST = 1e6
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,10 @@ def _region(text: str, file: str) -> Region:
         raise ReadError(
             f"{file}: the spectral region {text[:60]!r} of its header cannot be understood."
         ) from None
-    if region.points < 2 or not region.step:
+    if region.points < 2 or not 0 < abs(region.step) < math.inf or not math.isfinite(region.start):
         raise ReadError(f"{file}: region {name} has {region.points} points and a step of {region.step:g} eV.")
+    if not 0 <= region.seconds < _LONGEST:
+        raise ReadError(f"{file}: region {name} was counted for {region.seconds:g} s per point.")
     return region
 
 
@@ -94,10 +99,10 @@ def phi_region(name: str) -> tuple[str | None, str | None]:
 def phi_attributes(header: dict[str, list[str]]) -> dict[str, Any]:
     """What the header says of the measurement as a whole."""
     one = {key: values[0] for key, values in header.items()}
-    source = re.match(r"(\S+)\s+([\d.]+)", one.get("XraySource", ""))
+    source = re.match(r"(\S+)\s+(\d+\.?\d*)", one.get("XraySource", ""))
     technique = one.get("Technique", "XPS").strip().lower() or "xps"
     sample = re.match(r"\(\d+,\s*(.*)\)$", one.get("FileDesc", ""))
-    work_function = re.match(r"[\d.]+", one.get("AnalyserWorkFcn", ""))
+    work_function = re.match(r"\d+\.?\d*", one.get("AnalyserWorkFcn", ""))
     return {
         "technique": "xps" if technique in ("xps", "ups") else technique,
         "photon_energy": float(source.group(2)) if source and technique == "xps" else None,

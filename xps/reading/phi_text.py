@@ -38,7 +38,7 @@ class _Block:
     rows: list[tuple[float, float]] = field(default_factory=list)
 
     def number(self, key: str) -> float | None:
-        match = re.search(rf"{key}\s+([\d.]+(?:[eE][+-]?\d+)?)", self.rest)
+        match = re.search(rf"{key}\s+(\d+\.?\d*(?:[eE][+-]?\d+)?)", self.rest)
         return float(match.group(1)) if match else None
 
 

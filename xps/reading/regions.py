@@ -198,7 +198,7 @@ def _region(scan: xr.Dataset) -> xr.Dataset:
     label = str(scan[signal].attrs.get("long_name", signal))
     metadata: Mapping[str, Any] = json.loads(scan.attrs.get("metadata", "{}"))
     text = " ".join([label, *map(str, metadata.values())]).lower()
-    passed = re.match(r"PE:\s*([\d.]+)\s*eV$", label)
+    passed = re.match(r"PE:\s*(\d+\.?\d*)\s*eV$", label)
     if passed:
         scan = scan.assign_attrs(pass_energy=float(passed.group(1)))
     if re.search(r"cps|counts?\s*(/\s*s\b|per sec)", text):

@@ -117,19 +117,27 @@ def _cycles(region: ET.Element, group: str, file: str) -> list[xr.Dataset]:
         ]
         if not each:
             continue
-        steps = shifts * pass_energy / step if step else shifts * np.nan
+        with np.errstate(all="ignore"):
+            steps = shifts * pass_energy / np.float64(step)
         length = int(points + head + tail) * len(shifts)
-        if any(counts.size != length for counts in each) or not np.isfinite(steps).all():
+        if not (np.abs(steps) <= length).all() or not (gains > 0).all():
+            raise ReadError(
+                f"{where} is damaged: its detectors lie outside of its energies or count nothing."
+            )
+        if any(counts.size != length for counts in each):
             raise ReadError(
                 f"{where}: {points:g} points of {len(shifts)} detectors with {head:g} and {tail:g} further steps make "
                 f"{length} counts, and {each[0].size} are there."
             )
         counts = sum(summed_detectors(c, steps, gains, int(head), int(points)) for c in each)
+        with np.errstate(over="ignore"):  # a step that is none makes energies that are refused
+            energy = _number(definition, "kinetic_energy", where) + step * np.arange(
+                int(points), dtype=np.float64
+            )
         found.append(
             Spectrum(
                 where,
-                _number(definition, "kinetic_energy", where)
-                + step * np.arange(int(points), dtype=np.float64),
+                energy,
                 np.asarray(counts, np.float64),
                 "counts",
                 kinetic=True,

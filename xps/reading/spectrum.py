@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from spectra.errors import ReadError
 from spectra.reading.scan import make_scan
 from xps.reading.levels import core_level
 
@@ -44,6 +45,9 @@ UNITS = {
     "work_function": "eV",
     "sputter_time": "s",
 }
+
+#: Above any energy of a photoelectron (eV).
+HIGHEST = 1e5
 
 #: Units of what is measured, by its name.
 QUANTITY_UNITS: dict[str, str] = {"counts": "counts", "count_rate": "counts/s", "intensity": ""}
@@ -105,6 +109,10 @@ class Spectrum:
     def dataset(self) -> xr.Dataset:
         """The region by the rules of this library."""
         notes = list(self.notes)
+        with np.errstate(invalid="ignore"):
+            beyond = self.energy[np.abs(self.energy) > HIGHEST]
+        if beyond.size:
+            raise ReadError(f"{self.where}: {beyond[0]:g} eV is no energy of a photoelectron.")
         axis, energy = self._axis(notes)
         quantity, values, factor = self._counted(notes)
         if quantity == "counts" and not are_whole(values):
@@ -146,7 +154,8 @@ class Spectrum:
             return self.quantity, self.values, 1.0
         seconds = dwell * (positive(self.sweeps) or 1.0)
         notes.append(f"counts per second were multiplied by the {seconds:g} s counted at each point")
-        return "counts", whole_counts(self.values * seconds, self.precision), seconds
+        with np.errstate(over="ignore"):
+            return "counts", whole_counts(self.values * seconds, self.precision), seconds
 
     def _attributes(self) -> dict[str, Any]:
         region, element = core_level(str(self.attrs.get("region") or ""), str(self.attrs.get("title") or ""))
