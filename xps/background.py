@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,15 +13,24 @@ from spectra.dataset import flag, map_spectra, signal_name
 from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve, verb
 from xps.counting import counting
-from xps.ends import Background, carried_variance, end_means, linear
-from xps.shirley import shirley
+from xps.ends import Background, end_means, linear, polynomial
+from xps.shirley import shirley, slope
 from xps.tables import load_table, number
 from xps.tougaard import Loss, named_loss, tougaard
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["BACKGROUNDS", "Method", "linear", "shirley", "subtract_background", "tougaard"]
+__all__ = [
+    "BACKGROUNDS",
+    "Method",
+    "linear",
+    "polynomial",
+    "shirley",
+    "slope",
+    "subtract_background",
+    "tougaard",
+]
 
 AXIS = "binding_energy"
 FloatArray = npt.NDArray[np.floating]
@@ -32,7 +41,11 @@ BACKGROUNDS: Mapping[str, Callable[..., Background]] = {
     "shirley": shirley,
     "tougaard": tougaard,
     "linear": linear,
+    "slope": slope,
+    "polynomial": polynomial,
 }
+#: Those that need no rise towards high binding energy.
+FREE = ("linear", "polynomial")
 
 
 @dataclass(frozen=True)
@@ -43,17 +56,22 @@ class Method:
     n_end: int
     loss: Loss | None = None
     meet_end: bool = True
+    degree: int | None = None
 
     def __call__(self, x: FloatArray, y: FloatArray) -> Background:
         """Background of the spectra ``y`` along ``x``."""
         if self.loss is not None:
             return tougaard(x, y, n_end=self.n_end, loss=self.loss, meet_end=self.meet_end)
+        if self.degree is not None:
+            return polynomial(x, y, n_end=self.n_end, degree=self.degree)
         return BACKGROUNDS[self.name](x, y, n_end=self.n_end)
 
     def to_attrs(self) -> dict[str, Any]:
         """Method and options as attributes."""
-        loss = {} if self.loss is None else {"loss": list(astuple(self.loss)), "meet_end": int(self.meet_end)}
-        return {"method": self.name, "n_end": self.n_end, "treatment": "static", **loss}
+        own: dict[str, Any] = {} if self.degree is None else {"degree": self.degree}
+        if self.loss is not None:
+            own = {"loss": list(self.loss.numbers()), "meet_end": int(self.meet_end)}
+        return {"method": self.name, "n_end": self.n_end, "treatment": "static", **own}
 
     @classmethod
     def from_attrs(cls, attrs: Mapping[str, Any]) -> Method | None:
@@ -61,18 +79,20 @@ class Method:
         if attrs.get("method") not in BACKGROUNDS:
             return None
         loss = Loss(*map(float, attrs["loss"])) if "loss" in attrs else None
-        return cls(str(attrs["method"]), int(attrs["n_end"]), loss, bool(attrs.get("meet_end", True)))
+        degree = int(attrs["degree"]) if "degree" in attrs else None
+        return cls(str(attrs["method"]), int(attrs["n_end"]), loss, bool(attrs.get("meet_end", True)), degree)
 
 
 @verb("xps.subtract_background", axis=AXIS)
 def subtract_background(
     dataset: xr.Dataset,
     *,
-    method: Literal["shirley", "tougaard", "linear"] = "shirley",
+    method: Literal["shirley", "tougaard", "linear", "slope", "polynomial"] = "shirley",
     window: tuple[float, float] | None = None,
     n_end: int = 5,
-    loss: str | tuple[float, float, float, float] | None = None,
+    loss: str | tuple[float, float, float, float] | tuple[float, float, float, float, float] | None = None,
     meet_end: bool = True,
+    degree: int | None = None,
 ) -> xr.Dataset:
     """Subtract the inelastic background of a core level; add ``background`` and ``net``.
 
@@ -85,10 +105,12 @@ def subtract_background(
     ----------
     dataset : xarray.Dataset
         With counts along ``binding_energy`` in eV; any series dimensions.
-    method : {"shirley", "tougaard", "linear"}
+    method : {"shirley", "tougaard", "linear", "slope", "polynomial"}
         ``shirley``: a step under each line, for one core level of an oxide or metal. ``tougaard``: the tail of all
         electrons that lost energy, for windows that reach 30 to 50 eV beyond the line. ``linear``: a straight line
-        between the ends, where the background hardly steps or falls towards high binding energy.
+        between the ends, where the background hardly steps or falls towards high binding energy. ``slope``: flat
+        below the lines, and steeper behind each by its area. ``polynomial``: through the points of both ends, for a
+        curved background of other origin; take many points per end.
     window : (float, float), optional
         Binding energies in eV between which the background is taken, in either order; beyond them ``background``
         and ``net`` are NaN. Default: the whole axis.
@@ -97,15 +119,18 @@ def subtract_background(
     loss : str or (float, float, float, float), optional
         For ``tougaard``, the cross section: a name (``universal``, ``polymer``), or (B, C, D, T0) of
         K(T) = B T / ((C - T²)² + D T²) for T ≥ T0, in eV² and eV as CasaXPS stores them (two parameters: C
-        negative, D = 0). Default: ``universal``.
+        negative, D = 0), or (B, C, D, T0, C') with (C + C' T²)² instead. Default: ``universal``.
     meet_end : bool
         For ``tougaard``: scale B so that the background meets the data at the high-binding-energy end;
         ``tougaard_b`` holds the result. False takes B as given.
+    degree : int, optional
+        For ``polynomial``: its degree, from 1 to ``n_end``. Default: 2.
 
     Returns
     -------
     xarray.Dataset
-        With ``background`` and ``net``, their ``_sigma`` where known, and ``tougaard_b`` (eV²). Flags:
+        With ``background`` and ``net``, their ``_sigma`` where known, ``background_iterations`` of ``shirley`` and
+        ``slope`` (how many it took until the curve stood still), and ``tougaard_b`` (eV²). Flags:
         ``background_not_converged`` and ``counts_not_finite`` (NaN); ``end_on_slope``, ``background_falls`` and
         ``negative_counts`` (warnings).
 
@@ -131,7 +156,7 @@ def subtract_background(
     >>> bool(mn.net.max() > 495), int(mn.status)
     (True, 0)
     """
-    chosen = _chosen(method, n_end, loss, meet_end)
+    chosen = _chosen(method, n_end, loss, meet_end, degree)
     inside = _inside(dataset, window, n_end)
     x = dataset[AXIS].values
     counts = dataset[signal_name(dataset)]
@@ -147,9 +172,9 @@ def subtract_background(
         [(counts, (AXIS,)), (counts * np.nan if known.variance is None else known.variance, (AXIS,))],
         {
             **dict.fromkeys(("background", "background_sigma", "net", "net_sigma"), (AXIS,)),
-            **dict.fromkeys((*checks, "tougaard_b"), ()),
+            **dict.fromkeys((*checks, "tougaard_b", "iterations"), ()),
         },
-        dtypes=dict.fromkeys(checks, bool),
+        dtypes={**dict.fromkeys(checks, bool), "iterations": int},
     )
     units = str(counts.attrs.get("units", ""))
     named = {"background": "inelastic background", "net": "counts above the background"}
@@ -161,23 +186,36 @@ def subtract_background(
         dataset["tougaard_b"] = found["tougaard_b"].assign_attrs(
             units="eV2", long_name="B of the cross section"
         )
+    if method in ("shirley", "slope"):
+        dataset["background_iterations"] = found["iterations"].assign_attrs(
+            units="", long_name="iterations until the background stood still"
+        )
     return _flagged(dataset, found)
 
 
 def _chosen(
-    method: str, n_end: int, loss: str | tuple[float, float, float, float] | None, meet_end: bool
+    method: str, n_end: int, loss: str | tuple[float, ...] | None, meet_end: bool, degree: int | None
 ) -> Method:
     if n_end < 1:
         raise InvalidInput(f"n_end must be at least 1, got {n_end}.")
+    if degree is not None and method != "polynomial":
+        raise InvalidInput(f"degree belongs to method 'polynomial', got method {method!r}: leave it out.")
     if method == "tougaard":
         section = named_loss(loss or "universal") if isinstance(loss, str | None) else Loss(*loss)
-        resolve(loss=astuple(section))
+        resolve(loss=section.numbers())
         return Method(method, n_end, section, meet_end)
     if loss is not None or not meet_end:
         raise InvalidInput(
             f"loss and meet_end belong to method 'tougaard', got method {method!r}: leave them out."
         )
-    return Method(method, n_end)
+    if method == "polynomial":
+        degree = 2 if degree is None else degree
+        resolve(degree=degree)
+        if not 1 <= degree <= n_end:
+            raise InvalidInput(
+                f"degree must be from 1 to n_end = {n_end}, got {degree}: lower it, or raise n_end."
+            )
+    return Method(method, n_end, degree=degree)
 
 
 def _inside(dataset: xr.Dataset, window: tuple[float, float] | None, n_end: int) -> slice:
@@ -210,7 +248,7 @@ def _with_uncertainty(
     n_end = method.n_end
     result = method(xw, yw)
     curve = np.where(result.converged[..., None], result.background, np.nan)
-    of_background, of_net = carried_variance(var, result.low_share, result.high_share, n_end)
+    of_background, of_net = result.carried(var, n_end)
     finite = np.isfinite(yw).all(-1)
     low, high = end_means(yw, n_end)
     noise = np.sqrt(sum(end_means(np.nan_to_num(var), n_end)) / n_end)
@@ -225,10 +263,11 @@ def _with_uncertainty(
         **{name: np.pad(values, outside, constant_values=np.nan) for name, values in full.items()},
         "broken": ~finite,
         "unsettled": finite & ~result.converged,
-        "falls": (low - high > 3 * noise)[..., 0] & (method.name != "linear"),
+        "falls": (low - high > 3 * noise)[..., 0] & (method.name not in FREE),
         "cut": _cuts_a_line(xw, yw - curve, noise[..., 0], n_end),
         "negative": (yw < 0).any(-1),
         "tougaard_b": getattr(result, "b", np.full(y.shape[:-1], np.nan)),
+        "iterations": result.iterations,
     }
 
 

@@ -10,7 +10,15 @@ import numpy.typing as npt
 
 from spectra.errors import InvalidInput
 
-__all__ = ["Background", "carried_variance", "end_means", "linear", "spectra_along"]
+__all__ = [
+    "Background",
+    "Polynomial",
+    "carried_variance",
+    "end_means",
+    "linear",
+    "polynomial",
+    "spectra_along",
+]
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -28,6 +36,16 @@ class Background:
     iterations: npt.NDArray[np.int_]  # (...)
     low_share: FloatArray  # (..., n)
     high_share: FloatArray  # (..., n)
+
+    def moves(self, variance: FloatArray, n_end: int) -> tuple[FloatArray, ...]:
+        """Moves of the curve by one sigma of what it hangs on, each independent of the others; (..., n) each."""
+        ends = end_means(variance, n_end)
+        shares = (self.low_share, self.high_share)
+        return tuple(np.sqrt(end / n_end) * share for end, share in zip(ends, shares, strict=True))
+
+    def carried(self, variance: FloatArray, n_end: int) -> tuple[FloatArray, FloatArray]:
+        """Variance of the curve, and of the spectrum freed of it."""
+        return carried_variance(variance, self.low_share, self.high_share, n_end)
 
 
 def spectra_along(x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[FloatArray, FloatArray, np.dtype[Any]]:
@@ -97,3 +115,68 @@ def linear(x: npt.ArrayLike, y: npt.ArrayLike, *, n_end: int = 5) -> Background:
     line = low + (high - low) * along + 0 * y.sum(-1, keepdims=True)
     good = np.isfinite(line).all(-1)
     return Background(line.astype(dtype), good, good.astype(int), 1 - along, along)
+
+
+@dataclass(frozen=True)
+class Polynomial(Background):
+    """Polynomial background; it hangs on each point of the ends by its own share, not on their means alone."""
+
+    hat: FloatArray  # (n, 2 n_end): derivative of the curve by the points of the low, then of the high end
+
+    def moves(self, variance: FloatArray, n_end: int) -> tuple[FloatArray, ...]:
+        """One move per coefficient: the principal axes of what the noise of the end points does to the curve."""
+        noise = np.sqrt(np.maximum(_ends(variance, n_end), 0))
+        _, size, axes = np.linalg.svd(self.hat * noise[..., None, :], full_matrices=False)
+        degree = int(np.linalg.matrix_rank(self.hat))
+        left = np.einsum("...nm,...km->...kn", self.hat * noise[..., None, :], axes[..., :degree, :])
+        return tuple(left[..., k, :] for k in range(degree)) if size.size else ()
+
+    def carried(self, variance: FloatArray, n_end: int) -> tuple[FloatArray, FloatArray]:
+        """Variance of the curve, and of the spectrum freed of it."""
+        of_curve = np.einsum("nm,...m->...n", self.hat**2, _ends(variance, n_end))
+        n = variance.shape[-1]
+        own = np.zeros(n)
+        own[:n_end] = np.diagonal(self.hat[:n_end, :n_end])
+        own[n - n_end :] = np.diagonal(self.hat[n - n_end :, n_end:])
+        return of_curve, np.maximum(variance * (1 - 2 * own) + of_curve, 0)
+
+
+def _ends(y: FloatArray, n_end: int) -> FloatArray:
+    return np.concatenate([y[..., :n_end], y[..., -n_end:]], -1)
+
+
+def polynomial(x: npt.ArrayLike, y: npt.ArrayLike, *, n_end: int = 5, degree: int = 2) -> Polynomial:
+    """Polynomial through the points of both ends of the window, by least squares.
+
+    Nothing between the ends holds it: take many points per end, and a low degree. The stated variance grows
+    accordingly.
+
+    Parameters
+    ----------
+    x : (n,) array
+        Binding energy in eV, ascending.
+    y : (..., n) array
+        Counts.
+    n_end : int
+        Points of each end that it is fitted to.
+    degree : int
+        1 is a straight line; at most ``n_end``.
+
+    Returns
+    -------
+    Polynomial
+        ``converged`` is False only where a spectrum is not finite.
+    """
+    x, y, dtype = spectra_along(x, y)
+    end_means(y, n_end)  # checks the number of points
+    if not 1 <= degree <= n_end:
+        raise InvalidInput(
+            f"degree must be from 1 to n_end = {n_end}, got {degree}: lower it, or raise n_end."
+        )
+    middle, half = (x[0] + x[-1]) / 2, (x[-1] - x[0]) / 2
+    powers = np.vander((x - middle) / half, degree + 1)
+    hat = powers @ np.linalg.pinv(np.concatenate([powers[:n_end], powers[-n_end:]]))
+    curve = _ends(y, n_end) @ hat.T + 0 * y.sum(-1, keepdims=True)
+    good = np.isfinite(curve).all(-1)
+    low, high = hat[:, :n_end].sum(-1), hat[:, n_end:].sum(-1)
+    return Polynomial(curve.astype(dtype), good, good.astype(int), low + 0 * curve, high + 0 * curve, hat)

@@ -20,7 +20,6 @@ from spectra.fitting.spec import Model, Setting, from_tables
 from spectra.fitting.understand import understand
 from xps.background import Method
 from xps.counting import poisson_variance
-from xps.ends import end_means
 from xps.links import LinkedModel, identifier
 
 __all__ = [
@@ -71,7 +70,7 @@ def start_positions(model: Model, linked: LinkedModel) -> dict[str, float]:
 def end_moves(
     method: Method | None, x: FloatArray, y: FloatArray, variance: FloatArray, net: FloatArray
 ) -> tuple[FloatArray, ...]:
-    """How the background moves when the mean of its low, or of its high, end is one sigma off; (..., n) each.
+    """How the background moves when what it hangs on at the ends is one sigma off; (..., n) each.
 
     The window of the background is where ``net`` is finite. Nothing for a background that came from elsewhere: it is
     taken as known.
@@ -81,11 +80,10 @@ def end_moves(
         return ()
     window = slice(inside[0], inside[-1] + 1)
     result = method(x[window], y[..., window])
-    ends = end_means(variance[..., window], method.n_end)
     moves = []
-    for end, share in zip(ends, (result.low_share, result.high_share), strict=True):
+    for inside_window in result.moves(variance[..., window], method.n_end):
         move = np.zeros(y.shape)
-        move[..., window] = np.sqrt(end / method.n_end) * share
+        move[..., window] = inside_window
         moves.append(move)
     return tuple(moves)
 

@@ -1,13 +1,15 @@
-"""Iterative Shirley background: each line raises the background on its high-binding-energy side by its area."""
+"""Iterative backgrounds: each line raises the background on its high-binding-energy side, or bends it (slope)."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
 from xps.ends import Background, end_means, spectra_along
 
-__all__ = ["shirley"]
+__all__ = ["shirley", "slope"]
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -48,6 +50,57 @@ def shirley(
     ----------
     D. A. Shirley, Phys. Rev. B 5, 4709 (1972), doi:10.1103/PhysRevB.5.4709
     """
+    return _iterated(x, y, n_end, tol, max_iter, _running_integral)
+
+
+def slope(
+    x: npt.ArrayLike, y: npt.ArrayLike, *, n_end: int = 5, tol: float = 1e-6, max_iter: int = 50
+) -> Background:
+    r"""Background whose slope, not height, changes in proportion to the peak area (slope background), by iteration.
+
+    .. math:: \frac{dB}{dx} = k \int_{x_L}^{x} (y - B)\,dt, \qquad B(x_L) = y_L, \quad B(x_H) = y_H
+
+    Flat below the lines, straight beyond them: for the slow rise of light elements and of buried layers, where a
+    step would stand too high right behind the line. Iterated like :func:`shirley`.
+
+    Parameters
+    ----------
+    x : (n,) array
+        Binding energy in eV, ascending.
+    y : (..., n) array
+        Counts.
+    n_end : int
+        Points averaged at each end for y_L and y_H.
+    tol : float
+        Settled when no point moves by more than ``tol * |y_H - y_L|``.
+    max_iter : int
+        Iterations at most.
+
+    Returns
+    -------
+    Background
+        As :func:`shirley` returns it.
+
+    References
+    ----------
+    A. Herrera-Gomez et al., Surf. Interface Anal. 46, 897 (2014), doi:10.1002/sia.5453
+    """
+
+    def twice(x: FloatArray, values: FloatArray) -> FloatArray:
+        return _running_integral(x, _running_integral(x, values))
+
+    return _iterated(x, y, n_end, tol, max_iter, twice)
+
+
+def _iterated(
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    n_end: int,
+    tol: float,
+    max_iter: int,
+    integral: Callable[[FloatArray, FloatArray], FloatArray],
+) -> Background:
+    """The background that rises from y_L to y_H as the ``integral`` of what it leaves of the spectrum does."""
     x, y, dtype = spectra_along(x, y)
     flat = y.reshape(-1, x.size)
     low, high = end_means(flat, n_end)
@@ -59,7 +112,7 @@ def shirley(
     background[active] = low[active]
     # spectra leave as they settle or fail, so that none depends on what else is in the series
     for _ in range(max_iter):
-        area = _running_integral(x, flat[active] - background[active])
+        area = integral(x, flat[active] - background[active])
         iterations[active] += 1
         peak = area[:, -1] > 0
         background[active[~peak]] = np.nan
@@ -74,7 +127,7 @@ def shirley(
         active = active[~done]
         if not active.size:
             break
-    shares = (_share(x, start, course, feedback) for start in (1 - course, course))
+    shares = (_share(x, start, course, feedback, integral) for start in (1 - course, course))
     curves = [values.reshape(y.shape) for values in (background, *shares)]
     return Background(
         curves[0].astype(dtype),
@@ -85,11 +138,17 @@ def shirley(
     )
 
 
-def _share(x: FloatArray, direct: FloatArray, course: FloatArray, feedback: FloatArray) -> FloatArray:
+def _share(
+    x: FloatArray,
+    direct: FloatArray,
+    course: FloatArray,
+    feedback: FloatArray,
+    integral: Callable[[FloatArray, FloatArray], FloatArray],
+) -> FloatArray:
     """Derivative of the settled background by one end: an end that rises also takes area from the peaks."""
     share = direct
     for _ in range(12):  # each turn adds a term of a series that falls like the background to the peak height
-        taken = _running_integral(x, share)
+        taken = integral(x, share)
         share = direct - feedback * (taken - course * taken[:, -1:])
     return share
 

@@ -18,27 +18,36 @@ FloatArray = npt.NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Loss:
-    r"""Cross section of inelastic scattering, in the form that covers U2 and U3.
+    r"""Cross section of inelastic scattering, in the form that covers U2, U3 and U4.
 
-    .. math:: K(T) = \frac{B\,T}{(C - T^2)^2 + D\,T^2} \quad (T \ge T_0), \qquad 0 \text{ below}
+    .. math:: K(T) = \frac{B\,T}{(C + C' T^2)^2 + D\,T^2} \quad (T \ge T_0), \qquad 0 \text{ below}
 
-    ``c`` negative with ``d`` zero is the two-parameter form with :math:`(|C| + T^2)^2`; ``0 < d < 4 c`` is the
-    three-parameter form. Nothing else has a finite cross section at every loss.
+    With :math:`C' = -1`, as CasaXPS stores it: ``c`` negative with ``d`` zero is the two-parameter form with
+    :math:`(|C| + T^2)^2`; ``0 < d < 4 c`` is the three-parameter form. Any other ``c_prime`` is the four-parameter
+    form, with :math:`C' = +1, D = 0` the two-parameter one again.
     """
 
     b: float
     c: float
     d: float
     t0: float = 0.0
+    c_prime: float = -1.0
 
     def __post_init__(self) -> None:
         two, three = self.c < 0 and self.d == 0, 0 < self.d < 4 * self.c
-        if not (self.b > 0 and self.t0 >= 0 and (two or three)):
+        four = self.c_prime not in (0.0, -1.0) and (self.d > 0 or (self.d == 0 and self.c / self.c_prime > 0))
+        if not (self.b > 0 and self.t0 >= 0 and (four if self.c_prime != -1 else two or three)):
+            numbers = ", ".join(f"{value:g}" for value in self.numbers())
             raise InvalidInput(
-                f"loss (b, c, d, t0) = ({self.b:g}, {self.c:g}, {self.d:g}, {self.t0:g}) is not a cross section: "
-                "b must be positive, t0 not negative, and either c < 0 with d = 0 (two parameters) or 0 < d < 4 c "
-                "(three parameters)."
+                f"loss (b, c, d, t0, c') = ({numbers}) is not a cross section: "
+                "b must be positive, t0 not negative, and either c < 0 with d = 0 (two parameters), 0 < d < 4 c "
+                "(three parameters), or c' neither 0 nor -1 with d > 0 or c' of the sign of c (four parameters)."
             )
+
+    def numbers(self) -> tuple[float, ...]:
+        """(B, C, D, T0), and C' where it is not -1."""
+        first = (self.b, self.c, self.d, self.t0)
+        return first if self.c_prime == -1 else (*first, self.c_prime)
 
 
 @dataclass(frozen=True)
@@ -64,16 +73,23 @@ def named_loss(name: str) -> Loss:
 def cross_section(loss: Loss, t: npt.ArrayLike) -> FloatArray:
     """K(T) of ``loss`` in 1/eV at the losses ``t`` in eV."""
     t = np.asarray(t, float)
-    return np.where(t >= loss.t0, loss.b * t / ((loss.c - t**2) ** 2 + loss.d * t**2), 0.0)
+    return np.where(t >= loss.t0, loss.b * t / ((loss.c + loss.c_prime * t**2) ** 2 + loss.d * t**2), 0.0)
 
 
 def _integral(loss: Loss, t: FloatArray) -> FloatArray:
     """Antiderivative of K(T)/B, taken as constant below t0."""
     u = np.maximum(t, loss.t0) ** 2
-    if loss.d == 0:
-        return np.asarray(-0.5 / (u - loss.c))
-    root = np.sqrt(loss.d * (4 * loss.c - loss.d))
-    return np.asarray(np.arctan((2 * u + loss.d - 2 * loss.c) / root) / root)
+    # of T dT over c'^2 [(u - c)^2 + d u] with u = T^2
+    c, d, scale = -loss.c / loss.c_prime, loss.d / loss.c_prime**2, loss.c_prime**2
+    if d == 0:
+        return np.asarray(-0.5 / (u - c) / scale)
+    square, place = d * (4 * c - d), 2 * u + d - 2 * c
+    root = np.sqrt(abs(square))
+    if root < 1e-9 * d:
+        return np.asarray(-1 / place / scale)
+    if square > 0:
+        return np.asarray(np.arctan(place / root) / root / scale)
+    return np.asarray(np.log(np.abs((place - root) / (place + root))) / (2 * root) / scale)
 
 
 def _scattering(x: FloatArray, loss: Loss) -> FloatArray:
