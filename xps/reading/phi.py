@@ -20,7 +20,7 @@ from spectra.errors import ReadError
 from spectra.reading.registry import Reader
 from spectra.reading.source import Source
 from xps.reading.phi_header import Region, parse_header, phi_attributes, phi_region, regions
-from xps.reading.spectrum import Spectrum, positive, whole_counts
+from xps.reading.spectrum import Spectrum, positive, steps_of_energy, whole_counts
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -135,7 +135,7 @@ def _cycles(
     for cycle, rate in enumerate(block.values):
         spectrum = Spectrum(
             where,
-            np.round(region.start + region.step * np.arange(points, dtype=np.float64), 9),
+            steps_of_energy(region.start, region.step, points, where),
             rate,
             "count_rate",
             kinetic=about["technique"] == "aes",

@@ -20,7 +20,14 @@ from spectra.reading.registry import Reader
 from spectra.reading.source import Source
 from xps.reading.igor import Wave, is_wave, read_wave
 from xps.reading.levels import core_level
-from xps.reading.spectrum import CUT_LINE, Quantity, Spectrum, are_whole, ends_inside_a_line
+from xps.reading.spectrum import (
+    CUT_LINE,
+    Quantity,
+    Spectrum,
+    are_whole,
+    ends_inside_a_line,
+    steps_of_energy,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -158,7 +165,7 @@ def wave_scans(source: Source, *, default_axis: str | None = None) -> list[xr.Da
     label = wave.units[0]
     if axis_of_label(label) is None and default_axis is not None:
         label = f"{default_axis.replace('_', ' ')} [eV]"
-    energy = np.round(wave.starts[0] + wave.steps[0] * np.arange(wave.values.shape[0]), 9)
+    energy = steps_of_energy(wave.starts[0], wave.steps[0], wave.values.shape[0], source.name)
     table = wave.values.reshape(wave.values.shape[0], -1).T
     return _slices(energy, table, label, _second(wave), _note(wave.note), source.name, wave.data_units, [])
 

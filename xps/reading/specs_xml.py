@@ -19,7 +19,7 @@ import numpy.typing as npt
 from spectra.errors import ReadError
 from spectra.reading.registry import Reader
 from spectra.reading.source import Source
-from xps.reading.spectrum import Spectrum, positive
+from xps.reading.spectrum import Spectrum, positive, steps_of_energy
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -130,10 +130,7 @@ def _cycles(region: ET.Element, group: str, file: str) -> list[xr.Dataset]:
                 f"{length} counts, and {each[0].size} are there."
             )
         counts = sum(summed_detectors(c, steps, gains, int(head), int(points)) for c in each)
-        with np.errstate(over="ignore"):  # a step that is none makes energies that are refused
-            energy = _number(definition, "kinetic_energy", where) + step * np.arange(
-                int(points), dtype=np.float64
-            )
+        energy = steps_of_energy(_number(definition, "kinetic_energy", where), step, int(points), where)
         found.append(
             Spectrum(
                 where,

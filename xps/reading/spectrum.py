@@ -31,6 +31,7 @@ __all__ = [
     "are_whole",
     "ends_inside_a_line",
     "positive",
+    "steps_of_energy",
     "whole_counts",
 ]
 
@@ -172,6 +173,20 @@ class Spectrum:
         }
 
 
+def steps_of_energy(start: float, step: float, points: int, where: str) -> FloatArray:
+    """Energies in equal steps, without the last digits that adding up would leave.
+
+    Raises
+    ------
+    ReadError
+        If start or end are no energies.
+    """
+    for energy in (start, start + step * points):
+        if not abs(energy) <= HIGHEST:
+            raise ReadError(f"{where}: {energy:g} eV is no energy of a photoelectron.")
+    return np.asarray(np.round(start + step * np.arange(points, dtype=np.float64), 9))
+
+
 def positive(value: float | None) -> float | None:
     """A number that has a meaning only above zero; programs write 0 where they do not know it."""
     return value if value is not None and np.isfinite(value) and value > 0 else None
@@ -180,13 +195,14 @@ def positive(value: float | None) -> float | None:
 def are_whole(values: FloatArray) -> bool:
     """Whether all values that are there are whole numbers."""
     finite = values[np.isfinite(values)]
-    return bool((np.mod(finite, 1) == 0).all())
+    return bool((finite == np.rint(finite)).all())
 
 
 def whole_counts(counts: FloatArray, precision: float) -> FloatArray:
     """Counts rounded to whole numbers where all are whole within a relative ``precision``, else as they are."""
     nearest = np.rint(counts)
-    within = np.abs(counts - nearest) <= precision * np.maximum(np.abs(counts), 1)
+    with np.errstate(invalid="ignore"):  # infinity in a text
+        within = np.abs(counts - nearest) <= precision * np.maximum(np.abs(counts), 1)
     return np.asarray(nearest if within[np.isfinite(counts)].all() else counts)
 
 
