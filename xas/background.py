@@ -13,9 +13,9 @@ from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve, verb
 from xas.clamp import larch_clamped
 from xas.finite import on_finite_points
+from xas.further_edges import following_energy
 from xas.noise import estimate_noise
 from xas.spline_operator import AutobkOperator, BackgroundOptions, Clamp, clamp_rows, operator_for
-from xas.tables import next_edge
 from xas.wavenumber import Window, k_grid, wavenumber
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def autobk(
     rbkg : float
         Distance in Å below which the transform is taken to be background.
     kmin, kmax : float
-        Range of k in 1/Å. Default ``kmax``: the end of the data, or 10 eV before the element's next edge.
+        Range of k in 1/Å. Default ``kmax``: the end of the data, or 10 eV before the next edge.
     kweight : float
         Power w of k in the transform.
     window : {"hanning", "parzen", "welch", "kaiser", "sine", "gaussian"}
@@ -297,10 +297,10 @@ def _common_kmax(
         raise InvalidInput("xas.autobk: no spectrum has an E0; look at the flags that xas.normalize set.")
     highest = float(starts.max())
     end = float(wavenumber(energy[-1:], highest)[0])
-    following = next_edge(dataset.attrs.get("element"), dataset.attrs.get("edge"))
+    following = following_energy(dataset, highest)
     if kmax is None and following is not None and highest < following - 10 < energy[-1]:
         end = float(wavenumber(np.array([following - 10]), highest)[0])
-        note(f"kmax lies 10 eV before the element's next edge at {following:g} eV")
+        note(f"kmax lies 10 eV before the next edge at {following:g} eV")
     if kmax is not None and kmax > end:
         note(f"kmax = {kmax:g} 1/Å was asked for and the data end at {end:.3f}")
     reach = end if kmax is None else min(kmax, end)

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from spectra.dataset import map_spectra, series_dims, signal_name
-from spectra.errors import InvalidInput
+from spectra.dataset import series_dims, signal_name
 from xas.finite import on_finite_points
 from xas.noise import estimate_noise
 from xas.tables import edge_energy
@@ -23,11 +22,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
-    "Origins",
     "Rise",
-    "choose_origins",
     "find_e0",
     "find_rise",
+    "first_indices",
     "first_spectra",
     "has_edge",
     "local_slope",
@@ -50,8 +48,6 @@ SLOPE_WIDTH = 1.5
 DIP = 0.1
 #: A step smaller than this many standard deviations of the points before the edge is no edge.
 LEAST_STEP = 3.0
-#: E0 of a series is rounded to this many eV.
-ROUNDING = 0.1
 #: So many spectra of a series are looked at for one with an edge.
 MAX_SPECTRA = 64
 
@@ -298,61 +294,6 @@ def series_e0(dataset: xr.Dataset) -> tuple[float | None, float, str]:
     return None, near, why
 
 
-@dataclass(frozen=True)
-class Origins:
-    """E0 of a dataset: the common one that ranges refer to, and that of the spectra, one for all or one each."""
-
-    common: float
-    e0: xr.DataArray
-    e0_sigma: xr.DataArray
-    why: str  # where the edge was looked for; empty if E0 was given
-
-
-def choose_origins(dataset: xr.Dataset, e0: float | Literal["series", "each"] = "series") -> Origins:
-    """E0 of the spectra of ``dataset`` with its uncertainty in eV.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        Absorption along ``energy``.
-    e0 : float or {"series", "each"}
-        A number is taken as exact. "series": that of the first spectrum with an edge, to 0.1 eV, its uncertainty being
-        that of noise and rounding. "each": that of each spectrum.
-
-    Raises
-    ------
-    InvalidInput
-        If no spectrum has an edge.
-    """
-    import xarray as xr
-
-    if not isinstance(e0, str):
-        return Origins(float(e0), xr.DataArray(float(e0)), xr.DataArray(0.0), "")
-    common, near, why = series_e0(dataset)
-    if common is None:
-        raise InvalidInput(
-            f"no absorption edge was found in any spectrum ({why}): the absorption does not rise there. Choose another "
-            "channel of the file, or name the element and the edge in dataset.attrs, or give e0 in eV."
-        )
-    energy, signal = dataset["energy"].values.astype(float), dataset[signal_name(dataset)]
-    sigma = dataset.get(f"{signal.name}_sigma")
-    inputs = [signal] if sigma is None else [signal, sigma]
-    if e0 == "series":  # the same spectrum as series_e0 took
-        for index in _first_indices(signal, series_dims(dataset)):
-            first = [np.asarray(array.isel(index, missing_dims="ignore").values, float) for array in inputs]
-            found = measure_e0(energy, first[0], near, *first[1:])
-            if np.isfinite(found["e0"]):
-                spread = float(np.hypot(found["e0_sigma"], ROUNDING / np.sqrt(12)))
-                return Origins(common, xr.DataArray(common), xr.DataArray(spread), why)
-
-    def kernel(mu: Array, *known: Array) -> dict[str, Array]:
-        spread = [np.broadcast_to(k, mu.shape).astype(float) for k in known]
-        return measure_e0(energy, mu.astype(float), near, *spread)
-
-    made = map_spectra(kernel, [(array, ("energy",)) for array in inputs], {"e0": (), "e0_sigma": ()})
-    return Origins(common, made["e0"], made["e0_sigma"], why)
-
-
 def _curvature(x: Array, y: Array, middle: npt.NDArray[np.intp]) -> Array:
     """Downward curvature at ``middle`` from points about a third of SLOPE_WIDTH away."""
     left = np.clip(np.searchsorted(x, x[middle] - SLOPE_WIDTH / 3), 0, middle - 1)
@@ -364,11 +305,12 @@ def _curvature(x: Array, y: Array, middle: npt.NDArray[np.intp]) -> Array:
 
 def first_spectra(signal: xr.DataArray, dims: tuple[str, ...]) -> Iterator[Array]:
     """The first spectrum of a series, then others evenly spaced over it, one by one as they are asked for."""
-    for index in _first_indices(signal, dims):
+    for index in first_indices(signal, dims):
         yield np.asarray(signal.isel(index).values, float)
 
 
-def _first_indices(signal: xr.DataArray, dims: tuple[str, ...]) -> Iterator[dict[str, int]]:
+def first_indices(signal: xr.DataArray, dims: tuple[str, ...]) -> Iterator[dict[str, int]]:
+    """Places in the series, one after another, of a few spectra to look at."""
     sizes = tuple(signal.sizes[d] for d in dims)
     count = int(np.prod(sizes))
     for number in np.unique(np.linspace(0, count - 1, min(count, MAX_SPECTRA)).astype(int)):

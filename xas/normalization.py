@@ -10,18 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from spectra.dataset import flag, map_spectra, series_dims, signal_name
-from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve, verb
-from xas.e0 import find_e0, series_e0
 from xas.edge_step import CURVES, NO_EDGE, NO_RANGE, NUMBERS, SATURATED, normalize_spectra
+from xas.further_edges import following_energy
+from xas.origins import choose_origins
 from xas.range_choice import FAMILY
 from xas.ranges import choose_ranges
-from xas.tables import next_edge
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["flag_short_scans", "normalize", "series_origins"]
+__all__ = ["flag_short_scans", "normalize"]
 
 Array = npt.NDArray[np.float64]
 
@@ -70,7 +69,7 @@ def normalize(
         Range of the pre-edge line in eV from E0, as in (-150, -30). Default: from the second point to half way.
     post : (float, float), optional
         Range of the post-edge polynomial in eV from E0, as in (50, 700); a negative end counts from the end of the
-        data: (50, -20). Default: from 25 eV (less for short scans) to the end, or to the element's next edge.
+        data: (50, -20). Default: from 25 eV (less for short scans) to the end, or to the next edge, tabulated or seen.
     order : {0, 1, 2, 3, 4, 5}, optional
         Degree of the post-edge polynomial. Default: 2 for a range of at least 300 eV, 1 from 30 eV, 0 below.
     pre_order : {0, 1}
@@ -81,7 +80,7 @@ def normalize(
     Returns
     -------
     xarray.Dataset
-        With ``e0`` (eV), ``edge_step``, ``edge_step_sigma`` (from noise), ``edge_step_systematic`` (from the choice of
+        With ``e0`` (eV; its ``e0_sigma`` where it was looked for), ``edge_step``, ``edge_step_sigma`` (from noise), ``edge_step_systematic`` (from the choice of
         ranges, for the method "edge_step") per spectrum and ``pre_edge``, ``post_edge``, ``norm``, ``norm_sigma``,
         ``flat`` along ``energy``; ``noise`` per spectrum where it was estimated. Spectra without an edge, with too few
         points in a range, or cut off at the top are flagged ``no_edge``, ``no_range`` and ``saturated`` and hold NaN.
@@ -117,7 +116,8 @@ def normalize(
     """
     signal = dataset[signal_name(dataset)]
     energy = dataset["energy"].values.astype(float)
-    origin, origins = series_origins(dataset, energy, e0)
+    origins = choose_origins(dataset, e0)
+    origin = origins.common
     ranges = choose_ranges(
         energy,
         origin,
@@ -125,7 +125,7 @@ def normalize(
         post=post,
         pre_order=pre_order,
         order=order,
-        next_edge=next_edge(dataset.attrs.get("element"), dataset.attrs.get("edge")),
+        next_edge=following_energy(dataset, origin),
     )
     if method == "area" and post is None:
         ranges = replace(ranges, post=(0.0, ranges.post[1]))
@@ -146,13 +146,11 @@ def normalize(
             energy, rows, starts, ranges, sigma=known, victoreen=victoreen, method=method
         )
 
-    inputs: list[Any] = [(signal, ("energy",)), (origins, ())]
+    inputs: list[Any] = [(signal, ("energy",)), (origins.e0, ())]
     inputs += [] if sigma is None else [(sigma, ("energy",))]
     made = map_spectra(kernel, inputs, {**dict.fromkeys(CURVES, ("energy",)), **dict.fromkeys(NUMBERS, ())})
     failure = made.pop("failure")
-    result = dataset.assign(
-        {"e0": origins.assign_attrs(units="eV", long_name="origin of energies E0"), **made}
-    )
+    result = origins.added_to(dataset).assign(made)
     units = str(signal.attrs.get("units", ""))
     for name, text in LONG_NAMES.items():
         own = "" if name in {"norm", "norm_sigma", "flat"} else units
@@ -216,27 +214,3 @@ LONG_NAMES = {
     "norm_sigma": "standard uncertainty of the normalised absorption from noise",
     "flat": "flattened normalised absorption",
 }
-
-
-def series_origins(
-    dataset: xr.Dataset, energy: Array, e0: float | Literal["series", "each"]
-) -> tuple[float, xr.DataArray]:
-    """Common E0 that the ranges refer to, and the E0 of the spectra: one for all, or one each."""
-    import xarray as xr
-
-    if not isinstance(e0, str):
-        return float(e0), xr.DataArray(float(e0))
-    common, near, where = series_e0(dataset)
-    if common is None:
-        raise InvalidInput(
-            f"no absorption edge was found in any spectrum ({where}): the absorption does not rise there. Choose another "
-            "channel of the file, or name the element and the edge in dataset.attrs, or give e0 in eV."
-        )
-    note(f"e0 was looked for {where}")
-    if e0 == "series":
-        return common, xr.DataArray(common)
-    signal = dataset[signal_name(dataset)]
-    found = map_spectra(
-        lambda mu: {"e0": find_e0(energy, mu.astype(float), near)}, [(signal, ("energy",))], {"e0": ()}
-    )
-    return common, found["e0"]

@@ -14,10 +14,10 @@ from spectra.dataset import signal_name
 from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve
 from xas.e0 import series_e0
+from xas.further_edges import following_energy
 from xas.noise import estimate_noise
 from xas.range_choice import FAMILY, RangeFamily
 from xas.ranges import Ranges, choose_ranges
-from xas.tables import next_edge
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -272,7 +272,7 @@ def normalized_between(
 def _family(dataset: xr.Dataset, energy: Array, origin: float, record: dict[str, Any]) -> RangeFamily | None:
     """Other choices of ranges: of those that were used, or of the default ones for data that came normalised."""
     if record["method"] == "as given":
-        above = next_edge(dataset.attrs.get("element"), dataset.attrs.get("edge"))
+        above = following_energy(dataset, origin)
         try:
             return RangeFamily(energy, origin, choose_ranges(energy, origin, next_edge=above))
         except InvalidInput:

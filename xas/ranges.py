@@ -138,7 +138,7 @@ def _post_range(
         high = min(5.0 * round(above / 5.0), above)
         if next_edge is not None and next_edge - 10 < e0 + high:
             high = next_edge - 10 - e0
-            notes.append(f"the post-edge range ends 10 eV before the element's next edge at {next_edge:g} eV")
+            notes.append(f"the post-edge range ends 10 eV before the next edge at {next_edge:g} eV")
         return (min(25.0, 5.0 * round(high / 15.0), high - 2), high)
     low, high = given
     if high < 0:
@@ -158,5 +158,5 @@ def _post_range(
     if high > above + 1e-9:
         notes.append(f"the post-edge range was asked to {high:g} eV and ends with the data at {above:.1f} eV")
     if next_edge is not None and next_edge < e0 + min(high, above):
-        notes.append(f"the element's next edge at {next_edge:g} eV lies inside the post-edge range")
+        notes.append(f"the next edge at {next_edge:g} eV lies inside the post-edge range")
     return (low, min(high, above))

@@ -17,10 +17,11 @@ from spectra.verbs import note, resolve, verb
 from xas.e0 import ABOVE_TABLE, find_rise
 from xas.edge_step import FINE, NO_EDGE, NO_RANGE, NormalizationOperator, normalization_operator
 from xas.finite import on_finite_points
+from xas.further_edges import following_energy
 from xas.noise import estimate_noise
-from xas.normalization import flag_short_scans, series_origins
+from xas.normalization import flag_short_scans
+from xas.origins import choose_origins
 from xas.ranges import Ranges, choose_ranges, points_between
-from xas.tables import next_edge
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -203,7 +204,7 @@ def mback(
         Range below the edge in eV from E0. Default: that of :func:`xas.normalize`.
     post : (float, float), optional
         Range above the edge in eV from E0; a negative end counts from the end of the data. Default: from 100 eV, or a
-        quarter of the way on short scans, to the end or the element's next edge.
+        quarter of the way on short scans, to the end or the next edge.
     order : {0, 1, 2, 3, 4, 5}
         Degree of the polynomial.
 
@@ -247,8 +248,9 @@ def mback(
         raise InvalidInput(
             "xas.mback matches the spectrum to tabulated values of its element: set dataset.attrs['element'], as in 'Mn'."
         )
-    origin, origins = series_origins(dataset, energy, e0)
-    above = next_edge(element, dataset.attrs.get("edge"))
+    origins = choose_origins(dataset, e0)
+    origin = origins.common
+    above = following_energy(dataset, origin)
     end = choose_ranges(energy, origin, next_edge=above).post[1]
     ranges = choose_ranges(
         energy, origin, pre=pre, post=post or (min(100.0, end / 4), end), order=2, next_edge=above
@@ -264,13 +266,11 @@ def mback(
         known = [np.broadcast_to(g, rows.shape).astype(float) for g in given]
         return _matched(energy, f2, rows, np.broadcast_to(starts, rows.shape[:-1]), ranges, order, known)
 
-    inputs: list[Any] = [(signal, ("energy",)), (origins, ())]
+    inputs: list[Any] = [(signal, ("energy",)), (origins.e0, ())]
     inputs += [] if sigma is None else [(sigma, ("energy",))]
     made = map_spectra(kernel, inputs, {**dict.fromkeys(CURVES, ("energy",)), **dict.fromkeys(NUMBERS, ())})
     failure = made.pop("failure")
-    result = dataset.drop_vars("edge_step_systematic", errors="ignore").assign(
-        {"e0": origins.assign_attrs(units="eV", long_name="origin of energies E0"), **made}
-    )
+    result = origins.added_to(dataset).drop_vars("edge_step_systematic", errors="ignore").assign(made)
     result = result.assign(f2=("energy", f2))
     units = str(signal.attrs.get("units", ""))
     for name, (text, own) in {**LABELS, "f2": ("tabulated f2 of the atom", "")}.items():
