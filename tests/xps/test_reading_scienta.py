@@ -92,6 +92,13 @@ def test_without_a_photon_energy_they_stay_kinetic(write, hv):
     assert any("energies stay kinetic" in note for note in notes_of(scan))
 
 
+def test_the_user_says_what_the_energies_are(write):
+    file = write(ses(axis="Energy [eV]", hv="0"))
+    with pytest.raises(ReadError, match="say which it is with axis="):
+        xps.read(file)
+    assert xps.read(file, axis="binding_energy").binding_energy.values.tolist() == [800, 801, 802]
+
+
 def test_slices_of_the_detector_stand_apart(write):
     file = write(
         ses(
@@ -111,7 +118,10 @@ def test_slices_of_the_detector_stand_apart(write):
         (ses(regions=2), "truncated: it announces 2 regions, the data of 1 are there"),
         (ses(rows=("800 5", "801", "802 9")), "a row holds 1 numbers where 2 are due"),
         (ses(rows=("800 5", "801 x", "802 9")), "holds something else than numbers"),
-        (ses(axis="Angle [deg]"), "its first dimension is 'Angle .deg.', no energy of electrons"),
+        (
+            ses(axis="Angle [deg]"),
+            "its first dimension is 'Angle .deg.', not said to be an energy of electrons",
+        ),
         (ses(size="many"), "Dimension 1 size is 'many' in its header"),
         (ses(size=999_999_999), "truncated: 999999999 points are announced"),
         (ses() + "[Data 1]\n800 5\n", r"the section \[Data 1\] stands there twice"),
@@ -191,9 +201,15 @@ def test_a_wave_of_two_dimensions_is_a_series(write):
 
 def test_an_energy_without_a_name_is_what_the_technique_says(write):
     file = write(wave_2([5, 7, 9]), "old.ibw")
-    assert "energy" not in xps.read(file).dims
-    with pytest.raises(ReadError, match="its first dimension is '', no energy"):
-        spectra.read(write(wave_5([5, 7, 9], units=""), "none.ibw"))
+    assert "binding_energy" in xps.read(file).dims
+    assert "kinetic_energy" in xps.read(file, axis="kinetic_energy").dims
+    for units in ("eV", "Photon Energy [eV]", ""):
+        file = write(wave_5([5, 7, 9], units=units), "plain.ibw")
+        with pytest.raises(
+            ReadError, match="not said to be an energy of electrons; say which it is with axis="
+        ):
+            spectra.read(file)
+    assert "kinetic_energy" in spectra.read(file, axis="kinetic_energy").dims
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +38,7 @@ FloatArray = npt.NDArray[np.float64]
 Info = Mapping[str, str]
 
 _SECTION = re.compile(r"\[([A-Za-z ]+?)\s*(\d+)?(?::(\d+))?\]\s*$")
-_SPECTRUM_AXES = ("binding_energy", "kinetic_energy", "energy")
+_SPECTRUM_AXES = ("binding_energy", "kinetic_energy")
 
 
 # ---- text ------------------------------------------------------------------------------------------------------
@@ -49,8 +49,13 @@ def sniff_text(source: Source) -> float:
     return 1.0 if re.match(rb"(\xef\xbb\xbf)?\[Info\]\s+Number of Regions=", source.head) else 0.0
 
 
-def text_scans(source: Source) -> list[xr.Dataset]:
-    """Every region of the text; every slice and every step of a region on its own."""
+def text_scans(
+    source: Source, *, axis: Literal["binding_energy", "kinetic_energy"] | None = None
+) -> list[xr.Dataset]:
+    """Every region of the text; every slice and every step of a region on its own.
+
+    ``axis`` says what the energies are, where the text does not name them.
+    """
     sections = _sections(source.text.split("\n"), source.name)
     announced = _count(_entries(sections.get(("Info", 0, 0), [])), "Number of Regions", source.name)
     numbers = sorted({number for kind, number, _ in sections if kind == "Data"})
@@ -71,7 +76,7 @@ def text_scans(source: Source) -> list[xr.Dataset]:
             found += _slices(
                 table[:, 0],
                 table[:, 1:].T,
-                region.get("Dimension 1 name", ""),
+                axis.replace("_", " ") if axis else region.get("Dimension 1 name", ""),
                 _scale(region, 2),
                 about,
                 source.name,
@@ -152,10 +157,16 @@ def sniff_wave(source: Source) -> float:
     return 1.0 if is_wave(source.head) else 0.0
 
 
-def wave_scans(source: Source, *, default_axis: str | None = None) -> list[xr.Dataset]:
+def wave_scans(
+    source: Source,
+    *,
+    axis: Literal["binding_energy", "kinetic_energy"] | None = None,
+    default_axis: str | None = None,
+) -> list[xr.Dataset]:
     """The wave as a spectrum, every slice of a wave of two dimensions on its own.
 
-    ``default_axis`` is what an energy without a name is, for those who know the technique.
+    ``axis`` says what the energies are; ``default_axis`` what energies are that the wave does not name, for those who
+    know the technique.
     """
     wave = read_wave(source.content, source.name)
     if wave.values.ndim > 2:
@@ -163,8 +174,8 @@ def wave_scans(source: Source, *, default_axis: str | None = None) -> list[xr.Da
             f"{source.name}: its wave has {wave.values.ndim} dimensions; read are waves of one or two."
         )
     label = wave.units[0]
-    if axis_of_label(label) is None and default_axis is not None:
-        label = f"{default_axis.replace('_', ' ')} [eV]"
+    if axis is not None or axis_of_label(label) not in ("binding_energy", "kinetic_energy"):
+        label = (axis or default_axis or label).replace("_", " ")
     energy = steps_of_energy(wave.starts[0], wave.steps[0], wave.values.shape[0], source.name)
     table = wave.values.reshape(wave.values.shape[0], -1).T
     return _slices(energy, table, label, _second(wave), _note(wave.note), source.name, wave.data_units, [])
@@ -204,8 +215,8 @@ def _slices(
     where = f"{file}: region {name!r}" if name else file
     if axis not in _SPECTRUM_AXES:
         raise ReadError(
-            f"{where}: its first dimension is {label!r}, no energy of electrons; say which it is with axis=, or save it "
-            "as text with labels."
+            f"{where}: its first dimension is {label!r}, not said to be an energy of electrons; say which it is with "
+            "axis=, or save it as text with labels."
         )
     several = len(table) > 1 and second is not None and len(second[1]) == len(table)
     found = []

@@ -45,6 +45,8 @@ UNITS = {
     "dwell_time": "s",
     "work_function": "eV",
     "sputter_time": "s",
+    "time_per_channel": "s",
+    "file_shift": "eV",
 }
 
 #: Above any energy of a photoelectron (eV).
