@@ -41,12 +41,12 @@ def figures(dataset: xr.Dataset) -> Iterator[tuple[str, str, Any]]:
             yield _name("paths", one), caption, plot_paths(dataset, **one)
 
 
-def _ends(dataset: xr.Dataset) -> list[tuple[dict[str, int], str]]:
+def _ends(dataset: xr.Dataset) -> list[tuple[dict[str, Any], str]]:
     """First and last spectrum that did not fail, and how a caption calls them."""
     dims = series_dims(dataset)
     shape = tuple(dataset.sizes[d] for d in dims)
     good = np.flatnonzero(~np.asarray(failed(dataset).values, bool).ravel())
-    chosen = [
+    chosen: list[dict[str, Any]] = [
         {d: int(i) for d, i in zip(dims, np.unravel_index(flat, shape), strict=True)} if dims else {}
         for flat in dict.fromkeys(good[[0, -1]].tolist() if good.size else [])
     ]
@@ -54,5 +54,5 @@ def _ends(dataset: xr.Dataset) -> list[tuple[dict[str, int], str]]:
     return [(one, which if one else "") for one, which in zip(chosen, names, strict=False)]
 
 
-def _name(stem: str, one: dict[str, int]) -> str:
+def _name(stem: str, one: dict[str, Any]) -> str:
     return "_".join([stem, *(str(i) for i in one.values())])
