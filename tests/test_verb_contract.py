@@ -123,6 +123,30 @@ def _path() -> xas.FeffPath:
     )
 
 
+def _survey() -> xr.Dataset:
+    """O 1s and Mn 2p in one spectrum, counted alike."""
+    energy = np.arange(515.0, 665.0, 0.5)
+    o1s = np.exp(-(((energy - 530) / 1.5) ** 2))
+    mn2p = np.exp(-(((energy - 641.9) / 1.9) ** 2)) + 0.5 * np.exp(-(((energy - 653.5) / 2) ** 2))
+    counts = np.random.default_rng(5).poisson((900 + 4000 * o1s + 3000 * mn2p) * np.arange(1, N + 1)[:, None])
+    attrs = {"technique": "xps", "region": "survey", "photon_energy": 1486.6}
+    return spectra.from_arrays(
+        energy, counts, axis="binding_energy", name="counts", units="counts", dims=("scan",), attrs=attrs
+    )
+
+
+def _mn3s() -> xr.Dataset:
+    energy = np.arange(76.0, 97.0, 0.1)
+    lines = np.exp(-(((energy - 83.2) / 1.5) ** 2)) + 0.6 * np.exp(-(((energy - 88.0) / 1.5) ** 2))
+    counts = np.random.default_rng(6).poisson((600 + 900 * lines) * np.arange(1, N + 1)[:, None])
+    attrs = {"technique": "xps", "region": "Mn 3s", "element": "Mn"}
+    return spectra.from_arrays(
+        energy, counts, axis="binding_energy", name="counts", units="counts", dims=("scan",), attrs=attrs
+    )
+
+
+_SURVEYED = {"windows": {"O 1s": (520, 540), "Mn 2p": (634, 662)}, "background": "linear"}
+
 #: verb -> (dataset it works on, its options). A new verb needs a line here.
 CASES = {
     "spectra.crop": (_xps_series, {"window": (638, 648)}),
@@ -153,6 +177,22 @@ CASES = {
     "xas.target_transform": (lambda: xas.principal_components(_long_series()), {"candidates": _standards()}),
     "xps.calibrate": (_xps_series, {"shift": 0.3}),
     "xps.subtract_background": (_xps_series, {}),
+    "xps.quantify": (_survey, _SURVEYED),
+    "xps.multiplet_splitting": (lambda: xps.subtract_background(_mn3s(), method="linear"), {}),
+    "xps.detection_limit": (
+        _survey,
+        {
+            "line": "N 1s",
+            "position": 580.0,
+            "fwhm": 2.0,
+            "window": (560, 600),
+            "regions": {"O 1s": {"area": 5000.0, "area_sigma": 90.0, "photon_energy": 1486.6}},
+        },
+    ),
+    "xps.overlayer_thickness": (
+        lambda: xps.quantify(_survey(), **_SURVEYED),
+        {"overlayer": "O 1s", "substrate": "Mn 2p", "material": "Li2O", "substrate_material": "Mn"},
+    ),
     "xps.deconvolve": (lambda: xps.subtract_background(_xps_series()), {"states": ("Mn3+", "Mn4+")}),
 }
 

@@ -5,4 +5,14 @@ import lazy_loader as _lazy
 __getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
 
 #: Verbs that recipes can name (``xps.deconvolve``), announced by the entry point ``spectra.steps``.
-STEPS = ("read", "read_series", "calibrate", "subtract_background", "deconvolve")
+STEPS = (
+    "read",
+    "read_series",
+    "calibrate",
+    "subtract_background",
+    "deconvolve",
+    "quantify",
+    "multiplet_splitting",
+    "detection_limit",
+    "overlayer_thickness",
+)

@@ -1,6 +1,10 @@
 from .background import subtract_background as subtract_background
 from .calibration import calibrate as calibrate
 from .components import deconvolve as deconvolve
+from .detection import detection_limit as detection_limit
+from .multiplet import multiplet_splitting as multiplet_splitting
+from .overlayer import overlayer_thickness as overlayer_thickness
+from .quantification import quantify as quantify
 from .reading import read as read
 from .reading import read_series as read_series
 
