@@ -18,6 +18,7 @@ from xas.further_edges import following_energy
 from xas.noise import estimate_noise
 from xas.range_choice import FAMILY, RangeFamily
 from xas.ranges import Ranges, choose_ranges
+from xas.shared_errors import shared_errors
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -37,6 +38,8 @@ Prepare = Callable[[Array], Kernel]
 
 #: Spectra at a time: what is computed from them stays near the processor. And points a spectrum needs near the edge.
 BLOCK, LEAST = 128, 8
+#: Points within so many eV share one error of pre-edge line and edge step.
+ONE_ERROR = 3.0
 
 
 def normalization_record(dataset: xr.Dataset) -> dict[str, Any]:
@@ -195,9 +198,7 @@ class Normalized:
             variance = ((by_point * points) ** 2).sum(1)
             if parts:
                 total = (parts[1] if whole else parts[1][:, kept])[:, near]
-                with np.errstate(invalid="ignore"):
-                    shared = np.sqrt(np.clip(total**2 - points**2, 0, None))
-                variance += (by_point * shared).sum(1) ** 2
+                variance += _from_shared(self.energy[kept][near], y[:, near], total, points, by_point)
             first, last = kept[near][[0, -1]]
             if whole:
                 in_scan = by_point
@@ -210,6 +211,16 @@ class Normalized:
             out[f"{name}_sigma"] = np.where(known, np.sqrt(variance), np.nan)
             out[f"{name}_systematic"] = np.where(known, self._shifts(mu, in_scan, there), np.nan)
         return out
+
+
+def _from_shared(x: Array, y: Array, total: Array, own: Array, by_point: Array) -> Array:
+    """Variance (rows,) that pre-edge line and edge step leave in a number with these derivatives by each point."""
+    if x[-1] - x[0] > ONE_ERROR:
+        errors = shared_errors(x, y, total, own)
+        return np.asarray(((by_point[:, None] * errors).sum(-1) ** 2).sum(-1))
+    with np.errstate(invalid="ignore"):
+        shared = np.sqrt(np.clip(total**2 - own**2, 0, None))
+    return np.asarray((by_point * shared).sum(1) ** 2)
 
 
 def normalized_near_edge(

@@ -57,11 +57,11 @@ def test_area_and_centroid_of_known_peaks():
 @pytest.mark.parametrize("baseline", BASELINES)
 def test_the_uncertainty_covers(baseline):
     truth = xas.pre_edge_peaks(xas.normalize(scans(vanadium(GRID)), **RANGES), **PLACE, baseline=baseline)
-    got = xas.pre_edge_peaks(xas.normalize(noisy(5e-3, 500), **RANGES), **PLACE, baseline=baseline)
+    got = xas.pre_edge_peaks(xas.normalize(noisy(5e-3, 1500), **RANGES), **PLACE, baseline=baseline)
     for name in ("area", "centroid", "height", "position"):
         full = f"pre_edge_{name}"
         pull = ((got[full] - truth[full]) / got[f"{full}_sigma"]).values
-        assert 0.62 < (abs(pull) < 1).mean() < 0.74, name
+        assert 0.63 < (abs(pull) < 1).mean() < 0.73, name
 
 
 @pytest.mark.parametrize("baseline", BASELINES)
