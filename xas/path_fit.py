@@ -16,7 +16,7 @@ from xas.path_entries import PathEntry, read_entries, starting_parameters
 from xas.path_kernels import SLOTS
 from xas.path_model import PathModel, path_model
 from xas.path_space import FitSpace, Space, fit_space
-from xas.path_uncertainty import Uncertainty, projected_noise, propagated
+from xas.path_uncertainty import ProjectedNoise, Uncertainty, propagated
 from xas.transform import checked_k_range
 from xas.wavenumber import K_STEP, Window
 
@@ -93,19 +93,16 @@ class PathProblem:
         projected = part @ self.space.matrix[:, first:last].T
         x = np.tile(self.k[: self.drawn], self.data_sets)
         y = projected.reshape(*projected.shape[:-2], -1)
-        y = np.where(
-            np.isfinite(y).all(-1, keepdims=True), y, np.nan
-        )  # a gap in one data set spoils all of them
+        # a gap in one data set spoils all that are fitted together
+        y = np.where(np.isfinite(y).all(-1, keepdims=True), y, np.nan)
         understood = Understood(self.model.compiled.model, self.model.compiled)
         found = fit_arrays(
             understood, None, x, y, sigma=1.0, start=start, component_curves=curves, workers=workers,
             tolerance=TOLERANCE,
         )  # fmt: skip
         if uncertainty == "propagated":
-            matrix = self.space.matrix[:, first:last]
-            noise = projected_noise(matrix, None if sources is None else sources[first:last], sizes)
-            if sizes is None:
-                noise = _block_diagonal(noise, self.data_sets)
+            part_of = None if sources is None else sources[first:last]
+            noise = ProjectedNoise.of(self.space.matrix[:, first:last], part_of, sizes, self.data_sets)
             covered, sigma, left = propagated(found, noise)
         else:
             scale = found.chi2 / (self.independent - len(found.free))

@@ -16,6 +16,7 @@ degrees of freedom :math:`\nu` as the sum of squares has (Satterthwaite),
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -25,7 +26,7 @@ from scipy.stats import t as student
 
 from spectra.fitting.arrays import FitResult
 
-__all__ = ["Uncertainty", "projected_noise", "propagated"]
+__all__ = ["ProjectedNoise", "Uncertainty", "propagated"]
 
 Array = npt.NDArray[np.float64]
 #: "propagated": as above. "independent": larch's, as if the fitted points were as many as are independent.
@@ -33,55 +34,80 @@ Uncertainty = Literal["propagated", "independent"]
 
 #: Share of a normal distribution below one standard deviation.
 WITHIN = float(norm.cdf(1.0))
+#: Spectra at a time.
+BLOCK = 256
 
 
-def propagated(found: FitResult, noise: Array) -> tuple[Array, Array, Array]:
+@dataclass(frozen=True)
+class ProjectedNoise:
+    """Covariance of the data of a fit, projected by P, for noise of unit size: one for all, or one for each spectrum."""
+
+    seen: Array  # (m, p) how independent noise appears in the data
+    sizes: Array | None  # (spectra, data set, p) of that noise; all equal without
+    data_sets: int
+
+    @classmethod
+    def of(cls, matrix: Array, sources: Array | None, sizes: Array | None, data_sets: int) -> ProjectedNoise:
+        """From the projection P (m, n).
+
+        Parameters
+        ----------
+        matrix : (m, n) array
+        sources : (n, p) array, optional
+            How chi(k) comes from independent noise; the points of chi(k) are independent without it.
+        sizes : (..., data set, p) array, optional
+            Of the independent noise; all equal without them.
+        data_sets : int
+        """
+        seen = matrix if sources is None else matrix @ sources
+        if sizes is None:
+            return cls(seen, None, data_sets)
+        known = np.nan_to_num(np.asarray(sizes, float)).reshape(-1, data_sets, seen.shape[1])
+        silent = ~known.any((-1, -2), keepdims=True)  # noise of size zero says nothing about its shape
+        return cls(seen, np.where(silent, 1.0, known), data_sets)
+
+    def rows(self, part: slice) -> Array:
+        """Covariances (spectra or 1, data sets * m, data sets * m)."""
+        sizes = np.ones((1, self.data_sets, 1)) if self.sizes is None else self.sizes[part]
+        m = len(self.seen)
+        whole = np.zeros((len(sizes), self.data_sets, m, self.data_sets, m))
+        for i, d in np.ndindex(len(sizes), self.data_sets):
+            scaled = self.seen * sizes[i, d]
+            whole[i, d, :, d, :] = scaled @ scaled.T
+        return whole.reshape(-1, self.data_sets * m, self.data_sets * m)
+
+
+def propagated(found: FitResult, noise: ProjectedNoise) -> tuple[Array, Array, Array]:
     """Covariance (..., free, free) of the varied parameters, sigma (..., parameter) of all, share of noise left over (...).
 
-    Parameters
-    ----------
-    found : FitResult
-        Of a projection P, with unit weights.
-    noise : (m, m) or (..., m, m) array
-        Covariance of the projected data for noise of unit size.
+    ``found`` is of a projection, with unit weights.
     """
-    jacobian = np.nan_to_num(found.jacobian)
-    through = np.nan_to_num(found.covariance) @ jacobian  # a parameter on its bound does not move
-    noisy = jacobian @ noise
+    lead = found.chi2.shape
+    given = [found.covariance, found.jacobian, found.slopes, found.chi2, found.sigma]
+    flat = [a.reshape(-1, *a.shape[len(lead) :]) for a in given]
+    covariance, sigma, share = np.empty_like(flat[0]), np.empty_like(flat[4]), np.empty(flat[3].shape)
+    for start in range(0, len(share), BLOCK):
+        part = slice(start, start + BLOCK)
+        cut = [a[part] for a in flat]
+        covariance[part], sigma[part], share[part] = _block(cut, noise.rows(part))
+    return covariance.reshape(found.covariance.shape), sigma.reshape(found.sigma.shape), share.reshape(lead)
+
+
+def _block(cut: list[Array], noise: Array) -> tuple[Array, Array, Array]:
+    inverse, jacobian, slopes, chi2, fitted_sigma = cut
+    c, j = np.nan_to_num(inverse), np.nan_to_num(jacobian)  # a parameter on its bound does not move
+    through, noisy = c @ j, j @ noise
     inner = through @ np.swapaxes(noisy, -1, -2)  # C J' S J
+    total = np.trace(noise, axis1=-2, axis2=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        left = np.trace(noise, axis1=-2, axis2=-1) - np.trace(inner, axis1=-2, axis2=-1)
+        left = total - np.trace(inner, axis1=-2, axis2=-1)
         left_squared = (noise**2).sum((-1, -2)) - 2 * ((through @ noise) * noisy).sum((-1, -2))
         left_squared += (inner * np.swapaxes(inner, -1, -2)).sum((-1, -2))
         wider = student.ppf(WITHIN, left**2 / left_squared)
-        unit = inner @ np.nan_to_num(found.covariance)
-        covariance = unit * (found.chi2 / left * wider**2)[..., None, None]
-    spread = (found.slopes @ covariance * found.slopes).sum(-1)
-    sigma = np.sqrt(np.maximum(spread, 0.0))
-    covariance = np.where(np.isfinite(found.covariance), covariance, np.nan)
-    share = left / np.trace(noise, axis1=-2, axis2=-1)
-    return covariance, np.where(np.isfinite(found.sigma), sigma, np.nan), share
-
-
-def projected_noise(matrix: Array, sources: Array | None, sizes: Array | None) -> Array:
-    """Covariance of the projected data, (data sets * m) squared, with leading dimensions where ``sizes`` have some.
-
-    Parameters
-    ----------
-    matrix : (m, n) array
-        The projection P.
-    sources : (n, p) array, optional
-        How chi(k) comes from independent noise; white noise without it.
-    sizes : (..., data set, p) array, optional
-        Of the independent noise; all equal without them.
-    """
-    seen = matrix if sources is None else matrix @ sources
-    if sizes is None:
-        return np.asarray(seen @ seen.T)
-    scaled = seen * np.nan_to_num(sizes)[..., None, :]  # (..., data set, m, p)
-    each = scaled @ np.swapaxes(scaled, -1, -2)
-    sets, m = each.shape[-3:-1]
-    whole = np.zeros((*each.shape[:-3], sets, m, sets, m))
-    for d in range(sets):
-        whole[..., d, :, d, :] = each[..., d, :, :]
-    return whole.reshape(*each.shape[:-3], sets * m, sets * m)
+        covariance = inner @ c * (chi2 / left * wider**2)[..., None, None]
+    sigma = np.sqrt(np.maximum((slopes @ covariance * slopes).sum(-1), 0.0))
+    return (
+        np.where(np.isfinite(inverse), covariance, np.nan),
+        np.where(np.isfinite(fitted_sigma), sigma, np.nan),
+        left / total,
+    )
