@@ -36,7 +36,7 @@ def ordered_axis(
         The axis (m,), the values (..., m), and one sentence for each thing done.
     """
     axis = np.asarray(x, float)
-    arrays = {name: np.asarray(v) for name, v in values.items()}
+    arrays = {name: _as_array(v) for name, v in values.items()}
     notes: list[str] = []
     finite = np.isfinite(axis)
     if not finite.all():
@@ -58,9 +58,16 @@ def ordered_axis(
     return unique, arrays, notes
 
 
-def _averaged(
-    values: npt.NDArray[Any], start: npt.NDArray[np.intp], count: npt.NDArray[np.intp], quadrature: bool
-) -> npt.NDArray[Any]:
+def _as_array(values: Any) -> Any:
+    """A NumPy array; arrays that are computed later stay what they are."""
+    return values if hasattr(values, "__dask_graph__") else np.asarray(values)
+
+
+def _averaged(values: Any, start: npt.NDArray[np.intp], count: npt.NDArray[np.intp], quadrature: bool) -> Any:
+    if not isinstance(values, np.ndarray):
+        whole = values.rechunk({-1: -1})
+        chunks = (*whole.chunks[:-1], (len(start),))
+        return whole.map_blocks(_averaged, start, count, quadrature, dtype=float, chunks=chunks)
     if quadrature:
         return np.asarray(np.sqrt(np.add.reduceat(values**2, start, axis=-1)) / count)
     return np.asarray(np.add.reduceat(values, start, axis=-1) / count)
@@ -87,7 +94,8 @@ def from_arrays(
         Spectral axis, in any order. It is sorted, repeated values are averaged and points without a finite value
         dropped; the history says so.
     y : (..., n) array or mapping of such
-        Measured quantity, spectral axis last; or several by name, the first being the measured one.
+        Measured quantity, spectral axis last; or several by name, the first being the measured one. A dask array stays
+        one: it is read block by block when results are asked for.
     axis : str
         ``energy``, ``binding_energy``, ``kinetic_energy``, ``energy_loss``, ``raman_shift`` or ``wavenumber``.
     name : str
@@ -141,7 +149,7 @@ def from_arrays(
                 f"{n} has shape {v.shape}; with an axis of {grid.size} points and leading dimensions "
                 f"{tuple(dims)} it needs {len(dims) + 1} dimensions, the last of length {grid.size}."
             )
-    if not np.isfinite(arrays[signal]).any():
+    if isinstance(arrays[signal], np.ndarray) and not np.isfinite(arrays[signal]).any():
         raise InvalidInput(f"{signal} holds no finite value: nothing was measured here.")
     grid, arrays, notes = ordered_axis(grid, arrays)
     dataset = xr.Dataset(
@@ -158,8 +166,8 @@ def from_arrays(
     return record(validate(dataset), "spectra.from_arrays", {}, notes=notes) if notes else validate(dataset)
 
 
-def _numbers(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
-    array = np.asarray(values)
+def _numbers(name: str, values: npt.ArrayLike) -> Any:
+    array = _as_array(values)
     if not (np.issubdtype(array.dtype, np.number) or array.dtype == bool):
         raise InvalidInput(f"{name} holds {array.dtype}, not numbers.")
     return array

@@ -1,5 +1,6 @@
 """The object that flows: what from_arrays repairs, what it refuses, and what every dataset keeps."""
 
+import dask.array
 import numpy as np
 import pytest
 import xarray as xr
@@ -51,6 +52,23 @@ def test_any_order_with_repeats_becomes_an_ascending_axis_of_means(positions, se
     expected = {value: y[x == value].mean() for value in sorted(set(positions))}  # slow and obvious
     np.testing.assert_array_equal(data.energy, list(expected))
     np.testing.assert_allclose(data.intensity, list(expected.values()), atol=1e-12)
+
+
+def test_arrays_that_are_computed_later_stay_so(rng):
+    """Whatever the order of the axis, nothing is read before a result is asked for."""
+    x = np.array([3.0, 2, 2, 1, np.nan, 0])
+    y, sigma = rng.normal(size=(4, 6)), rng.uniform(1, 2, (4, 6))
+    now = spectra.from_arrays(x, y, name="mu", sigma=sigma, dims=("scan",))
+
+    def refuse(block):
+        raise AssertionError("read too early")
+
+    for lazy in (dask.array.from_array(y, chunks=(2, 3)), dask.array.from_array(y, chunks=(1, -1))):
+        later = spectra.from_arrays(x, lazy, name="mu", sigma=dask.array.from_array(sigma), dims=("scan",))
+        assert isinstance(later.mu.data, dask.array.Array)
+        xr.testing.assert_allclose(later.compute(), now)
+    never = dask.array.from_array(y).map_blocks(refuse, dtype=float, meta=np.empty((0, 0)))
+    spectra.from_arrays(x, never, name="mu", dims=("scan",))
 
 
 def test_repeated_points_average_their_uncertainty_in_quadrature():
