@@ -6,7 +6,7 @@ import functools
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ class Atom:
     place: tuple[float, float, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FeffPath:
     """One scattering path: geometry, and FEFF's amplitudes and phases along k (n,).
 
@@ -49,13 +49,13 @@ class FeffPath:
     degeneracy: float
     norman_radius: float  # mean over the cluster, in Å
     atoms: tuple[Atom, ...]
-    k: Array
-    central_phase: Array
-    magnitude: Array
-    scattering_phase: Array
-    reduction: Array
-    mean_free_path: Array
-    real_p: Array
+    k: Array = field(repr=False)
+    central_phase: Array = field(repr=False)
+    magnitude: Array = field(repr=False)
+    scattering_phase: Array = field(repr=False)
+    reduction: Array = field(repr=False)
+    mean_free_path: Array = field(repr=False)
+    real_p: Array = field(repr=False)
 
     @property
     def absorber(self) -> str:

@@ -19,22 +19,10 @@ Value = float | Array
 
 
 @functools.lru_cache(maxsize=256)
-def _splines(path: _ByIdentity) -> tuple[CubicSpline, ...]:
-    p = path.path
-    return tuple(CubicSpline(p.k, y) for y in (p.phase, p.amplitude, p.mean_free_path, p.real_p))
-
-
-class _ByIdentity:
-    """A path as a key: its arrays have no hash, and it is never changed."""
-
-    def __init__(self, path: FeffPath) -> None:
-        self.path = path
-
-    def __hash__(self) -> int:
-        return id(self.path)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ByIdentity) and other.path is self.path
+def _splines(path: FeffPath) -> tuple[CubicSpline, ...]:
+    return tuple(
+        CubicSpline(path.k, y) for y in (path.phase, path.amplitude, path.mean_free_path, path.real_p)
+    )
 
 
 def path_chi(
@@ -89,7 +77,7 @@ def path_chi(
     above = k * k - e0 * INVERSE_KINETIC
     above = np.where(np.abs(above) < 1.5 * TINY, TINY, above)
     q = np.sign(above) * np.sqrt(np.abs(above))
-    phase, amplitude, free_path, real = (spline(q) for spline in _splines(_ByIdentity(path)))
+    phase, amplitude, free_path, real = (spline(q) for spline in _splines(path))
     square = (real + 1j / free_path) ** 2 + 1j * ei * INVERSE_KINETIC
     p = np.sqrt(square)
     exponent = -2 * path.reff * p.imag - 2 * square * (sigma2 - square * fourth / 3)
@@ -106,7 +94,7 @@ def path_table(path: FeffPath, first: int, last: int, *, whole: bool = True) -> 
 
     ``whole``: with derivatives by the higher cumulants and Ei.
     """
-    splines = _splines(_ByIdentity(path))
+    splines = _splines(path)
     pieces = np.concatenate([spline.c for spline in splines]).T  # (piece, 4 coefficients of each)
     assert pieces.shape == (path.k.size - 1, ACROSS)
     return np.concatenate([[first, last, path.reff, path.k.size, whole], path.k, pieces.ravel()])

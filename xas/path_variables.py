@@ -142,7 +142,6 @@ def labelled(
         path_geometry=("path", [e.path.geometry for e in entries]),
         exafs_parameter=("exafs_parameter", list(problem.model.reported)),
         exafs_varied=("exafs_varied", list(problem.model.free)),
-        exafs_varied_2=("exafs_varied_2", list(problem.model.free)),
     ).assign(
         path_reff=(
             "path",
