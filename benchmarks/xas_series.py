@@ -154,7 +154,7 @@ def main():
         flat = normalized.flat.values[numbers]
         worst = max(abs(f - g.flat).max() for f, g in zip(flat, groups, strict=True))
         row("normalize (E0 given)", mine, peer, f"flat {worst:.1e}", counts=True, other=0)
-        keep = ["mu", "e0", "edge_step", "flat", "norm_sigma"]
+        keep = ["mu", "e0", "edge_step", "flat", "norm_sigma", "noise"]
         normalized = normalized[keep]
 
         _, peer = theirs(lambda i: find_e0(energy, raw.mu.values[i]), numbers)

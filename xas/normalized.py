@@ -215,7 +215,9 @@ class Normalized:
 
 def _from_shared(x: Array, y: Array, total: Array, own: Array, by_point: Array) -> Array:
     """Variance (rows,) that pre-edge line and edge step leave in a number with these derivatives by each point."""
-    if x[-1] - x[0] > ONE_ERROR:
+    used = by_point != 0
+    first, last = used.argmax(1), x.size - 1 - used[:, ::-1].argmax(1)
+    if (x[last] - x[first] > ONE_ERROR).any():
         errors = shared_errors(x, y, total, own)
         return np.asarray(((by_point[:, None] * errors).sum(-1) ** 2).sum(-1))
     with np.errstate(invalid="ignore"):
