@@ -193,6 +193,10 @@ CASES = {
         lambda: xps.quantify(_survey(), **_SURVEYED),
         {"overlayer": "O 1s", "substrate": "Mn 2p", "material": "Li2O", "substrate_material": "Mn"},
     ),
+    "xps.audit": (
+        lambda: xps.deconvolve(xps.subtract_background(_xps_series()), states=("Mn3+", "Mn4+")),
+        {"compound": "LiMn2O4"},
+    ),
     "xps.deconvolve": (lambda: xps.subtract_background(_xps_series()), {"states": ("Mn3+", "Mn4+")}),
 }
 

@@ -15,4 +15,5 @@ STEPS = (
     "multiplet_splitting",
     "detection_limit",
     "overlayer_thickness",
+    "audit",
 )

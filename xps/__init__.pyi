@@ -1,3 +1,5 @@
+from .auditing import audit as audit
+from .auditing import audit_assignments as audit_assignments
 from .background import subtract_background as subtract_background
 from .calibration import calibrate as calibrate
 from .components import deconvolve as deconvolve

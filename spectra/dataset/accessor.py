@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+    from spectra.findings import Audit
+
 __all__ = ["SpectraAccessor"]
 
 
@@ -40,6 +42,12 @@ class SpectraAccessor:
         from spectra.results.table import tidy_table
 
         return tidy_table(self._dataset)
+
+    def audit(self) -> Audit | None:
+        """What is questionable about the fit, by the rules of its technique; None where there is nothing to judge."""
+        from spectra.findings import audit_of
+
+        return audit_of(self._dataset)
 
     def plot(self, variable: str | None = None, *, ax: Axes | None = None, **index: int) -> Axes:
         """Draw the figure the field expects; ``index`` picks spectra as ``Dataset.isel`` does."""

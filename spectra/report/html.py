@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from spectra.findings import Audit
+
 __all__ = ["report_page", "write_report"]
 
 
@@ -45,6 +47,7 @@ class _Section:
     simulated: str
     results: _Table
     flags: _Table
+    audit: Audit | None
     left_out: dict[str, str]
     pictures: tuple[Picture, ...]
     steps: tuple[methods.MethodStep, ...]
@@ -167,6 +170,7 @@ def _title(dataset: xr.Dataset, fallback: str) -> str:
 
 def _section(name: str, dataset: xr.Dataset, *, fits: int, rows: int) -> _Section:
     from spectra.dataset import flag_table
+    from spectra.findings import audit_of
     from spectra.pipeline.runner import files_left_out
     from spectra.results.table import tidy_table
 
@@ -178,6 +182,7 @@ def _section(name: str, dataset: xr.Dataset, *, fits: int, rows: int) -> _Sectio
         simulated=methods.simulated(dataset),
         results=_Table.of(summary_table(dataset, rows=rows), total=len(tidy_table(dataset))),
         flags=_Table.of(flags[flags["spectra"] > 0]),
+        audit=audit_of(dataset),
         left_out=files_left_out(dataset),
         pictures=tuple(gallery(dataset, fits=fits)),
         steps=methods.steps(dataset),
