@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -118,6 +119,10 @@ def _global_settings(
     for name, (table, each) in tables.items():
         for d in range(data_sets if each else 1):
             own = f"{name}_{d}" if each else name
+            if own in settings or (each and own in tables):
+                raise InvalidInput(
+                    f"{name!r} is one for each spectrum, which makes {own!r} of it: rename the other."
+                )
             setting = read_setting(own, table, Setting())
             if setting.expr and each:
                 setting = read_setting(own, {**table, "expr": _renamed(setting.expr, renamed[d])}, Setting())
@@ -133,8 +138,6 @@ def _global_settings(
 
 
 def _renamed(text: str, names: Mapping[str, str]) -> str:
-    import re
-
     return re.sub(r"\b[A-Za-z_]\w*\b", lambda m: names.get(m[0], m[0]), text)
 
 

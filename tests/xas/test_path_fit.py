@@ -466,3 +466,10 @@ class TestRefusals:
             fit_chi(K + 0.01, copper.chi, paths=copper.paths[0])
         with pytest.raises(InvalidInput, match="paths must be a folder"):
             fit_chi(K, copper.chi, paths=[])
+        clash = {"s02": 0.9, "e0": {"value": 0.0, "each": True}, "e0_1": 1.0}
+        with pytest.raises(InvalidInput, match="makes 'e0_1' of it"):
+            fit_chi(K, np.stack([copper.chi] * 2), together=True, paths=copper.paths[0], parameters=clash)
+        with pytest.raises(
+            InvalidInput, match="no path belongs to any of the spectra|belongs to spectrum -1"
+        ):
+            fit_chi(K, copper.chi, paths={"path": copper.paths[0], "spectrum": -1})
