@@ -218,7 +218,7 @@ def _limits(
     if area_ratio is not None:
         if not area_ratio > 0:
             raise InvalidInput(f"area_ratio must be above 0, got {area_ratio:g}.")
-        limits["area_ratio"] = {"value": area_ratio, "min": area_ratio, "max": area_ratio}
+        limits["area_ratio"] = {"value": area_ratio}
     return limits
 
 
@@ -228,12 +228,13 @@ def _two_lines(
     """The two lines as components, the second one tied to the first."""
     width = "width" if shape == "gl" else "fwhm"
     main = {"name": MAIN, "shape": shape, "position": limits["position"], width: limits["fwhm"]}
+    ratio = limits["area_ratio"]
     factor: Any = 1.0 if same_width else {"value": 1.1, "min": 0.7, "max": 2.0}
     second = {
         "name": SATELLITE,
         "partner": MAIN,
         "splitting": limits["splitting"],
-        "area_ratio": limits["area_ratio"],
+        "area_ratio": ratio if len(ratio) > 1 else ratio["value"],
         "width_factor": factor,
     }
     return main, second
