@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["How", "Line", "chosen_lines", "measure", "other_lines"]
 
 AXIS = "binding_energy"
-CHEMISTRY = 15.0  # eV; no chemical shift and no charge moves a level further than this
+REACH = 30.0  # eV; chemical shifts and the charge of an insulator move a level by up to this
 FloatArray = npt.NDArray[np.floating]
 Background = Literal["shirley", "tougaard", "linear"]
 
@@ -259,7 +259,7 @@ def _check_window(dataset: xr.Dataset, level: Level, window: tuple[float, float]
     x = dataset[AXIS].values
     low, high = sorted(window or (float(x[0]), float(x[-1])))
     expected = binding_energy(level)
-    if not low - CHEMISTRY <= expected <= high + CHEMISTRY:
+    if not low - REACH <= expected <= high + REACH:
         raise InvalidInput(
             f"{level.name} lies near {expected:.0f} eV, and its window runs from {low:.1f} to {high:.1f} eV: give the "
             "window of this line, or name the line that this region is of."

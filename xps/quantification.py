@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from spectra.dataset import failed, flag, map_spectra, series_dims, signal_name
+from spectra.dataset import flag, map_spectra, series_dims, signal_name
 from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve, verb
 from xps.basis import Basis, sensitivities
@@ -107,7 +107,8 @@ def quantify(
     -------
     xarray.Dataset
         ``line_area`` and its ``_sigma``, ``sensitivity`` (S T) and ``relative_path`` (``line``); ``atomic_fraction`` and
-        its ``_sigma`` (``element``). Flags: ``line_not_measured`` (NaN); ``line_not_seen``, ``transmission_unknown``,
+        its ``_sigma`` (``element``). Flags: ``line_not_measured`` and ``background_above_line`` (NaN);
+        ``line_not_seen``, ``transmission_unknown``,
         ``counting_time_unknown`` and ``different_pass_energy`` (warnings).
 
     Raises
@@ -184,7 +185,11 @@ def _check_lines(lines: Sequence[Line], how: How) -> None:
             f"only {lines[0].name} was given, and a composition needs two elements: add regions, or lines and windows of a "
             "survey."
         )
-    own = sorted((sorted(how.windows[line.name]), line.name) for line in lines if line.name in how.windows)
+    own = sorted(
+        (sorted(how.windows[line.name]), line.name)
+        for line in lines
+        if line.name in how.windows and line.region == 0
+    )
     for (left, first), (right, second) in itertools.pairwise(own):
         if right[0] < left[1]:
             raise InvalidInput(
@@ -272,19 +277,22 @@ def _with_fractions(
     def kernel(a: FloatArray, s: FloatArray, f: FloatArray) -> dict[str, Any]:
         f = f * path.values
         x, doubt = atomic_fractions(a / f, s / f)
+        negative = (a < -UNSEEN * np.nan_to_num(s)).any(-1)
+        x = np.where(negative[..., None], np.nan, x)
         return {
             "x": x,
             "doubt": np.where(np.isfinite(x), doubt, np.nan),
             "unseen": (a < UNSEEN * s).any(-1),
-            "lost": ~np.isfinite(x).all(-1),
+            "lost": ~np.isfinite(x).all(-1) & ~negative,
+            "negative": negative,
         }
 
     found = map_spectra(
         kernel,
         [(a, ("line",)) for a in (area, sigma, sensitivity)],
-        {"x": ("element",), "doubt": ("element",), "unseen": (), "lost": ()},
+        {"x": ("element",), "doubt": ("element",), "unseen": (), "lost": (), "negative": ()},
         sizes={"element": len(lines)},
-        dtypes={"unseen": bool, "lost": bool},
+        dtypes=dict.fromkeys(("unseen", "lost", "negative"), bool),
     )
     old = [n for n, v in dataset.variables.items() if {"line", "element"} & set(v.dims)]
     units = str(dataset[signal_name(dataset)].attrs.get("units", ""))
@@ -316,13 +324,21 @@ def _flagged(
         result,
         lost,
         "line_not_measured",
-        "The area of a line is not known, or all areas together are not positive: see the flags of its region.",
+        "The area of a line is not known (line_area shows which), or all areas together are not positive: see the flags of "
+        "its region, or take another background.",
     )
-    fine = ~failed(result)
+    fine = ~(found["lost"] | found["negative"])
     for name, text in warnings:
         note(text)
         result = flag(result, fine, name, text, severity="warning")
-    unseen = found["unseen"] & ~lost
+    negative = found["negative"]
+    if negative.chunks is not None or bool(negative.any()):
+        text = (
+            "The background of a line lies above its counts (line_area is negative by more than three sigma): an end of its "
+            "window lies on another line. Move the window."
+        )
+        result = flag(result, negative, "background_above_line", text)
+    unseen = found["unseen"] & fine
     if unseen.chunks is not None or bool(unseen.any()):
         text = "A line lies within three sigma of nothing: ask xps.detection_limit how much could be there."
         result = flag(result, unseen, "line_not_seen", text, severity="warning")

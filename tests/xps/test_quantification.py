@@ -480,6 +480,23 @@ class TestBadInput:
         assert "line_not_measured" in flag_names(result, scan=1)
         assert np.isnan(result.atomic_fraction).any("element").values.tolist() == [False, True, False]
 
+    def test_a_window_that_ends_on_another_line_is_flagged(self, data_dir):
+        """Measured Sr 3d, charged by 20 eV, up to 160 eV where Bi 4f begins: the background would lie above the line."""
+        file = data_dir / "xps" / "phi_bn" / "BN-BS-1_multiplex.spe"
+        windows = {"Bi 4f": (150, 180), "Sr 3d": (125, 160), "Ti 2p": (450, 485)}
+        first = xps.read(file, select="Bi 4f")
+        result = xps.quantify(
+            first, regions=dict.fromkeys(("Sr 3d", "Ti 2p"), str(file)), windows=windows, background="linear"
+        )
+        assert flag_names(result) == ["background_above_line"]
+        assert np.isnan(result.atomic_fraction).all()
+        windows["Sr 3d"] = (147, 156)
+        better = xps.quantify(
+            first, regions=dict.fromkeys(("Sr 3d", "Ti 2p"), str(file)), windows=windows, background="linear"
+        )
+        assert flag_names(better) == ["transmission_unknown"]
+        assert (better.atomic_fraction > 0).all()
+
     def test_a_line_that_is_not_seen_is_flagged(self, rng):
         empty = region("C 1s", n=1, rng=rng, atoms={**ATOMS, "C 1s": 0.0}, dwell_time=1.0)
         mn = region("Mn 2p", n=1, rng=rng, dwell_time=1.0)
