@@ -120,8 +120,7 @@ def _outside(c: Component, e: Evidence) -> np.ndarray | None:
     assert e.window is not None
     if c.curve is not None and e.x is not None and c.area is not None:
         inside = (e.x >= e.window[0]) & (e.x <= e.window[1])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(1 - np.trapezoid(c.curve[:, inside], e.x[inside], axis=-1) / c.area)
+        return np.asarray(1 - np.trapezoid(c.curve[:, inside], e.x[inside], axis=-1) / c.area)
     casa = re.fullmatch(r"SGL\(([\d.]+)\)", c.shape)
     if casa is None or c.position is None or c.fwhm is None:
         return None

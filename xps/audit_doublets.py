@@ -45,8 +45,7 @@ def area_ratios(e: Evidence, t: Limits) -> Iterator[Breach]:
         if pair.first.area is None or pair.second.area is None:
             continue
         expected = RATIO[pair.first.orbital[1]]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = pair.second.area / pair.first.area
+        ratio = pair.second.area / pair.first.area
         off = np.abs(ratio / expected - 1)
         said = f"area ratio {{value:.3f}} instead of {expected:.3f}"
         limit = f"off by {t['warning']:.0%} (error: {t['error']:.0%})"
@@ -178,8 +177,7 @@ def state_widths(e: Evidence, t: Limits) -> Iterator[Breach]:
         if len(wide) < 2 or level in exempt:
             continue
         values = np.stack([c.fwhm for c in wide if c.fwhm is not None])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = values.max(0) / values.min(0)
+        ratio = values.max(0) / values.min(0)
         said = f"widths from {values.min():.2f} to {values.max():.2f} eV, ratio {{value:.2f}}"
         yield from where(ratio > t["ratio"], ratio, level, said, f"ratio {t['ratio']:g}")
 

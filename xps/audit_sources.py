@@ -73,7 +73,12 @@ def evidence(
     )
 
 
-def printed(lines: Sequence[Mapping[str, Any]], declared: Mapping[str, Any] | None = None) -> Evidence:
+def printed(
+    lines: Sequence[Mapping[str, Any]],
+    declared: Mapping[str, Any] | None = None,
+    *,
+    etched: float | None = None,
+) -> Evidence:
     """Evidence of assignments as a publication prints them.
 
     Parameters
@@ -112,7 +117,8 @@ def printed(lines: Sequence[Mapping[str, Any]], declared: Mapping[str, Any] | No
                 **values,
             )
         )
-    return Evidence("printed", tuple(components), declared=dict(declared or {}))
+    time = None if etched is None else np.array([etched])
+    return Evidence("printed", tuple(components), declared=dict(declared or {}), etched=time)
 
 
 class _Flat:

@@ -48,8 +48,7 @@ def at_limits(e: Evidence, t: Limits) -> Iterator[Breach]:
             error = c.sigmas.get(key)
             if error is None or key not in ("area", "fwhm", "fwhm_g", "fwhm_l"):
                 continue
-            with np.errstate(divide="ignore", invalid="ignore"):
-                part = np.abs(error / values)
+            part = np.abs(error / values)
             grave = bool((part > t["relative_error"] * 2).any())
             yield from where(
                 part > t["relative_error"],
@@ -75,16 +74,26 @@ def _on_limit(values: FloatArray, setting: Setting, key: str, part: float) -> np
 
 
 def _correlated(e: Evidence, limit: float) -> Iterator[Breach]:
+    """The most correlated pair, and how many others are beyond the limit."""
     if e.correlation is None:
         return
     names, matrix = e.correlation
-    for i, one in enumerate(names):
-        for k in range(i):
-            values = matrix[:, i, k]
-            with np.errstate(invalid="ignore"):
-                high = np.abs(values) > limit
-            said = "correlation {value:+.3f}: the data know only a combination of the two"
-            yield from where(high, values, f"{names[k]}, {one}", said, f"{limit:g}", severity="warning")
+    pairs = [(i, k) for i in range(len(names)) for k in range(i)]
+    if not pairs:
+        return
+    values = np.nan_to_num(np.stack([matrix[:, i, k] for i, k in pairs]))
+    high = np.abs(values).max(1) > limit
+    if not high.any():
+        return
+    most = int(np.abs(values).max(1).argmax())
+    i, k = pairs[most]
+    others = int(high.sum()) - 1
+    said = "correlation {value:+.3f}: the data know only a combination of the two"
+    said += f" ({others} more pair{'s' if others > 1 else ''} beyond the limit)" if others else ""
+    subject = f"{names[k]}, {names[i]}"
+    yield from where(
+        np.abs(values[most]) > limit, values[most], subject, said, f"{limit:g}", severity="warning"
+    )
 
 
 def negative_areas(e: Evidence, t: Limits) -> Iterator[Breach]:
@@ -108,8 +117,7 @@ def components_needed(e: Evidence, t: Limits) -> Iterator[Breach]:
         if c.area is None or c.area_sigma is None or tied:
             continue
         own = sum(setting.free for setting in c.settings.values())
-        with np.errstate(divide="ignore", invalid="ignore"):
-            gain = (c.area / c.area_sigma) ** 2 - own * np.log(np.count_nonzero(inside))
+        gain = (c.area / c.area_sigma) ** 2 - own * np.log(np.count_nonzero(inside))
         said = "BIC falls by {value:.1f} only through it (estimated from area and sigma)"
         yield from where(gain < t["gain"], gain, c.name, said, f"{t['gain']:g}", worst=-gain)
 
@@ -126,9 +134,8 @@ def residuals(e: Evidence, t: Limits) -> Iterator[Breach]:
         )
     z = residual / sigma
     count = np.isfinite(z).sum(-1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        watson = np.nansum(np.diff(z, axis=-1) ** 2, -1) / np.nansum(z**2, -1)
-        away = np.abs(watson - 2) / (2 / np.sqrt(count))
+    watson = np.nansum(np.diff(z, axis=-1) ** 2, -1) / np.nansum(z**2, -1)
+    away = np.abs(watson - 2) / (2 / np.sqrt(count))
     said = "Durbin–Watson {value:.2f}: neighbours in the residual are not independent"
     limit = f"2 ± {t['watson']:g} standard deviations"
     yield from where(away > t["watson"], watson, "fit", said, limit, worst=away)
@@ -165,8 +172,7 @@ def noise(e: Evidence, t: Limits) -> Iterator[Breach]:
         if not np.isfinite(here):
             continue
         sigma = e.sigma[:, np.abs(e.x - here).argmin()]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = height / sigma
+        ratio = height / sigma
         said = "height {value:.1f} times the noise of a point there"
         yield from where(
             ratio < t["ratio"], ratio, c.name, said, f"{t['ratio']:g}", worst=-ratio, severity="warning"

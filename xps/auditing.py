@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from spectra.errors import InvalidInput, did_you_mean
 from spectra.findings import Audit, Finding, Severity
 from spectra.verbs import history, note, verb
@@ -86,7 +88,8 @@ def judge(given: Evidence, thresholds: Thresholds | str | None = None) -> Audit:
         limits = {k: number(v) for k, v in row.get("thresholds", {}).items()} | dict(changed.get(name, {}))
         mine: list[Breach] = []
         try:
-            mine.extend(RULES[name](given, limits))
+            with np.errstate(divide="ignore", invalid="ignore"):  # a ratio to nothing is beyond any limit
+                mine.extend(RULES[name](given, limits))
             judged.append(name)
         except NotJudged as missing:
             if mine:
@@ -232,6 +235,7 @@ def audit_assignments(
     compound: str | None = None,
     elements: tuple[str, ...] | None = None,
     one_line: bool = False,
+    etched: float | None = None,
     thresholds: Thresholds | str | None = None,
 ) -> Audit:
     """Audit of assignments as a publication prints them, where there is no spectrum.
@@ -243,6 +247,8 @@ def audit_assignments(
         ``label`` (``"Mn3+"``), ``fwhm``, ``area``, ``shape``.
     compound, elements, one_line, thresholds
         As in :func:`audit`.
+    etched : float, optional
+        Etching time in s before these lines were measured.
 
     Returns
     -------
@@ -254,5 +260,5 @@ def audit_assignments(
     at 516.40 eV; V2+: 513.1 to 514.1 eV (Thermo Fisher XPS reference, V(II) 513.6; range of half an eV to either side)
     """
     declared = {"compound": compound, "elements": elements, "one_line": one_line or None}
-    given = printed(lines, {k: v for k, v in declared.items() if v is not None})
+    given = printed(lines, {k: v for k, v in declared.items() if v is not None}, etched=etched)
     return judge(given, thresholds)
