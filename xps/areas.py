@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from spectra.fitting.spec import Model
 from xps.background import Method
 from xps.ends import spectra_along
 
-__all__ = ["Area", "fitted_area", "integrated_area"]
+__all__ = ["Area", "fitted_areas", "integrated_area"]
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -83,26 +83,31 @@ def integrated_area(
     return Area(area, np.where(np.isfinite(area), sigma, np.nan))
 
 
-def fitted_area(
+def fitted_areas(
     model: Model,
-    prefixes: tuple[str, ...],
+    groups: Sequence[Sequence[str]],
     values: Mapping[str, FloatArray],
     free: tuple[str, ...],
     covariance: FloatArray,
-) -> Area:
-    """Summed area of some components of a fit, with the correlations of all parameters that it depends on.
+) -> tuple[FloatArray, FloatArray]:
+    """Summed areas of groups of components of a fit, and the covariance of these sums.
 
     Parameters
     ----------
     model : Model
         What was fitted.
-    prefixes : tuple of str
-        Of the components that are summed.
+    groups : sequence of sequences of str
+        Prefixes of the components that are summed.
     values : mapping of str to (...) array
         Every parameter at the minimum.
     free : tuple of str
         Names along the last two dimensions of the covariance.
     covariance : (..., free, free) array
+
+    Returns
+    -------
+    array, array
+        (..., group) and (..., group, group). Parameters that the areas do not depend on may have no variance.
 
     Raises
     ------
@@ -110,23 +115,24 @@ def fitted_area(
         An area hangs on the others by an expression that is more than arithmetic.
     """
 
-    def total(known: Mapping[str, Any]) -> Any:
+    def totals(known: Mapping[str, Any]) -> list[Any]:
         seen = dict(known)
-        return sum(_parameter(model, f"{prefix}area", seen) for prefix in prefixes)
+        return [sum(_parameter(model, f"{prefix}area", seen) for prefix in group) for group in groups]
 
     given = {n: v for n, v in values.items() if model.settings[n].expr is None}
-    slopes: dict[int, Any] = {}
+    area = np.stack([np.asarray(total, float) for total in totals(given)], -1)
+    slopes: dict[int, FloatArray] = {}
     for index, name in enumerate(free):
         # areas are polynomials of low degree in each parameter: a complex step is exact
-        slope = np.imag(total(given | {name: given[name] + 1e-30j})) / 1e-30
+        moved = totals(given | {name: given[name] + 1e-30j})
+        slope = np.stack([np.broadcast_to(np.imag(total) / 1e-30, area.shape[:-1]) for total in moved], -1)
         if np.any(slope != 0):
             slopes[index] = slope
-    area = np.asarray(total(given), float)
-    variance = np.zeros(area.shape)
+    spread = np.zeros((*area.shape, len(groups)))
     for i, by_i in slopes.items():
         for k, by_k in slopes.items():
-            variance = variance + by_i * by_k * covariance[..., i, k]
-    return Area(area, np.sqrt(variance))
+            spread = spread + by_i[..., :, None] * by_k[..., None, :] * covariance[..., i, k, None, None]
+    return area, spread
 
 
 def _parameter(model: Model, name: str, known: dict[str, Any]) -> Any:

@@ -14,7 +14,7 @@ from spectra.dataset import as_dataset, map_spectra, series_dims, signal_name
 from spectra.errors import InvalidInput
 from spectra.fitting.spec import from_tables
 from spectra.verbs import history, note
-from xps.areas import fitted_area, integrated_area
+from xps.areas import fitted_areas, integrated_area
 from xps.background import Method
 from xps.counting import counting, counts_per_rate
 from xps.reading.levels import core_level
@@ -24,7 +24,7 @@ from xps.tougaard import named_loss
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["How", "Line", "chosen_lines", "measure", "other_lines"]
+__all__ = ["How", "Line", "chosen_lines", "component_areas", "measure", "other_lines"]
 
 AXIS = "binding_energy"
 REACH = 30.0  # eV; chemical shifts and the charge of an insulator move a level by up to this
@@ -327,33 +327,57 @@ def _plain_area(
 
 def _of_fit(dataset: xr.Dataset, name: str, how: How, alone: bool) -> dict[str, xr.DataArray]:
     """Summed area of the components of the line."""
-    components = [str(c) for c in dataset["component"].values]
-    mine = how.components.get(name, tuple(components) if alone else ())
-    unknown = [c for c in mine if c not in components]
-    if unknown or not mine:
-        raise InvalidInput(
-            f"components of {name}: {unknown[0] if unknown else 'none'!r} is not among those of its fit, "
-            f"{', '.join(components)}."
-        )
+    components = tuple(str(c) for c in dataset["component"].values)
+    mine = how.components.get(name, components if alone else ())
     _check_sublevel(name, mine)
+    areas, covariance = component_areas(dataset, (mine,), name)
+    note(f"area of {name} from its fit: {', '.join(mine)}")
+    if not alone:
+        note("areas of several lines of one fit were taken as independent of each other")
+    first = {"group": 0, "group_2": 0}
+    return {"area": areas.isel(group=0, drop=True), "sigma": covariance.isel(first, drop=True) ** 0.5}
+
+
+def component_areas(
+    dataset: xr.Dataset, groups: Sequence[Sequence[str]], what: str
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Summed areas of groups of components of the fit in ``dataset``, (group), and their covariance.
+
+    Raises
+    ------
+    InvalidInput
+        A component that the fit does not have, or a fit without a model.
+    """
+    components = [str(c) for c in dataset["component"].values]
+    for group in groups:
+        unknown = [c for c in group if c not in components]
+        if unknown or not group:
+            raise InvalidInput(
+                f"components of {what}: {unknown[0] if unknown else 'none'!r} is not among those of its fit, "
+                f"{', '.join(components)}."
+            )
     entry = next((e for e in reversed(history(dataset)) if "params" in e.get("resolved", {})), None)
     if entry is None:
         raise InvalidInput(
-            f"the fit of {name} has no model in its history: take areas = 'net', or fit it anew."
+            f"the fit of {what} has no model in its history: take areas = 'net', or fit it anew."
         )
     model = from_tables(entry["resolved"]["model"], entry["resolved"]["params"])
-    prefixes = tuple(model.components[components.index(c)].prefix for c in mine)
+    prefixes = [tuple(model.components[components.index(c)].prefix for c in group) for group in groups]
     parameters = [str(p) for p in dataset["parameter"].values]
     free = tuple(str(p) for p in dataset["varied"].values)
 
     def kernel(values: FloatArray, covariance: FloatArray) -> dict[str, Any]:
         by_name = {p: values[..., i] for i, p in enumerate(parameters) if p in model.settings}
-        area = fitted_area(model, prefixes, by_name, free, covariance)
-        return {"area": area.area, "sigma": area.sigma}
+        area, spread = fitted_areas(model, prefixes, by_name, free, covariance)
+        return {"area": area, "spread": spread}
 
-    note(f"area of {name} from its fit: {', '.join(mine)}")
-    inputs = [(dataset["best_value"], ("parameter",)), (dataset["covariance"], ("varied", "varied_2"))]
-    return map_spectra(kernel, inputs, {"area": (), "sigma": ()})
+    found = map_spectra(
+        kernel,
+        [(dataset["best_value"], ("parameter",)), (dataset["covariance"], ("varied", "varied_2"))],
+        {"area": ("group",), "spread": ("group", "group_2")},
+        sizes={"group": len(groups), "group_2": len(groups)},
+    )
+    return found["area"], found["spread"]
 
 
 def _check_sublevel(name: str, components: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from spectra.dataset import failed, flag, map_spectra, series_dims
 from spectra.errors import InvalidInput, did_you_mean
 from spectra.verbs import note, verb
 from xps.attenuation import Material, find_material
+from xps.lines import component_areas
 from xps.sensitivity import binding_energy, parse_level
 from xps.tables import load_table, number
 
@@ -128,7 +129,7 @@ def overlayer_thickness(
     if set(top) & set(bottom):
         raise InvalidInput(f"overlayer and substrate both name {sorted(set(top) & set(bottom))[0]!r}.")
     by_line = "line_area" in dataset and all(name in dataset["line"].values for name in (*top, *bottom))
-    areas, doubts = _areas(dataset, top, bottom, by_line)
+    areas = _areas(dataset, top, bottom, by_line)
     energies = _kinetic(dataset, top, bottom, by_line, binding_energies, photon_energy)
     paths = (float(layer.path(energies[0])), float(layer.path(energies[1])))
     if not np.isfinite(paths).all():
@@ -148,8 +149,10 @@ def overlayer_thickness(
         thick = xr.DataArray(float(bulk_ratio))
     cosine = float(np.cos(np.radians(angle)))
 
-    def kernel(o: FloatArray, s: FloatArray, so: FloatArray, ss: FloatArray, r: FloatArray) -> dict[str, Any]:
-        found = layer_thickness(o, s, so, ss, bulk_ratio=r, paths=paths, cosine=cosine)
+    def kernel(
+        o: FloatArray, s: FloatArray, so: FloatArray, ss: FloatArray, both: FloatArray, r: FloatArray
+    ) -> dict[str, Any]:
+        found = layer_thickness(o, s, so, ss, covariance=both, bulk_ratio=r, paths=paths, cosine=cosine)
         return {
             "d": found.thickness,
             "sigma": found.sigma,
@@ -159,7 +162,7 @@ def overlayer_thickness(
 
     found = map_spectra(
         kernel,
-        [(array, ()) for array in (*areas, *doubts, thick)],
+        [(array, ()) for array in (*areas, thick)],
         dict.fromkeys(("d", "sigma", "lost", "thick"), ()),
         dtypes={"lost": bool, "thick": bool},
     )
@@ -172,6 +175,7 @@ def layer_thickness(
     overlayer_sigma: npt.ArrayLike = np.nan,
     substrate_sigma: npt.ArrayLike = np.nan,
     *,
+    covariance: npt.ArrayLike = 0.0,
     bulk_ratio: npt.ArrayLike,
     paths: tuple[float, float],
     cosine: float = 1.0,
@@ -183,7 +187,9 @@ def layer_thickness(
     overlayer, substrate : (...) array
         Areas of the lines of the layer and of what lies under it.
     overlayer_sigma, substrate_sigma : (...) array
-        Their standard uncertainties, independent of each other.
+        Their standard uncertainties.
+    covariance : (...) array
+        Of the two areas.
     bulk_ratio : (...) array
         Of the areas as thick samples, layer over substrate.
     paths : (float, float)
@@ -207,11 +213,13 @@ def layer_thickness(
             break
     d = np.exp(logarithm)
     by_ratio = 1 / (1 / (lo * np.expm1(np.minimum(d / lo, 500.0))) + 1 / ls)  # dd / d ln(ratio)
-    relative = np.hypot(
-        np.asarray(overlayer_sigma, float) / np.where(good, o, 1.0),
-        np.asarray(substrate_sigma, float) / np.where(good, s, 1.0),
+    top, bottom = np.where(good, o, 1.0), np.where(good, s, 1.0)
+    relative = (
+        (np.asarray(overlayer_sigma) / top) ** 2
+        + (np.asarray(substrate_sigma) / bottom) ** 2
+        - 2 * np.asarray(covariance) / (top * bottom)
     )
-    return Thickness(np.where(good, d, np.nan), np.where(good, by_ratio * relative, np.nan))
+    return Thickness(np.where(good, d, np.nan), np.where(good, by_ratio * np.sqrt(relative), np.nan))
 
 
 def _named(side: str | tuple[str, ...]) -> tuple[str, ...]:
@@ -220,30 +228,35 @@ def _named(side: str | tuple[str, ...]) -> tuple[str, ...]:
 
 def _areas(
     dataset: xr.Dataset, top: tuple[str, ...], bottom: tuple[str, ...], by_line: bool
-) -> tuple[list[xr.DataArray], list[xr.DataArray]]:
-    """Areas of both sides and their uncertainties."""
+) -> list[xr.DataArray]:
+    """Areas of both sides, their uncertainties, and their covariance."""
+    import xarray as xr
+
     known = [str(c) for dim in ("line", "component") if dim in dataset.coords for c in dataset[dim].values]
-    if not by_line and not (
-        "area" in dataset and all(n in dataset["component"].values for n in (*top, *bottom))
-    ):
+    fitted = [str(c) for c in dataset["component"].values] if "component" in dataset.coords else []
+    if not by_line and not all(name in fitted for name in (*top, *bottom)):
         wrong = next((name for name in (*top, *bottom) if name not in known), top[0])
         if not known:
             raise InvalidInput(
                 "overlayer_thickness needs areas: call xps.quantify for two lines, or xps.deconvolve for two components."
             )
         raise InvalidInput(f"no line or component {wrong!r}; {did_you_mean(wrong, known)}.")
+    if not by_line and "covariance" in dataset:
+        sums, spread = component_areas(dataset, (top, bottom), "this region")
+        doubts = [spread.isel(group=i, group_2=i, drop=True) ** 0.5 for i in (0, 1)]
+        together = spread.isel(group=0, group_2=1, drop=True)
+        return [*(sums.isel(group=i, drop=True) for i in (0, 1)), *doubts, together]
     dim, name = ("line", "line_area") if by_line else ("component", "area")
     dims = series_dims(dataset)
-    areas = [dataset[name].sel({dim: list(side)}).sum(dim, skipna=False) for side in (top, bottom)]
-    if f"{name}_sigma" not in dataset:
-        return areas, [a * np.nan for a in areas]
-    if not by_line:
-        note("uncertainties of the components' areas were taken as independent of each other")
-    doubts = [
-        (dataset[f"{name}_sigma"].sel({dim: list(side)}) ** 2).sum(dim, skipna=False) ** 0.5
-        for side in (top, bottom)
-    ]
-    return [a.transpose(*dims) for a in areas], [d.transpose(*dims) for d in doubts]
+
+    def summed(values: xr.DataArray, side: tuple[str, ...]) -> xr.DataArray:
+        return values.sel({dim: list(side)}).sum(dim, skipna=False).transpose(*dims)
+
+    areas = [summed(dataset[name], side) for side in (top, bottom)]
+    if f"{name}_sigma" not in dataset:  # components that were drawn, not fitted
+        return [*areas, *(a * np.nan for a in areas), xr.DataArray(0.0)]
+    doubts = [summed(dataset[f"{name}_sigma"] ** 2, side) ** 0.5 for side in (top, bottom)]
+    return [*areas, *doubts, xr.DataArray(0.0)]
 
 
 def _kinetic(

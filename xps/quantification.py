@@ -277,7 +277,7 @@ def _with_fractions(
     def kernel(a: FloatArray, s: FloatArray, f: FloatArray) -> dict[str, Any]:
         f = f * path.values
         x, doubt = atomic_fractions(a / f, s / f)
-        negative = (a < -UNSEEN * np.nan_to_num(s)).any(-1)
+        negative = np.asarray((a < -UNSEEN * np.nan_to_num(s)).any(-1))
         x = np.where(negative[..., None], np.nan, x)
         return {
             "x": x,

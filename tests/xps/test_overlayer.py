@@ -190,6 +190,27 @@ class TestVerb:
         physical = xps.overlayer_thickness(fitted, substrate_material="Si", **options)
         assert 0.5 < float(physical.overlayer_thickness) / float(result.overlayer_thickness) < 2
 
+    def test_components_that_overlap_cover_too(self, rng):
+        """What one line gains the other one loses, and the ends of the background move both alike."""
+        x = np.arange(90.0, 112.0, 0.1)
+        metal, oxide = (np.exp(-(((x - e) / w) ** 2)) for e, w in ((99.4, 0.8), (100.6, 1.0)))
+        y = rng.poisson(200 + 300 * metal + 240 * oxide, (400, x.size))
+        attrs = {"technique": "xps", "region": "Si 2p", "element": "Si", "photon_energy": 1486.6}
+        data = spectra.from_arrays(
+            x, y, axis="binding_energy", name="counts", units="counts", dims=("scan",), attrs=attrs
+        )
+        lines = (
+            {"name": "metal", "position": 99.4, "fwhm": 0.8 * 2 * np.log(2) ** 0.5, "fraction": 0.0},
+            {"name": "oxide", "position": 100.6, "fwhm": 1.0 * 2 * np.log(2) ** 0.5, "fraction": 0.0},
+        )
+        fitted = xps.deconvolve(data, components=lines, background="linear")
+        options = {"overlayer": "oxide", "substrate": "metal", "material": "SiO2", "bulk_ratio": 0.93}
+        result = xps.overlayer_thickness(fitted, **options)
+        path = float(find_material("SiO2").path(1486.6 - float(x.mean())))
+        truth = path * np.log1p(1.0 / 0.93)
+        inside = (np.abs(result.overlayer_thickness - truth) < result.overlayer_thickness_sigma).mean()
+        assert float(inside) == pytest.approx(0.683, abs=0.07)
+
     def test_what_cannot_be_said_is_flagged(self, rng):
         thick = xps.overlayer_thickness(covered_oxide(15.0), **LAYER)
         assert "layer_too_thick" in flag_names(thick)

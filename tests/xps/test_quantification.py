@@ -14,7 +14,7 @@ from spectra.errors import InvalidInput
 from spectra.fitting.from_lmfit import build
 from spectra.fitting.lineshapes import sgl
 from spectra.fitting.spec import from_tables
-from xps.areas import fitted_area, integrated_area
+from xps.areas import fitted_areas, integrated_area
 from xps.background import Method
 from xps.quantification import atomic_fractions
 from xps.sensitivity import binding_energy, cross_section, parse_level
@@ -167,7 +167,7 @@ class TestAreas:
         free = ("a_area", "ratio", "a_position")
         covariance = np.array([[90.0, 0.4, 0.1], [0.4, 0.01, 0.0], [0.1, 0.0, 0.2]])
         values = {n: np.array([s.value]) for n, s in model.settings.items()}
-        found = fitted_area(model, ("a_", "b_"), values, free, covariance[None])
+        area, spread = fitted_areas(model, (("a_", "b_"), ("a_",)), values, free, covariance[None])
         _, lmfit_params = build(model)
 
         def total(**moved):
@@ -180,8 +180,10 @@ class TestAreas:
             [(total(**{**base, n: base[n] * 1.001}) - total(**base)) / (base[n] * 0.001) for n in base]
             + [0.0]
         )
-        assert found.area[0] == pytest.approx(total(**base))
-        assert found.sigma[0] == pytest.approx(np.sqrt(slope @ covariance @ slope), rel=1e-6)
+        assert area[0] == pytest.approx([total(**base), 300.0])
+        assert spread[0, 0, 0] == pytest.approx(slope @ covariance @ slope, rel=1e-6)
+        assert spread[0, 0, 1] == pytest.approx(slope @ covariance[0], rel=1e-6)
+        assert spread[0, 1, 1] == pytest.approx(90.0)
 
 
 class TestFractions:
