@@ -9,7 +9,7 @@ import numpy as np
 
 from xps.audit_breach import Breach, Limits, where
 from xps.audit_evidence import Component, Evidence, NotJudged
-from xps.audit_statistics import _together
+from xps.audit_statistics import together
 
 __all__ = [
     "areas_finite",
@@ -31,7 +31,7 @@ def background_above_data(e: Evidence, t: Limits) -> Iterator[Breach]:
             yield from where(lowest < -1e-6 * scale, lowest, c.name, said, "0")
     net = e.need("net", "a background subtracted here")
     sigma = e.need("sigma", "the uncertainty of each point")
-    run = _together(net / sigma, int(t["points"]))
+    run = together(net, sigma, e.background_sigma, int(t["points"]))
     lowest = np.nanmin(np.where(np.isfinite(run), run, 0), -1)
     said = f"{int(t['points'])} neighbouring points lie {{value:.1f}} sigma off the background, below it"
     yield from where(lowest < -t["sigmas"], lowest, "background", said, f"{t['sigmas']:g} sigma")

@@ -98,6 +98,7 @@ class Evidence:
     net: FloatArray | None = None
     sigma: FloatArray | None = None  # of each point
     residual: FloatArray | None = None
+    background_sigma: FloatArray | None = None  # of the background, shared by neighbouring points
     background: Mapping[str, Any] | None = None  # method, n_end ... of the background
     window: tuple[float, float] | None = None  # of the background
     flags: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)

@@ -54,6 +54,7 @@ def evidence(
         if known.variance is None
         else np.sqrt(flat.array(known.variance, (AXIS,))),
         residual=flat.curve("residual") if own else None,
+        background_sigma=flat.curve("background_sigma"),
         background=background,
         window=_window(dataset),
         flags=_flags(dataset),

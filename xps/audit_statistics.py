@@ -17,6 +17,7 @@ __all__ = [
     "residuals",
     "series_drift",
     "steps",
+    "together",
 ]
 
 
@@ -134,12 +135,13 @@ def residuals(e: Evidence, t: Limits) -> Iterator[Breach]:
         )
     z = residual / sigma
     count = np.isfinite(z).sum(-1)
-    watson = np.nansum(np.diff(z, axis=-1) ** 2, -1) / np.nansum(z**2, -1)
+    freed = _without_line(z)
+    watson = np.nansum(np.diff(freed, axis=-1) ** 2, -1) / np.nansum(freed**2, -1)
     away = np.abs(watson - 2) / (2 / np.sqrt(count))
     said = "Durbin–Watson {value:.2f}: neighbours in the residual are not independent"
     limit = f"2 ± {t['watson']:g} standard deviations"
     yield from where(away > t["watson"], watson, "fit", said, limit, worst=away)
-    run = np.nan_to_num(_together(z, int(t["points"])))
+    run = np.nan_to_num(together(residual, sigma, e.background_sigma, int(t["points"])))
     most = np.nanmax(np.abs(run), -1, initial=0)
     place = (
         e.x[int(np.nanargmax(np.abs(run[most.argmax()]))) + int(t["points"]) // 2]
@@ -150,12 +152,31 @@ def residuals(e: Evidence, t: Limits) -> Iterator[Breach]:
     yield from where(most > t["structure"], most, "fit", said, f"{t['structure']:g} sigma")
 
 
-def _together(z: FloatArray, points: int) -> FloatArray:
-    """Sum of neighbouring standardised values over the square root of their number, NaN where one is missing."""
-    if z.shape[-1] < points:
-        return np.full((*z.shape[:-1], 1), np.nan)
-    runs = np.lib.stride_tricks.sliding_window_view(z, points, axis=-1).sum(-1)
-    return np.asarray(runs / np.sqrt(points))
+def together(values: FloatArray, sigma: FloatArray, shared: FloatArray | None, points: int) -> FloatArray:
+    """Sums of neighbouring values over their uncertainty, NaN where one is missing.
+
+    Each value has its own ``sigma``; the uncertainty of a background is ``shared`` by neighbours and adds up.
+    """
+    if values.shape[-1] < points:
+        return np.full((*values.shape[:-1], 1), np.nan)
+
+    def sums(of: FloatArray) -> FloatArray:
+        return np.asarray(np.lib.stride_tricks.sliding_window_view(of, points, axis=-1).sum(-1))
+
+    common = 0.0 if shared is None else sums(shared)
+    return np.asarray(sums(values) / np.sqrt(sums(sigma**2) + common**2))
+
+
+def _without_line(z: FloatArray) -> FloatArray:
+    """Values freed of a straight line, which the ends of a background leave in them by their own noise."""
+    known = np.isfinite(z)
+    x = np.linspace(-1, 1, z.shape[-1])
+    count = np.maximum(known.sum(-1, keepdims=True), 1)
+    values, places = np.where(known, z, 0), np.where(known, x, 0)
+    middle = places.sum(-1, keepdims=True) / count
+    d = np.where(known, x - middle, 0)
+    slope = (d * values).sum(-1, keepdims=True) / np.maximum((d**2).sum(-1, keepdims=True), 1e-300)
+    return z - values.sum(-1, keepdims=True) / count - slope * (x - middle)
 
 
 def noise(e: Evidence, t: Limits) -> Iterator[Breach]:
