@@ -193,12 +193,12 @@ class Normalized:
             by_point = made[f"by_{name}"]
             used = np.flatnonzero(by_point.any(0))
             near = slice(used[0], used[-1] + 1) if used.size else slice(0, 1)
-            by_point = by_point[:, near]
-            points = own[:, None] if own.ndim == 1 else own[:, near]
-            variance = ((by_point * points) ** 2).sum(1)
+            spread = own[:, None] if own.ndim == 1 else own
+            variance = ((by_point * spread)[:, near] ** 2).sum(1)
             if parts:
-                total = (parts[1] if whole else parts[1][:, kept])[:, near]
-                variance += _from_shared(self.energy[kept][near], y[:, near], total, points, by_point)
+                total = parts[1] if whole else parts[1][:, kept]
+                variance += _shared_variance(self.energy[kept], y, total, spread, by_point, near)
+            by_point = by_point[:, near]
             first, last = kept[near][[0, -1]]
             if whole:
                 in_scan = by_point
@@ -213,16 +213,21 @@ class Normalized:
         return out
 
 
-def _from_shared(x: Array, y: Array, total: Array, own: Array, by_point: Array) -> Array:
+def _shared_variance(x: Array, y: Array, total: Array, own: Array, by_point: Array, near: slice) -> Array:
     """Variance (rows,) that pre-edge line and edge step leave in a number with these derivatives by each point."""
+    spread = own if own.shape[1] == 1 else own[:, near]
+    with np.errstate(invalid="ignore"):
+        shared = np.sqrt(np.clip(total[:, near] ** 2 - spread**2, 0, None))
+    variance = np.asarray((by_point[:, near] * shared).sum(1) ** 2)
     used = by_point != 0
     first, last = used.argmax(1), x.size - 1 - used[:, ::-1].argmax(1)
-    if (x[last] - x[first] > ONE_ERROR).any():
-        errors = shared_errors(x, y, total, own)
-        return np.asarray(((by_point[:, None] * errors).sum(-1) ** 2).sum(-1))
-    with np.errstate(invalid="ignore"):
-        shared = np.sqrt(np.clip(total**2 - own**2, 0, None))
-    return np.asarray((by_point * shared).sum(1) ** 2)
+    wide = x[last] - x[first] > ONE_ERROR
+    if wide.any():
+        i = np.arange(x.size)
+        there = (i >= first[wide, None]) & (i <= last[wide, None])
+        errors = shared_errors(x, y[wide], total[wide], own[wide], there.astype(float))
+        variance[wide] = ((by_point[wide, None] * errors).sum(-1) ** 2).sum(-1)
+    return variance
 
 
 def normalized_near_edge(

@@ -10,11 +10,12 @@ __all__ = ["shared_errors"]
 Array = npt.NDArray[np.float64]
 
 
-def shared_errors(x: Array, y: Array, total: Array, own: Array) -> Array:
+def shared_errors(x: Array, y: Array, total: Array, own: Array, where: Array | None = None) -> Array:
     r"""Errors that all points of a normalised spectrum share: of pre-edge line (two numbers) and edge step.
 
     To first order :math:`\delta n = -(\delta p_0 + \delta p_1 x + n\,\delta S)/S`, so the part of the variance that is not
-    the points' own is a quadratic form in 1, x and n. Its six coefficients are read off that part.
+    the points' own is a quadratic form in 1, x and n. Its six coefficients are read off that part, of all points or of
+    those where ``where`` is 1 and not 0.
 
     Returns
     -------
@@ -27,7 +28,7 @@ def shared_errors(x: Array, y: Array, total: Array, own: Array) -> Array:
     )
     pairs = [(0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2)]
     design = np.stack([modes[..., i, :] * modes[..., j, :] * (1 + (i != j)) for i, j in pairs], axis=-1)
-    turned = np.swapaxes(design, -1, -2)
+    turned = np.swapaxes(design if where is None else design * where[..., None], -1, -2)
     found = (np.linalg.pinv(turned @ design, rcond=1e-13, hermitian=True) @ (turned @ extra[..., None]))[
         ..., 0
     ]
