@@ -176,7 +176,7 @@ def _without_line(z: FloatArray) -> FloatArray:
     middle = places.sum(-1, keepdims=True) / count
     d = np.where(known, x - middle, 0)
     slope = (d * values).sum(-1, keepdims=True) / np.maximum((d**2).sum(-1, keepdims=True), 1e-300)
-    return z - values.sum(-1, keepdims=True) / count - slope * (x - middle)
+    return np.asarray(z - values.sum(-1, keepdims=True) / count - slope * (x - middle))
 
 
 def noise(e: Evidence, t: Limits) -> Iterator[Breach]:
