@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spectra.dataset import map_spectra, signal_name
-from spectra.errors import InvalidInput
+from spectra.errors import InvalidInput, did_you_mean
 from spectra.fitting.engine import as_outputs
 from spectra.fitting.labels import QUANTITIES, label_fit, outputs_of, sizes_of
 from spectra.fitting.spec import from_tables
@@ -18,7 +18,7 @@ from spectra.verbs import note, resolve, verb
 from xps.background import Method, subtract_background
 from xps.casaxps import casaxps_components
 from xps.counting import counting
-from xps.doublets import doublet_components
+from xps.doublets import doublet_components, known_states
 from xps.linefit import (
     MEAN_VALENCE,
     draw_lines,
@@ -29,7 +29,6 @@ from xps.linefit import (
     written,
 )
 from xps.links import LinkedModel, linked_model
-from xps.tables import load_table
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -52,15 +51,19 @@ def deconvolve(
     splittings: dict[str, float] | None = None,
     position_range: float = 0.5,
     shape: str = "sgl",
+    packets: bool | Literal["to-verify"] = False,
+    packet_areas: dict[str, tuple[float, ...]] | None = None,
+    one_line: bool = False,
+    changes: dict[str, dict[str, Any]] | None = None,
     vary: bool = True,
 ) -> xr.Dataset:
     r"""Fit a core level with linked lines; add positions, areas, ``fraction`` and ``mean_valence``.
 
-    Either ``states``, each one doublet (lines tied by splitting, area ratio and width factor of the level, widths
-    and shape common to all states), or ``components`` of your own. The net counts are fitted, weighted by all that
+    Either ``states``, each one doublet, one line of an s level or a packet of multiplets (lines tied by splitting,
+    area ratio and width factor of the level, widths and shape common to its states), or ``components`` of your own. The net counts are fitted, weighted by all that
     was counted:
 
-    .. math:: \text{fraction}_s = \frac{\sum_{c \in s} A_c}{\sum_c A_c}, \qquad
+    .. math:: \text{fraction}_s = \frac{\sum_{c \in s} A_c}{\sum_{c \in \text{level}} A_c}, \qquad
               \bar v = \sum_s \text{fraction}_s\, v_s
 
     Their uncertainties include the correlations of the areas, and what the scatter of the background's end points
@@ -74,7 +77,8 @@ def deconvolve(
         With counts along ``binding_energy`` in eV, and ``net`` from ``xps.subtract_background`` unless ``background``
         is given; any series dimensions.
     states : tuple of str, optional
-        Oxidation states of the table, all of one level: ``("Mn3+", "Mn4+")``.
+        States of the table: ``("Mn3+", "Mn4+")``, or of several levels in one window,
+        ``("V4+", "V5+", "O 1s lattice")``. Fractions are those of one level.
     components : "casaxps" or tuple of tables, optional
         Lines of your own, each with ``name``, ``position`` and what else is known: ``shape``, ``fwhm``, ``area``,
         ``state``, ``valence``. A number is kept, ``{value, min, max}`` is fitted, a text is an expression. A line with
@@ -92,6 +96,16 @@ def deconvolve(
         Positions of states are fitted within this many eV; 0 keeps them.
     shape : str
         Line shape of states: ``sgl``, ``gl``, ``voigt``, ``pseudo_voigt``, ``gaussian``, ``lorentzian``.
+    packets : bool or "to-verify"
+        Draw states as packets of multiplets where one is tabulated, its lines fixed in distance and share: True with
+        areas that were read in their source or are given, ``"to-verify"`` also with areas yet to be checked.
+    packet_areas : table of (float, ...), optional
+        Relative areas of the lines of a packet by state, instead of the table's.
+    one_line : bool
+        Fit the line of high j only (2p3/2), for a window and background that end before the other.
+    changes : table of tables, optional
+        What to change in the components of the states, by component, in the language of ``components``:
+        ``{"Mn3+ 2p1/2": {"area_ratio": {"value": 0.5, "min": 0.4, "max": 0.6}}}``.
     vary : bool
         False draws the components at their values and fits nothing.
 
@@ -99,7 +113,7 @@ def deconvolve(
     -------
     xarray.Dataset
         The variables of ``spectra.fit`` per ``component``, and per ``state`` ``fraction``, and ``mean_valence``
-        where all states have a valence; ``_sigma`` of each unless nothing was fitted. Flags as ``spectra.fit``.
+        where all states of one level have a valence; ``_sigma`` of each unless nothing was fitted. Flags as ``spectra.fit``.
 
     Raises
     ------
@@ -119,7 +133,9 @@ def deconvolve(
     >>> float(mn.position.sel(component="Mn3+ 2p3/2").round(1))
     641.4
     """
-    tables = _tables(dataset, states, components, positions, splittings, position_range, shape)
+    drawn = {"position_range": position_range, "shape": shape, "packets": packets, "one_line": one_line}
+    given = {"positions": positions, "splittings": splittings, "packet_areas": packet_areas}
+    tables = _tables(dataset, states, components, given, drawn, changes or {})
     linked = linked_model(tables)
     if background is not None:
         subtract = getattr(subtract_background, "__wrapped__", subtract_background)
@@ -136,21 +152,21 @@ def _tables(
     dataset: xr.Dataset,
     states: tuple[str, ...] | None,
     components: Literal["casaxps"] | tuple[dict[str, Any], ...] | None,
-    positions: dict[str, float] | None,
-    splittings: dict[str, float] | None,
-    position_range: float,
-    shape: str,
+    given: Mapping[str, Any],
+    drawn: Mapping[str, Any],
+    changes: Mapping[str, Mapping[str, Any]],
 ) -> tuple[dict[str, Any], ...]:
     """Component tables from whichever way they were given; what has to be said of them goes into the history."""
     if (states is None) == (components is None):
         raise InvalidInput("deconvolve takes either states or components; give one of them.")
     if states is not None:
-        tables, said = doublet_components(
-            states, positions=positions, splittings=splittings, position_range=position_range, shape=shape
-        )
+        tables, said = doublet_components(states, **given, **drawn)
+        tables = _changed(tables, changes)
         _check_element(dataset, states)
-    elif positions or splittings:
-        raise InvalidInput("positions and splittings belong to states; components carry their own.")
+    elif any(given.values()) or changes:
+        raise InvalidInput(
+            "positions and splittings belong to states, and so do packet_areas and changes; components carry their own."
+        )
     elif components == "casaxps":
         tables, said = casaxps_components(dataset)
     else:
@@ -160,13 +176,25 @@ def _tables(
     return tables
 
 
+def _changed(
+    tables: tuple[dict[str, Any], ...], changes: Mapping[str, Mapping[str, Any]]
+) -> tuple[dict[str, Any], ...]:
+    names = [table["name"] for table in tables]
+    for name in changes:
+        if name not in names:
+            raise InvalidInput(f"changes names {name!r}, which is no component; {did_you_mean(name, names)}.")
+    return tuple({**table, **changes.get(table["name"], {})} for table in tables)
+
+
 def _check_element(dataset: xr.Dataset, states: Sequence[str]) -> None:
-    level = next(row["level"] for row in load_table("states")["state"] if row["name"] == states[0])
+    """A region is of one element; the states of several levels must have one of them there."""
+    levels = list(dict.fromkeys(known_states()[state] for state in states))
+    elements = {level.split()[0] for level in levels}
     element = dataset.attrs.get("element")
-    if element is not None and element != level.split()[0]:
+    if element is not None and element not in elements:
         raise InvalidInput(
-            f"states {', '.join(states)} are of {level}, and this dataset is the region "
-            f"{dataset.attrs.get('region', element)!r}: read the region of {level}, or take states of {element}."
+            f"states {', '.join(states)} are of {' and '.join(levels)}, and this dataset is the region "
+            f"{dataset.attrs.get('region', element)!r}: read the region of {levels[0]}, or take states of {element}."
         )
 
 
@@ -253,7 +281,7 @@ def _with_states(result: xr.Dataset, linked: LinkedModel, vary: bool) -> xr.Data
         about = "standard uncertainty of the {}" if suffix else "{}"
         if states:
             fraction = value.sel(parameter=names).rename(parameter="state").assign_coords(state=states)
-            long_name = about.format("fraction of the area of all states")
+            long_name = about.format("fraction of the area of all states of its level")
             result[f"fraction{suffix}"] = fraction.assign_attrs(units="", long_name=long_name)
         if MEAN_VALENCE in derived:
             mean = value.sel(parameter=MEAN_VALENCE, drop=True)

@@ -1,19 +1,28 @@
-"""Oxidation states as linked doublets: from the names of states to the components of a fit."""
+"""Chemical states as linked lines: from the names of states to the components of a fit.
+
+A state is one doublet, one line of an s level, or a packet of multiplets; what the lines of a level share is here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from spectra.errors import InvalidInput, did_you_mean
 from xps.links import identifier
+from xps.packets import Packet, packet_of
 from xps.tables import load_table, number
 
-__all__ = ["doublet_components", "known_states"]
+__all__ = ["Packets", "doublet_components", "known_states"]
+
+#: Whether multiplets are drawn: not, with areas that were read in their source, or also with areas yet to be verified.
+Packets = bool | Literal["to-verify"]
+Component = dict[str, Any]
 
 
 def known_states() -> dict[str, str]:
-    """Tabulated oxidation states, each with its core level."""
+    """Tabulated states, each with its core level."""
     return {row["name"]: row["level"] for row in load_table("states")["state"]}
 
 
@@ -24,68 +33,72 @@ def doublet_components(
     splittings: Mapping[str, float] | None = None,
     position_range: float = 0.5,
     shape: str = "sgl",
-) -> tuple[tuple[dict[str, Any], ...], list[str]]:
-    """Two linked lines per state, as component tables, and what has to be said about the numbers used.
+    packets: Packets = False,
+    packet_areas: Mapping[str, Sequence[float]] | None = None,
+    one_line: bool = False,
+) -> tuple[tuple[Component, ...], list[str]]:
+    """Linked lines of each state, as component tables, and what has to be said about the numbers used.
 
-    Widths, their factor from the first to the second line, and the shape are common to all states; the area ratio
-    is that of the level. Areas, the common width and factor are fitted, positions within ``position_range``.
+    Widths, their factor from the first to the second line, and the shape are common to all states of a level, but
+    for satellites and metals, whose width is their own; the area ratio is that of the level. One area and one
+    position per state are fitted, the latter within ``position_range``.
 
     Parameters
     ----------
     states : sequence of str
-        Names of the table: ``("Mn3+", "Mn4+")``. All of one core level.
+        Names of the table: ``("Mn3+", "Mn4+")``, ``("V4+", "V5+", "O 1s lattice")``.
     positions, splittings : mapping, optional
-        By state, in eV, instead of the table's.
+        By state, in eV, instead of the table's; of a packet the position of its first line.
     position_range : float
         Positions may move by this much in eV; 0 keeps them.
     shape : str
         Line shape of all components; one with a single width.
+    packets : bool or "to-verify"
+        Draw states as packets of multiplets where one is tabulated: True with areas read in their source or given,
+        ``"to-verify"`` also with areas that have not been checked against it.
+    packet_areas : mapping, optional
+        Relative areas of the lines of a packet by state, instead of the table's.
+    one_line : bool
+        Draw the line of high j only, for a background that ends before the other.
 
     Returns
     -------
     tuple
         Component tables as in :mod:`xps.links`, and sentences.
     """
-    rows = _rows(states, positions or {}, splittings or {})
-    level = _common_level(rows)
+    rows = _rows(states, positions or {}, splittings or {}, packet_areas or {})
     if position_range < 0:
         raise InvalidInput(f"position_range must not be negative, got {position_range:g} eV.")
-    first, second = level["lines"]
-    leader = f"{rows[0]['name']} {first}"
-    follower = f"{rows[0]['name']} {second}"
-    widths = _widths(shape, level)
-    factor = _limits(level["width_factor"])
-    components: list[dict[str, Any]] = []
-    for row in rows:
-        name = row["name"]
-        position = (positions or {}).get(name, number(row["position"]))
-        high = {
-            "name": f"{name} {first}",
-            "shape": shape,
-            "state": name,
-            "valence": row["valence"],
-            "position": {
-                "value": position,
-                "min": position - position_range,
-                "max": position + position_range,
-            },
-        }
-        low = {
-            "name": f"{name} {second}",
-            "partner": high["name"],
-            "splitting": (splittings or {}).get(name, number(row.get("splitting", level["splitting"]))),
-            "area_ratio": number(level["area_ratio"]),
-        }
-        own = high["name"] == leader
-        for width, value in widths.items():
-            high[width] = value if own else f"{identifier(leader)}{width}"
-        low["width_factor"] = factor if own else f"{identifier(follower)}width_factor"
-        components += [high, low]
-    return tuple(components), _said(rows, level, positions or {}, splittings or {})
+    if packet_areas and not packets:
+        raise InvalidInput("packet_areas belong to packets: say packets = true, or leave them out.")
+    components: list[Component] = []
+    said: list[str] = []
+    for name in dict.fromkeys(row["level"] for row in rows):
+        level = _Level(name, shape, one_line)
+        for row in (r for r in rows if r["level"] == name):
+            state = row["name"]
+            packet = packet_of(row, packets, (packet_areas or {}).get(state)) if packets else None
+            start = packet.position if packet else number(row["position"])
+            position = (positions or {}).get(state, start)
+            limits = {"value": position, "min": position - position_range, "max": position + position_range}
+            splitting = (splittings or {}).get(state, level.splitting(row))
+            components += level.packet(row, packet, limits, splitting) if packet else level.state(
+                row, limits, splitting
+            )  # fmt: skip
+            given = [
+                key
+                for key, names in (("position", positions), ("splitting", splittings))
+                if state in (names or {})
+            ]
+            said += _said(row, level.row, packet, given, bool(packets))
+    return tuple(components), list(dict.fromkeys(said))
 
 
 def _rows(
-    states: Sequence[str], positions: Mapping[str, float], splittings: Mapping[str, float]
+    states: Sequence[str],
+    positions: Mapping[str, Any],
+    splittings: Mapping[str, Any],
+    areas: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     table = {row["name"]: row for row in load_table("states")["state"]}
     if not states:
@@ -97,7 +110,7 @@ def _rows(
             )
     if len(set(states)) < len(states):
         raise InvalidInput(f"states holds one of them twice: {', '.join(states)}.")
-    for option, given in (("positions", positions), ("splittings", splittings)):
+    for option, given in (("positions", positions), ("splittings", splittings), ("packet_areas", areas)):
         for name in given:
             if name not in states:
                 raise InvalidInput(
@@ -106,12 +119,121 @@ def _rows(
     return [table[name] for name in states]
 
 
-def _common_level(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    levels = {row["level"] for row in rows}
-    if len(levels) > 1:
-        listed = ", ".join(f"{row['name']} ({row['level']})" for row in rows)
-        raise InvalidInput(f"the states are of different levels: {listed}. Deconvolve one level at a time.")
-    return next(row for row in load_table("levels")["level"] if row["name"] in levels)
+@dataclass
+class _Level:
+    """A core level and what its lines share: the component that leads in width, and the one that leads in its factor."""
+
+    name: str
+    shape: str
+    one_line: bool
+    leader: str | None = None  # its width is fitted, the others follow
+    leader_width: float = 1.0
+    follower: str | None = None  # its width factor, area ratio are fitted
+
+    @property
+    def row(self) -> dict[str, Any]:
+        tables = load_table("levels")
+        return next(row for row in (*tables["level"], *tables["assumed"]) if row["name"] == self.name)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return tuple(self.row["lines"][: 1 if self.one_line else None])
+
+    def splitting(self, row: Mapping[str, Any]) -> float:
+        """Splitting of a state; 0 where the level has one line."""
+        entry = row.get("splitting", self.row.get("splitting"))
+        return 0.0 if entry is None else number(entry)
+
+    def state(
+        self, row: Mapping[str, Any], position: Mapping[str, float], splitting: float
+    ) -> list[Component]:
+        """One line, or a doublet."""
+        first = self._first(row, self._called(row, self.lines[0]), position)
+        if "fwhm" in row:
+            first |= self._widths(_limits(row["fwhm"]))
+        elif self.leader is None:
+            self._lead(first["name"], number(self.row["fwhm"]))
+            first |= self._widths(_limits(self.row["fwhm"]))
+        else:
+            first |= self._following(number(self.row["fwhm"]))
+        return [first, *(self._second(first, self._called(row, line), splitting) for line in self.lines[1:])]
+
+    def packet(
+        self, row: Mapping[str, Any], packet: Packet, position: Mapping[str, float], splitting: float
+    ) -> list[Component]:
+        """Every line of a packet, tied to the first in energy, area and width, with its partner."""
+        made: list[Component] = []
+        for k, (offset, width, area) in enumerate(
+            zip(packet.offsets, packet.widths, packet.areas, strict=True), 1
+        ):
+            line = self._first(row, f"{self._called(row, self.lines[0])} p{k}", position)
+            if made:
+                head = identifier(made[0]["name"])
+                line["position"] = f"{head}position + {offset!r}"
+                line["area"] = f"{head}area * {area!r}"
+            if self.leader is None:
+                self._lead(line["name"], width)
+                low, high = packet.broadening
+                line |= self._widths({"value": width, "min": low * width, "max": high * width})
+            else:
+                line |= self._following(width)
+            made += [
+                line,
+                *(
+                    self._second(line, f"{self._called(row, second)} p{k}", splitting)
+                    for second in self.lines[1:]
+                ),
+            ]
+        return made
+
+    def _lead(self, name: str, width: float) -> None:
+        self.leader, self.leader_width = name, width
+
+    def _called(self, row: Mapping[str, Any], line: str) -> str:
+        if "label" in row:
+            return f"{self.name.split()[0]} {line} {row['label']}"
+        return f"{row['name']} {line}".strip()
+
+    def _first(self, row: Mapping[str, Any], name: str, position: Mapping[str, float]) -> Component:
+        about = (
+            {} if row.get("kind") == "satellite" else {"state": row["name"], "valence": row.get("valence")}
+        )
+        return {"name": name, "shape": self.shape, "level": self.name, **about, "position": dict(position)}
+
+    def _second(self, first: Component, name: str, splitting: float) -> Component:
+        made: Component = {"name": name, "partner": first["name"], "splitting": splitting}
+        for key in ("area_ratio", "width_factor"):
+            entry = self.row[key]
+            fitted = "range" in entry and (key == "width_factor" or entry.get("fitted", False))
+            if not fitted:
+                made[key] = number(entry)
+            elif self.follower is None:
+                made[key] = _limits(entry)
+            else:
+                made[key] = f"{identifier(self.follower)}{key}"
+        self.follower = self.follower or name
+        return made
+
+    def _following(self, width: float) -> Component:
+        """Widths tied to those of the line that leads."""
+        factor = width / self.leader_width
+        times = "" if factor == 1 else f" * {factor!r}"
+        head = identifier(str(self.leader))
+        return {key: f"{head}{key}{times if key != 'fwhm_l' else ''}" for key in self._widths({})}
+
+    def _widths(self, fitted: Mapping[str, float]) -> Component:
+        """What is known of the widths of a line, by the names the shape has for them."""
+        names: dict[str, Component] = {
+            **{name: {"fwhm": fitted} for name in ("gaussian", "lorentzian", "pseudo_voigt", "sgl")},
+            "gl": {"width": fitted},
+            "voigt": {"fwhm_g": fitted, "fwhm_l": number(self.row["natural_width"])},
+        }
+        if self.shape not in names:
+            raise InvalidInput(
+                f"states cannot be drawn with the shape {self.shape!r}; {did_you_mean(self.shape, names)}. Other shapes "
+                "need components."
+            )
+        return names[self.shape]
 
 
 def _limits(entry: Mapping[str, Any]) -> dict[str, float]:
@@ -119,39 +241,38 @@ def _limits(entry: Mapping[str, Any]) -> dict[str, float]:
     return {"value": number(dict(entry)), "min": float(low), "max": float(high)}
 
 
-def _widths(shape: str, level: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of the widths of the first line, by the names the shape has for them."""
-    fitted = _limits(level["fwhm"])
-    names: dict[str, dict[str, Any]] = {
-        **{name: {"fwhm": fitted} for name in ("gaussian", "lorentzian", "pseudo_voigt", "sgl")},
-        "gl": {"width": fitted},
-        "voigt": {"fwhm_g": fitted, "fwhm_l": number(level["natural_width"])},
-    }
-    if shape not in names:
-        raise InvalidInput(
-            f"states cannot be drawn with the shape {shape!r}; {did_you_mean(shape, names)}. Other shapes need components."
-        )
-    return names[shape]
-
-
 def _said(
-    rows: Sequence[Mapping[str, Any]],
+    row: Mapping[str, Any],
     level: Mapping[str, Any],
-    positions: Mapping[str, float],
-    splittings: Mapping[str, float],
+    packet: Packet | None,
+    given: Sequence[str],
+    packets: bool,
 ) -> list[str]:
     """What the result has to say about the numbers used."""
-    said = []
-    if any(row["multiplets"] for row in rows):
+    name = row["name"]
+    said: list[str] = []
+    if packet:
+        said += packet.said
+    elif row["multiplets"]:
         said.append(
             "each state is one doublet: the multiplets of ions with unpaired d electrons are not resolved, and "
             "fractions are estimates"
         )
-    for row in rows:
-        for key, given in (("position", positions), ("splitting", splittings)):
-            entry = row.get(key, level.get(key))
-            if row["name"] not in given and entry["status"] == "to-verify":
-                said.append(
-                    f"the {key} of {row['name']} ({number(entry):g} eV, {entry['source']}) is yet to be verified"
-                )
+        if packets:
+            said.append(f"no packet is known for {name}: it is one doublet beside packets")
+    for key in ("position", "splitting"):
+        entry = row.get(key, level.get(key))
+        if (
+            entry
+            and key not in given
+            and entry["status"] == "to-verify"
+            and not (packet and key == "position")
+        ):
+            said.append(
+                f"the {key} of {name} ({number(entry):g} eV, {entry['source']}) is yet to be verified"
+            )
+    if row.get("kind") == "satellite":
+        said.append(f"{name} enters no fraction: it belongs to the element and to no state of its own")
+    if "caveat" in row:
+        said.append(f"{name}: {row['caveat']}")
     return said

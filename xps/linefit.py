@@ -46,18 +46,23 @@ def fraction_name(state: str) -> str:
 def written(linked: LinkedModel) -> Model:
     """The model with what is derived from its areas: the fraction of each state and the mean valence.
 
-    They are expressions of the fit, so that all correlations of the areas go into their uncertainties.
+    Fractions are those of one level. They are expressions of the fit, so that all correlations of the areas go into their uncertainties.
     """
     model = from_tables(linked.model, linked.params)
-    members: dict[str, list[str]] = {}
+    levels: dict[str | None, dict[str, list[str]]] = {}
     for line in linked.lines:
         if line.state is not None:
-            members.setdefault(line.state, []).append(f"{line.prefix}area")
-    total = " + ".join(area for areas in members.values() for area in areas)
-    derived = {fraction_name(s): f"({' + '.join(areas)}) / ({total})" for s, areas in members.items()}
-    valences = {line.state: line.valence for line in linked.lines if line.state is not None}
-    if members and None not in valences.values():
-        derived[MEAN_VALENCE] = " + ".join(f"{v!r} * {fraction_name(str(s))}" for s, v in valences.items())
+            levels.setdefault(line.level, {}).setdefault(line.state, []).append(f"{line.prefix}area")
+    valences = {str(line.state): line.valence for line in linked.lines if line.state is not None}
+    derived: dict[str, str] = {}
+    means = []
+    for members in levels.values():
+        total = " + ".join(area for areas in members.values() for area in areas)
+        derived |= {fraction_name(s): f"({' + '.join(areas)}) / ({total})" for s, areas in members.items()}
+        if all(valences[s] is not None for s in members):
+            means.append(" + ".join(f"{valences[s]!r} * {fraction_name(s)}" for s in members))
+    if len(means) == 1:  # of two elements it would be the mean valence of neither
+        derived[MEAN_VALENCE] = means[0]
     return Model(model.components, model.settings | {n: Setting(expr=e) for n, e in derived.items()})
 
 

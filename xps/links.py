@@ -7,7 +7,8 @@ and the widths are fitted and the rest is kept at the shape's own value.
 
 A component with a ``partner`` is the second line of a doublet: ``splitting`` (eV, added to the partner's position),
 ``area_ratio`` and ``width_factor`` (1 if left out) say how it follows, and its shape is the partner's.
-``state`` and ``valence`` say what a component stands for.
+``state`` and ``valence`` say what a component stands for, and ``level`` which core level it belongs to: fractions are
+those of the states of one level.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ TABLE_KEYS = ("value", "min", "max", "vary")
 WIDTHS = ("fwhm", "fwhm_g", "fwhm_l", "width")
 DOUBLET = ("splitting", "area_ratio", "width_factor")
 UNLIMITED = {"min": -math.inf, "max": math.inf}  # a tie with limits of its own would be clipped at them
-ABOUT = ("name", "shape", "state", "valence", "partner")
+ABOUT = ("name", "shape", "level", "state", "valence", "partner")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Line:
     state: str | None
     valence: float | None
     partner: str | None = None
+    level: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,13 +104,15 @@ def _lines(components: Sequence[Mapping[str, Any]]) -> tuple[Line, ...]:
             component.get("state", inherited.state if inherited else None),
             component.get("valence", inherited.valence if inherited else None),
             partner,
+            component.get("level", inherited.level if inherited else None),
         )
     return tuple(lines.values())
 
 
 def identifier(name: str) -> str:
     """Name of a component as expressions write it, with the underscore that a parameter follows."""
-    text = re.sub(r"\W+", "_", name.lower()).strip("_")
+    # C=O is another line than C-O
+    text = re.sub(r"\W+", "_", name.lower().replace("=", " double ")).strip("_")
     return f"{text if text[:1].isalpha() else f'c{text}'}_"
 
 
