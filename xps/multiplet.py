@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["SplittingValence", "multiplet_splitting", "splitting_valence"]
 
 AXIS = "binding_energy"
+MIXED = ("sgl", "gl", "pseudo_voigt")
 MAIN, SATELLITE = "Mn 3s high spin", "Mn 3s low spin"
 FloatArray = npt.NDArray[np.floating]
 Ligand = Literal["oxide", "oxyhydroxide", "fluoride", "halide", "sulfide", "metal"]
@@ -52,6 +53,7 @@ def multiplet_splitting(
     area_ratio: float | None = None,
     same_width: bool = True,
     shape: Literal["sgl", "gl", "pseudo_voigt", "gaussian", "lorentzian"] = "sgl",
+    lorentzian: float | None = 0.3,
     ligand: Ligand = "oxide",
     others: tuple[str, ...] = (),
     max_disagreement: float | None = None,
@@ -61,8 +63,8 @@ def multiplet_splitting(
     .. math:: v = 9.67 - 1.27\,\Delta E \quad \text{(Beyreuther)}, \qquad
               v = 8.956 - 1.126\,\Delta E \quad \text{(after Galakhov)}
 
-    with ΔE in eV. ``valence`` is the mean of the two, ``valence_sigma`` the uncertainty of ΔE and half their
-    distance in quadrature. It is NaN, undecided, where the splitting lies outside 4.4 to 6.3 eV, where the laws differ by
+    with ΔE in eV. ``valence`` is the mean of the two, ``valence_sigma`` the uncertainty of ΔE, 0.03 eV for the choice
+    of the line shape, and half their distance in quadrature. It is NaN, undecided, where the splitting lies outside 4.4 to 6.3 eV, where the laws differ by
     more than ``max_disagreement``, where the splitting has no uncertainty, and for all ligands but oxide. A calibration
     of the energy scale cancels in ΔE.
 
@@ -87,6 +89,8 @@ def multiplet_splitting(
         Whether both lines are equally wide; False lets the second one be up to twice as wide.
     shape : {"sgl", "gl", "pseudo_voigt", "gaussian", "lorentzian"}
         Line shape of both.
+    lorentzian : float, optional
+        Share of the Lorentzian in ``sgl``, ``gl`` and ``pseudo_voigt``, 0 to 1; None fits it, which takes many counts.
     ligand : {"oxide", "oxyhydroxide", "fluoride", "halide", "sulfide", "metal"}
         What manganese is bound to. The laws hold for oxides only; MnOOH, with a splitting of 4.6 eV, breaks them.
     others : tuple of str
@@ -132,7 +136,10 @@ def multiplet_splitting(
         )
     limits = _limits(position, position_range, splitting_range, area_ratio)
     fitted = getattr(deconvolve, "__wrapped__", deconvolve)(
-        dataset, components=_two_lines(limits, shape, same_width), window=window, background=background
+        dataset,
+        components=_two_lines(limits, shape, same_width, lorentzian),
+        window=window,
+        background=background,
     )
     for sentence in _said(ligand, others):
         note(sentence)
@@ -172,6 +179,7 @@ def splitting_valence(
     spread = by_law.max(-1) - by_law.min(-1)
     mean = by_law.mean(-1)
     low, high = number(table["domain"]["lowest"]), number(table["domain"]["highest"])
+    of_shape = number(table["shape"]["sigma"])
     outside = (delta[..., 0] < low) | (delta[..., 0] > high)
     disagree = spread > limit
     decided = ~outside & ~disagree & np.isfinite(mean) & np.isfinite(doubt[..., 0])
@@ -180,7 +188,7 @@ def splitting_valence(
         by_law,
         by_law_sigma,
         np.where(decided, mean, np.nan),
-        np.where(decided, np.hypot(by_law_sigma.mean(-1), spread / 2), np.nan),
+        np.where(decided, np.hypot(b.mean() * np.hypot(doubt[..., 0], of_shape), spread / 2), np.nan),
         outside,
         disagree,
         decided & (mean > least) & (mean < most),
@@ -223,11 +231,21 @@ def _limits(
 
 
 def _two_lines(
-    limits: Mapping[str, dict[str, float]], shape: str, same_width: bool
+    limits: Mapping[str, dict[str, float]], shape: str, same_width: bool, lorentzian: float | None
 ) -> tuple[dict[str, Any], ...]:
     """The two lines as components, the second one tied to the first."""
     width = "width" if shape == "gl" else "fwhm"
-    main = {"name": MAIN, "shape": shape, "position": limits["position"], width: limits["fwhm"]}
+    main: dict[str, Any] = {
+        "name": MAIN,
+        "shape": shape,
+        "position": limits["position"],
+        width: limits["fwhm"],
+    }
+    if shape in MIXED:
+        if lorentzian is not None and not 0 <= lorentzian <= 1:
+            raise InvalidInput(f"lorentzian is a share between 0 and 1, got {lorentzian:g}.")
+        fitted = {"value": 0.3, "min": 0.0, "max": 1.0}
+        main["fraction"] = fitted if lorentzian is None else lorentzian
     ratio = limits["area_ratio"]
     factor: Any = 1.0 if same_width else {"value": 1.1, "min": 0.7, "max": 2.0}
     second = {
@@ -314,7 +332,7 @@ def _with_valence(fitted: xr.Dataset, ligand: Ligand, allowed: float) -> xr.Data
         "valence_sigma": (
             found["sigma"],
             "",
-            "standard uncertainty of the valence, with half the distance of the laws",
+            "standard uncertainty of the valence, with the choice of the shape and half the distance of the laws",
         ),
     }
     for variable, (values, units, long_name) in named.items():
