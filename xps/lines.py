@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -188,6 +189,8 @@ def other_lines(regions: Any, like: xr.Dataset, how: How, photon_energy: float |
             from xps.reading import read
 
             region = read(region, select=name)
+            for file in json.loads(region.attrs.get("inputs", "[]")):
+                note(f"{name} read from {file['file']}, SHA-256 {file['sha256']}")
         if isinstance(region, Mapping) and not hasattr(region, "data_vars"):
             found.append(Line.from_spec(name, region, like, number))
             continue

@@ -448,6 +448,32 @@ class TestMeasured:
         )
         np.testing.assert_array_equal(again.atomic_fraction, result.atomic_fraction)
 
+    def test_a_recipe_that_names_files_runs_again_without_them(self, data_dir, tmp_path, monkeypatch):
+        from spectra.results.rerun import rerun
+
+        (tmp_path / "film.vms").symlink_to(data_dir / "xps" / "lg4x" / "0-150W.vms")
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "film.toml").write_text(
+            """
+            title = "film"
+            [read]
+            verb = "xps.read"
+            select = "W 4f"
+            [[step]]
+            verb = "xps.quantify"
+            regions = { "O 1s" = "film.vms", "C 1s" = "film.vms" }
+            windows = { "W 4f" = [28, 45], "O 1s" = [526, 538], "C 1s" = [280, 292] }
+            background = "shirley"
+            """
+        )
+        done = spectra.run("film.toml", "film.vms", out="film.nxs")
+        assert done is not None
+        (tmp_path / "film.vms").unlink()
+        report = rerun("film.nxs")
+        assert report.identical, report
+        notes = next(iter(report.datasets.values())).spectra.history[-1]["notes"]
+        assert not any("read from" in n for n in notes)  # the second time nothing was read
+
     def test_the_survey_was_measured_at_another_pass_energy(self, data_dir):
         file = data_dir / "xps" / "lg4x" / "0-150W.vms"
         w4f, wide = (xps.read(file, select=n) for n in ("W 4f", 0))
