@@ -17,7 +17,7 @@ from xps.audit_evidence import (
     doublets,
     splitting_of,
 )
-from xps.tables import load_table
+from xps.tables import load_table, number
 
 __all__ = [
     "area_ratios",
@@ -140,7 +140,9 @@ def width_ratios(e: Evidence, t: Limits) -> Iterator[Breach]:
 
 def widths(e: Evidence, t: Limits) -> Iterator[Breach]:
     """A05: no line narrower than the instrument and the lifetime allow, none too wide for one state."""
-    natural = {row["level"]: float(row["natural_width"]) for row in load_table("audit")["natural_width"]}
+    rows = load_table("levels")["level"]
+    known = {row["name"]: row["natural_width"] for row in rows if "natural_width" in row}
+    natural = {name: number(entry) for name, entry in known.items() if entry["source"].startswith("10.")}
     for c in e.components:
         if c.fwhm is None:
             continue
@@ -183,7 +185,11 @@ def state_widths(e: Evidence, t: Limits) -> Iterator[Breach]:
 
 
 def _state(c: Component) -> str | None:
-    """The ion that a component stands for, as the table of ions with unpaired electrons writes it."""
+    """The ion or compound with unpaired electrons that a component stands for, as its table writes it."""
+    states = load_table("states")["state"]
+    listed = {row["name"] for row in states if row.get("multiplets") and row["level"] == c.level}
+    if c.label in listed:
+        return c.label
     return next(
         (ion for ion in load_table("audit")["multiplet"]["unpaired"] if ion in c.label.replace(" ", "")), None
     )

@@ -162,12 +162,21 @@ def named(name: str, region: str | None, element: str | None) -> tuple[str | Non
         return level, found.group(3), _unnumbered(rest)
     line = _LINE.search(name)
     rest = (name[: line.start()] + " " + name[line.end() :]).strip() if line else name
-    symbol = re.match(r"([A-Z][a-z]?)\s?\d?[+(]", rest)
-    owner = symbol.group(1) if symbol else element
+    symbol = re.match(r"[A-Z][a-z]?", rest)
+    owner = symbol.group(0) if symbol and _is_element(symbol.group(0)) else element
     if line:
         return f"{owner} {line.group(1)}" if owner else None, line.group(2), _unnumbered(rest)
     known = re.match(r"([A-Z][a-z]?) ?([1-7][spdf])", region or "")
     return (f"{known.group(1)} {known.group(2)}" if known else None), None, _unnumbered(rest)
+
+
+def _is_element(symbol: str) -> bool:
+    import xraydb
+
+    try:
+        return bool(xraydb.atomic_number(symbol))
+    except ValueError:
+        return False
 
 
 def _unnumbered(text: str) -> str:
@@ -180,8 +189,10 @@ ELEMENTS = "level energies of the element, xraydb"
 
 def splitting_of(level: str) -> tuple[float, float, float, str] | None:
     """Splitting of a level in eV: usual value, lowest and highest known one, source (:data:`ELEMENTS` at worst)."""
-    for row in load_table("audit")["splitting"]:
-        if row["level"] == level:
+    own = {row["level"]: row for row in load_table("audit")["splitting"]}
+    of_levels = {row["name"]: row.get("splitting", {}) for row in load_table("levels")["level"]}
+    for row in (own.get(level, {}), of_levels.get(level, {})):
+        if "range" in row:
             return float(row["value"]), float(row["range"][0]), float(row["range"][1]), row["source"]
     element, orbital = level.split()
     return _of_elements(element, orbital)

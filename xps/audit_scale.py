@@ -9,6 +9,7 @@ import numpy as np
 
 from xps.audit_breach import Breach, Limits, where
 from xps.audit_evidence import Evidence, NotJudged
+from xps.audit_states import reference_positions
 from xps.tables import load_table
 
 __all__ = ["calibration", "calibration_uncertainty", "metadata", "sensitivity", "source"]
@@ -63,7 +64,7 @@ def calibration(e: Evidence, t: Limits) -> Iterator[Breach]:
 def calibration_uncertainty(e: Evidence, t: Limits) -> Iterator[Breach]:
     """A27: labels that differ by less than the scale is sure."""
     references: dict[str, list[tuple[float, str]]] = {}
-    rows = load_table("audit")["position"]
+    rows = reference_positions()
     for c in e.main:
         row = next((r for r in rows if r["level"] == c.level and r["name"] in c.label), None)
         if row and c.level:

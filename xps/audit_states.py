@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -19,17 +20,13 @@ __all__ = [
     "organic_oxygen",
     "overlaps",
     "positions",
+    "reference_positions",
     "satellites",
     "sputtered",
     "vacancies",
     "valences",
     "vanadium_with_oxygen",
 ]
-
-LAWS = (
-    (9.67, 1.27),
-    (8.956, 1.126),
-)  # v = a - b dE: 10.1103/PhysRevB.73.155425, after 10.1103/PhysRevB.65.113102
 
 
 def _assigned(e: Evidence) -> tuple[Component, ...]:
@@ -107,13 +104,14 @@ def hydroxides(e: Evidence, t: Limits) -> Iterator[Breach]:
 
 def _valences_3s(e: Evidence) -> FloatArray | None:
     """Mn valence by both laws, (law, s), from the splitting of Mn 3s here or in another region."""
+    laws = [(number(law["a"]), number(law["b"])) for law in load_table("mn3s")["law"]]
     for one in (e, *e.regions.values()):
         if one.splitting_3s is not None:
-            return np.stack([a - b * one.splitting_3s for a, b in LAWS])
+            return np.stack([a - b * one.splitting_3s for a, b in laws])
         lines = [c for c in one.at("Mn 3s") if c.position is not None]
         if len(lines) == 2:
             apart = np.abs(lines[1].position - lines[0].position)  # type: ignore[operator]
-            return np.stack([a - b * apart for a, b in LAWS])
+            return np.stack([a - b * apart for a, b in laws])
     return None
 
 
@@ -186,11 +184,29 @@ def positions(e: Evidence, t: Limits) -> Iterator[Breach]:
         yield from where(off > t["margin"] + 1e-9, c.position, c.name, said, limit, worst=off)
 
 
+@functools.cache
+def reference_positions() -> tuple[dict[str, Any], ...]:
+    """Where labels lie: ``level``, ``name`` with other ``names``, ``value``, ``range``, ``source``.
+
+    The table of the audit, and what only that of the states has; C 1s lines are judged by their distances (A28).
+    """
+    own = list(load_table("audit")["position"])
+    known = {(row["level"], name) for row in own for name in (row["name"], *row.get("names", ()))}
+    for state in load_table("states")["state"]:
+        name = state["name"].removeprefix(state["level"]).strip()
+        entry = state["position"]
+        if "range" not in entry or state["level"] == "C 1s" or (state["level"], name) in known:
+            continue
+        about = {"value": number(entry), "range": entry["range"], "source": entry["source"]}
+        own.append({"level": state["level"], "name": name, **about})
+    return tuple(own)
+
+
 def _reference(c: Component) -> dict[str, Any] | None:
     """Row of the reference ranges that the label of a component names: the longest name that is a word of it."""
     rows: list[dict[str, Any]] = [
         row
-        for row in load_table("audit")["position"]
+        for row in reference_positions()
         if row["level"] == c.level
         and any(_is_word(name, c.label) for name in (row["name"], *row.get("names", ())))
     ]

@@ -229,6 +229,10 @@ CASES = {
     "A17": [
         (given(*mn()), "1 line for Mn4+"),
         (given(*mn(), fractions=("Mn4+",)), "and its fraction is reported"),
+        (
+            given(line("V 2p3/2 V3+", 515.5), fractions=("V3+",)),
+            "1 line for V3+, and its fraction is reported",
+        ),
         (given(*doublet("V 2p", "V5+", 517.2, 7.4, 0.5)), None),
         (given(*packet({})), None),
     ],
