@@ -13,7 +13,7 @@ import numpy.typing as npt
 from spectra.dataset import failed, signal_name
 from spectra.errors import InvalidInput, did_you_mean
 from spectra.verbs import history
-from xps.audit_evidence import Component, Evidence, Setting, named
+from xps.audit_evidence import Component, Evidence, Origin, Setting, named
 from xps.counting import counting
 from xps.links import identifier
 
@@ -24,6 +24,7 @@ __all__ = ["evidence", "printed"]
 
 FloatArray = npt.NDArray[np.float64]
 AXIS = "binding_energy"
+FIT: Origin = "fit"
 PRINTED = ("level", "line", "label", "position", "fwhm", "area", "shape")
 
 
@@ -34,32 +35,26 @@ def evidence(
 ) -> Evidence:
     """What is known of the fit in ``dataset``; of the one stored by another program where none was made here."""
     own = _fitted(dataset)
-    components, origin = (own, "fit") if own else _foreign(dataset)
-    names = [c.name for c in components]
+    components, origin = (own, FIT) if own else _foreign(dataset)
     flat = _Flat(dataset)
-    known = counting(dataset)
     background = (
         dict(dataset["background"].attrs) if "background" in dataset else _foreign_background(dataset)
     )
     return Evidence(
-        origin,  # type: ignore[arg-type]
+        origin,
         components,
         attrs=dict(dataset.attrs),
         x=np.asarray(dataset[AXIS].values, float),
         counts=flat.curve(signal_name(dataset)),
         net=flat.curve("net"),
-        sigma=flat.curve("fit_sigma")
-        if "fit_sigma" in dataset
-        else None
-        if known.variance is None
-        else np.sqrt(flat.array(known.variance, (AXIS,))),
+        sigma=_sigma(dataset, flat),
         residual=flat.curve("residual") if own else None,
         background_sigma=flat.curve("background_sigma"),
         background=background,
         window=_window(dataset),
         flags=_flags(dataset),
         redchi=flat.number("redchi") if "fit_sigma" in dataset else None,
-        correlation=_correlation(dataset, flat, names),
+        correlation=_correlation(dataset, flat),
         shift=flat.number("charge_shift"),
         shift_sigma=flat.number("charge_shift_sigma"),
         calibration=_calibration(dataset),
@@ -230,9 +225,15 @@ def _setting(entry: Mapping[str, Any], prefixes: Sequence[str], own: str) -> Set
     return Setting(low, high, False, prefixes.index(others[0]) if others else None)
 
 
-def _correlation(
-    dataset: xr.Dataset, flat: _Flat, names: Sequence[str]
-) -> tuple[tuple[str, ...], FloatArray] | None:
+def _sigma(dataset: xr.Dataset, flat: _Flat) -> FloatArray | None:
+    """Uncertainty of each point: what the fit was weighted by, else that of the counts."""
+    if "fit_sigma" in dataset:
+        return flat.curve("fit_sigma")
+    variance = counting(dataset).variance
+    return None if variance is None else np.sqrt(flat.array(variance, (AXIS,)))
+
+
+def _correlation(dataset: xr.Dataset, flat: _Flat) -> tuple[tuple[str, ...], FloatArray] | None:
     if "covariance" not in dataset or "varied" not in dataset.coords:
         return None
     covariance = flat.array(dataset["covariance"], ("varied", "varied_2"))
@@ -300,7 +301,8 @@ def _foreign_background(dataset: xr.Dataset) -> dict[str, Any] | None:
     return {"method": str(stored["Bkg Type"])} if stored.get("Bkg Type") else None
 
 
-def _foreign(dataset: xr.Dataset) -> tuple[tuple[Component, ...], str]:
+def _foreign(dataset: xr.Dataset) -> tuple[tuple[Component, ...], Origin]:
+    """Components of the fit that another program left in the file."""
     casa = json.loads(dataset.attrs.get("casaxps", "{}")).get("components", [])
     region, element = dataset.attrs.get("region"), dataset.attrs.get("element")
     if casa:
@@ -308,7 +310,7 @@ def _foreign(dataset: xr.Dataset) -> tuple[tuple[Component, ...], str]:
     peaks = json.loads(dataset.attrs.get("khervefitting", "{}")).get("peaks", [])
     if peaks:
         return tuple(_of_khervefitting(p, region, element) for p in peaks), "khervefitting"
-    return (), "fit"
+    return (), FIT
 
 
 def _of_casaxps(c: Mapping[str, Any], region: str | None, element: str | None) -> Component:
