@@ -113,6 +113,7 @@ class Evidence:
     verbs: tuple[str, ...] = ()
     etched: FloatArray | None = None  # etching time per spectrum, s
     region_rsf: float | None = None
+    quantified: Mapping[str, Any] | None = None  # what atomic fractions say of their scale
     declared: Mapping[str, Any] = field(
         default_factory=dict
     )  # compound, conducting, elements ... as the user says

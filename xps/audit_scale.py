@@ -90,6 +90,12 @@ def calibration_uncertainty(e: Evidence, t: Limits) -> Iterator[Breach]:
 
 def sensitivity(e: Evidence, t: Limits) -> Iterator[Breach]:
     """A29: one scale of sensitivity factors, each applied to what it is for."""
+    if e.quantified is not None:
+        if not str(e.quantified.get("sensitivity_scale", "")):
+            yield Breach(
+                "atomic fractions", "the scale of their factors is not named", threshold="a named scale"
+            )
+        return
     with_factor = [c for c in e.components if c.rsf is not None]
     if e.region_rsf is None or not with_factor:
         raise NotJudged("sensitivity factors of region and components")

@@ -64,6 +64,7 @@ def evidence(
         verbs=tuple(str(step["verb"]) for step in history(dataset)),
         etched=_etched(dataset),
         region_rsf=_region_rsf(dataset),
+        quantified=dict(dataset["atomic_fraction"].attrs) if "atomic_fraction" in dataset else None,
         declared={k: v for k, v in (declared or {}).items() if v is not None},
         regions={name: evidence(other, declared) for name, other in (regions or {}).items()},
     )

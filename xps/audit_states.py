@@ -170,7 +170,9 @@ def positions(e: Evidence, t: Limits) -> Iterator[Breach]:
     """A25: a label where reference tables have it."""
     second = {id(pair.second) for pair in doublets(_assigned(e))}
     for c in e.components:
-        if c.position is None or id(c) in second or c.says("satellite") or c.j in ("1/2",):
+        if c.position is None or id(c) in second or c.says("satellite") or c.j == "1/2":
+            continue
+        if not _is_strongest(c, e):
             continue
         row = _reference(c)
         if row is None:
@@ -182,6 +184,14 @@ def positions(e: Evidence, t: Limits) -> Iterator[Breach]:
         said += f"; also {beside}" if beside else ""
         limit = f"{t['margin']:g} eV outside"
         yield from where(off > t["margin"] + 1e-9, c.position, c.name, said, limit, worst=off)
+
+
+def _is_strongest(c: Component, e: Evidence) -> bool:
+    """Whether a component is the strongest of those with its name: a packet lies where its strongest line does."""
+    if c.area is None or not c.label:
+        return True
+    packet = [o.area for o in e.at(str(c.level)) if (o.label, o.j) == (c.label, c.j) and o.area is not None]
+    return float(np.nanmedian(c.area)) >= max(float(np.nanmedian(area)) for area in packet)
 
 
 @functools.cache

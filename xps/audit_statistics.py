@@ -190,7 +190,8 @@ def noise(e: Evidence, t: Limits) -> Iterator[Breach]:
         raise NotJudged("heights of components and the uncertainty of each point")
     for c, height in heights:
         here = np.nanmedian(c.position) if c.position is not None else np.nan
-        if not np.isfinite(here):
+        tied = c.settings.get("area", Setting()).tied_to is not None  # as strong as what it belongs to
+        if tied or not np.isfinite(here):
             continue
         sigma = e.sigma[:, np.abs(e.x - here).argmin()]
         ratio = height / sigma

@@ -112,8 +112,8 @@ def _finding(row: Mapping[str, Any], breach: Breach, spectra: int) -> Finding:
         breach.threshold,
         source,
         row["advice"],
-        min(breach.spectra, spectra),
-        spectra,
+        breach.spectra,
+        max(breach.spectra, spectra),
     )
 
 

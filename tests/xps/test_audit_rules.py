@@ -296,6 +296,7 @@ CASES = {
     "A25": [
         (given(line("V 2p3/2 V2+", 516.4)), "at 516.40 eV; V2+: 513.1 to 514.1 eV"),
         (given(line("Mn 2p3/2 Mn3+", 641.2)), None),
+        (given(line("Mn 2p3/2 Mn2+", 641.1, area=278.0), line("Mn 2p3/2 Mn2+", 645.9, area=91.0)), None),
     ],
     "A26": [
         (given(oxygen()), "no calibration is stored"),
@@ -351,6 +352,8 @@ CASES = {
             given(line("S 2s", 226.1, rsf=10.8), region_rsf=10.8, attrs={"region": "Mo 3d"}),
             "carries the factor 10.8 of Mo 3d",
         ),
+        (given(oxygen(), quantified={}), "the scale of their factors is not named"),
+        (given(oxygen(), quantified={"sensitivity_scale": "Scofield"}), None),
         (given(line("W 4f WO3", 35.4, rsf=9.8), region_rsf=9.8, attrs={"region": "W 4f"}), None),
     ],
     "A30": [
@@ -372,6 +375,7 @@ CASES = {
             given(oxygen(), verbs=("xps.read", "spectra.smooth", "xps.deconvolve")),
             "spectra.smooth before the fit",
         ),
+        (counted(noise(), [oxygen(height=40.0, settings={"area": TIED})]), None),
         (counted(noise(), [oxygen(height=800.0)], verbs=("xps.deconvolve", "spectra.smooth")), None),
     ],
     "A33": [

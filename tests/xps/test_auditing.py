@@ -101,6 +101,18 @@ class TestSeries:
         assert result.spectra.audit().findings == ()
         assert "counts_not_finite" in flag_names(result, scan=1)
 
+    def test_a_background_that_did_not_settle(self, rng):
+        """The spectrum is lost, and the audit says why; the others are judged."""
+        counts = rng.poisson([truth(), np.full(X.size, 200.0), truth()])
+        lines = tuple({"shape": "gaussian", **WIDTH, **one} for one in (LATTICE, HYDROXIDE))
+        series = xps.deconvolve(oxygen(counts, ("scan",)), components=lines, background="shirley")
+        (finding,) = (f for f in xps.audit(series).spectra.audit().of_rule("A13") if f.severity == "error")
+        assert finding.found == "the background did not settle"
+        assert finding.spectra >= 1
+        alone = xps.audit(series.isel(scan=1)).spectra.audit()
+        first = alone.of_rule("A13")[0]
+        assert (first.spectra, first.of) == (1, 1)
+
     def test_without_a_good_one_nothing_can_be_asked(self):
         series = oxygen(np.stack([truth()] * 2), ("scan",))
         result = xps.audit(fitted(series.assign(counts=series.counts * np.nan)))
