@@ -310,7 +310,7 @@ def _foreign(dataset: xr.Dataset) -> tuple[tuple[Component, ...], Origin]:
         return tuple(_of_casaxps(c, region, element) for c in casa), "casaxps"
     peaks = json.loads(dataset.attrs.get("khervefitting", "{}")).get("peaks", [])
     if peaks:
-        return tuple(_of_khervefitting(p, region, element) for p in peaks), "khervefitting"
+        return tuple(_of_khervefitting(p, peaks, region, element) for p in peaks), "khervefitting"
     return (), FIT
 
 
@@ -345,7 +345,9 @@ def _of_casaxps(c: Mapping[str, Any], region: str | None, element: str | None) -
     )
 
 
-def _of_khervefitting(p: Mapping[str, Any], region: str | None, element: str | None) -> Component:
+def _of_khervefitting(
+    p: Mapping[str, Any], peaks: Sequence[Mapping[str, Any]], region: str | None, element: str | None
+) -> Component:
     """A peak of KherveFitting; ``A*0.5#0.05`` is a tie to the first peak that may move by 0.05."""
     level, j, label = named(str(p["name"]), region, element)
     constraints = p.get("Constraints") or {}
@@ -354,7 +356,7 @@ def _of_khervefitting(p: Mapping[str, Any], region: str | None, element: str | N
         if not isinstance(p.get(key), int | float):
             continue
         numbers[short] = np.array([float(p[key])])
-        settings[short] = _constraint(str(constraints.get(key, "")))
+        settings[short] = _constraint(str(constraints.get(key, "")), [other.get(key) for other in peaks])
     return Component(
         str(p["name"]),
         level,
@@ -370,10 +372,21 @@ def _of_khervefitting(p: Mapping[str, Any], region: str | None, element: str | N
     )
 
 
-def _constraint(text: str) -> Setting:
-    tie = re.match(r"([A-Z])[*+-]", text)
+def _constraint(text: str, values: Sequence[Any]) -> Setting:
+    """Limits and tie of one number; ``values`` are those that the peaks A, B, C ... have of it."""
+    tie = re.match(r"([A-Z])\s*([*+-])\s*([\d.]+)(?:#([\d.]+))?", text)
     if tie:
-        return Setting(free="#" in text, tied_to=ord(tie.group(1)) - ord("A"))
+        to = ord(tie.group(1)) - ord("A")
+        leader = values[to] if to < len(values) else None
+        if tie.group(4) is None or not isinstance(leader, int | float):
+            return Setting(free=tie.group(4) is not None, tied_to=to)
+        change, room = float(tie.group(3)), float(tie.group(4))
+        ends = {
+            "*": (leader * (change - room), leader * (change + room)),
+            "+": (leader + change - room, leader + change + room),
+            "-": (leader - change - room, leader - change + room),
+        }[tie.group(2)]
+        return Setting(min(ends), max(ends), True, to)
     limits = re.fullmatch(r"\s*([-+\d.eE]+)\s*[:,]\s*([-+\d.eE]+)\s*", text)
     if limits:
         return Setting(float(limits.group(1)), float(limits.group(2)))
