@@ -147,6 +147,15 @@ def _mn3s() -> xr.Dataset:
 
 _SURVEYED = {"windows": {"O 1s": (520, 540), "Mn 2p": (634, 662)}, "background": "linear"}
 
+
+def _xps_references() -> dict[str, xr.Dataset]:
+    """Two pure spectra, the second 2 eV above the first."""
+    series = _xps_series()
+    moved = series.assign_coords(binding_energy=series.binding_energy + 2.0)
+    moved = moved.interp(binding_energy=series.binding_energy, kwargs={"fill_value": "extrapolate"})
+    return {"low": series.isel(scan=0), "high": moved.isel(scan=2)}
+
+
 #: verb -> (dataset it works on, its options). A new verb needs a line here.
 CASES = {
     "spectra.crop": (_xps_series, {"window": (638, 648)}),
@@ -197,6 +206,7 @@ CASES = {
         lambda: xps.deconvolve(xps.subtract_background(_xps_series()), states=("Mn3+", "Mn4+")),
         {"compound": "LiMn2O4"},
     ),
+    "xps.fit_references": (_xps_series, {"references": _xps_references()}),
     "xps.deconvolve": (lambda: xps.subtract_background(_xps_series()), {"states": ("Mn3+", "Mn4+")}),
 }
 

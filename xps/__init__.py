@@ -11,6 +11,7 @@ STEPS = (
     "calibrate",
     "subtract_background",
     "deconvolve",
+    "fit_references",
     "quantify",
     "multiplet_splitting",
     "detection_limit",

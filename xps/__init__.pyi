@@ -9,5 +9,6 @@ from .overlayer import overlayer_thickness as overlayer_thickness
 from .quantification import quantify as quantify
 from .reading import read as read
 from .reading import read_series as read_series
+from .references import fit_references as fit_references
 
 STEPS: tuple[str, ...]
