@@ -181,8 +181,8 @@ def _is_element(symbol: str) -> bool:
 
 
 def _unnumbered(text: str) -> str:
-    """Without the numbers that programs give to components: ``p1``, ``_p2``."""
-    return re.sub(r"^_?p\d+$|\b_?p\d+\b", "", text).strip(" _:")
+    """Without the numbers that programs give to components: ``p1``, ``_p2``, `` 2``."""
+    return re.sub(r"\b_?p\d+\b|(^|\s)\d+$", "", text).strip(" _:")
 
 
 ELEMENTS = "level energies of the element, xraydb"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from spectra.dataset import failed, signal_name
 from spectra.errors import InvalidInput, did_you_mean
 from spectra.verbs import history
 from xps.audit_evidence import Component, Evidence, Origin, Setting, named
+from xps.audit_foreign import foreign_background, foreign_components, region_rsf
 from xps.counting import counting
 from xps.links import identifier
 
@@ -34,12 +36,10 @@ def evidence(
     regions: Mapping[str, xr.Dataset] | None = None,
 ) -> Evidence:
     """What is known of the fit in ``dataset``; of the one stored by another program where none was made here."""
-    own = _fitted(dataset)
-    components, origin = (own, FIT) if own else _foreign(dataset)
+    own = _drawn_from_file(dataset, _fitted(dataset))
+    components, origin = (own, FIT) if own else foreign_components(dataset)
     flat = _Flat(dataset)
-    background = (
-        dict(dataset["background"].attrs) if "background" in dataset else _foreign_background(dataset)
-    )
+    background = dict(dataset["background"].attrs) if "background" in dataset else foreign_background(dataset)
     return Evidence(
         origin,
         components,
@@ -63,7 +63,7 @@ def evidence(
         splitting_3s=flat.number("multiplet_splitting"),
         verbs=tuple(str(step["verb"]) for step in history(dataset)),
         etched=_etched(dataset),
-        region_rsf=_region_rsf(dataset),
+        region_rsf=region_rsf(dataset),
         quantified=dict(dataset["atomic_fraction"].attrs) if "atomic_fraction" in dataset else None,
         declared={k: v for k, v in (declared or {}).items() if v is not None},
         regions={name: evidence(other, declared) for name, other in (regions or {}).items()},
@@ -199,6 +199,20 @@ def _fitted(dataset: xr.Dataset) -> tuple[Component, ...]:
     return tuple(result)
 
 
+def _drawn_from_file(dataset: xr.Dataset, own: tuple[Component, ...]) -> tuple[Component, ...]:
+    """Components taken from a CasaXPS fit as they were: with the shapes, limits and factors that stand there."""
+    taken = any(step.get("options", {}).get("components") == "casaxps" for step in history(dataset))
+    stored, _ = foreign_components(dataset)
+    if not taken or len(stored) != len(own):
+        return own
+    return tuple(
+        replace(mine, rsf=file.rsf)
+        if mine.settings
+        else replace(mine, rsf=file.rsf, shape=file.shape, settings=file.settings, numbers=file.numbers)
+        for mine, file in zip(own, stored, strict=True)
+    )
+
+
 def _owner(parameter: str, prefixes: Sequence[str]) -> str | None:
     """Prefix of the component that a parameter belongs to: the longest that fits."""
     return max((p for p in prefixes if parameter.startswith(p)), key=len, default=None)
@@ -287,107 +301,3 @@ def _etched(dataset: xr.Dataset) -> FloatArray | None:
         if tells.match(str(name)) and isinstance(value, int | float):
             return np.full(1, float(value))
     return None
-
-
-def _region_rsf(dataset: xr.Dataset) -> float | None:
-    regions = json.loads(dataset.attrs.get("casaxps", "{}")).get("regions", [])
-    return float(regions[0]["rsf"]) if regions else None
-
-
-def _foreign_background(dataset: xr.Dataset) -> dict[str, Any] | None:
-    regions = json.loads(dataset.attrs.get("casaxps", "{}")).get("regions", [])
-    if regions:
-        return {"method": str(regions[0]["background"])}
-    stored = json.loads(dataset.attrs.get("khervefitting", "{}")).get("background", {})
-    return {"method": str(stored["Bkg Type"])} if stored.get("Bkg Type") else None
-
-
-def _foreign(dataset: xr.Dataset) -> tuple[tuple[Component, ...], Origin]:
-    """Components of the fit that another program left in the file."""
-    casa = json.loads(dataset.attrs.get("casaxps", "{}")).get("components", [])
-    region, element = dataset.attrs.get("region"), dataset.attrs.get("element")
-    if casa:
-        return tuple(_of_casaxps(c, region, element) for c in casa), "casaxps"
-    peaks = json.loads(dataset.attrs.get("khervefitting", "{}")).get("peaks", [])
-    if peaks:
-        return tuple(_of_khervefitting(p, peaks, region, element) for p in peaks), "khervefitting"
-    return (), FIT
-
-
-def _of_casaxps(c: Mapping[str, Any], region: str | None, element: str | None) -> Component:
-    level, j, label = named(str(c["name"]), region, element)
-    numbers, settings = {}, {}
-    for key, short in (("area", "area"), ("fwhm", "fwhm"), ("position_binding", "position")):
-        entry = c[key]
-        if entry["value"] is None:
-            continue
-        numbers[short] = np.array([float(entry["value"])])
-        low, high = (np.nan if entry[k] is None else float(entry[k]) for k in ("low", "high"))
-        settings[short] = Setting(
-            -np.inf if np.isnan(low) else low,
-            np.inf if np.isnan(high) else high,
-            entry["link"] is None,
-            entry["link"],
-        )
-    rsf = c.get("rsf")
-    return Component(
-        str(c["name"]),
-        level,
-        j,
-        label,
-        str(c["shape"]),
-        position=numbers.get("position"),
-        fwhm=numbers.get("fwhm"),
-        area=numbers.get("area"),
-        numbers=numbers,
-        settings=settings,
-        rsf=None if rsf is None else float(rsf),
-    )
-
-
-def _of_khervefitting(
-    p: Mapping[str, Any], peaks: Sequence[Mapping[str, Any]], region: str | None, element: str | None
-) -> Component:
-    """A peak of KherveFitting; ``A*0.5#0.05`` is a tie to the first peak that may move by 0.05."""
-    level, j, label = named(str(p["name"]), region, element)
-    constraints = p.get("Constraints") or {}
-    numbers, settings = {}, {}
-    for key, short in (("Area", "area"), ("FWHM", "fwhm"), ("Position", "position"), ("Height", "height")):
-        if not isinstance(p.get(key), int | float):
-            continue
-        numbers[short] = np.array([float(p[key])])
-        settings[short] = _constraint(str(constraints.get(key, "")), [other.get(key) for other in peaks])
-    return Component(
-        str(p["name"]),
-        level,
-        j,
-        label,
-        str(p.get("Fitting Model", "")),
-        position=numbers.get("position"),
-        fwhm=numbers.get("fwhm"),
-        area=numbers.get("area"),
-        height=numbers.get("height"),
-        numbers=numbers,
-        settings=settings,
-    )
-
-
-def _constraint(text: str, values: Sequence[Any]) -> Setting:
-    """Limits and tie of one number; ``values`` are those that the peaks A, B, C ... have of it."""
-    tie = re.match(r"([A-Z])\s*([*+-])\s*([\d.]+)(?:#([\d.]+))?", text)
-    if tie:
-        to = ord(tie.group(1)) - ord("A")
-        leader = values[to] if to < len(values) else None
-        if tie.group(4) is None or not isinstance(leader, int | float):
-            return Setting(free=tie.group(4) is not None, tied_to=to)
-        change, room = float(tie.group(3)), float(tie.group(4))
-        ends = {
-            "*": (leader * (change - room), leader * (change + room)),
-            "+": (leader + change - room, leader + change + room),
-            "-": (leader - change - room, leader - change + room),
-        }[tie.group(2)]
-        return Setting(min(ends), max(ends), True, to)
-    limits = re.fullmatch(r"\s*([-+\d.eE]+)\s*[:,]\s*([-+\d.eE]+)\s*", text)
-    if limits:
-        return Setting(float(limits.group(1)), float(limits.group(2)))
-    return Setting(free=text.strip().lower() != "fixed")

@@ -79,9 +79,12 @@ class TestFeO:
             assert rule in feo.judged
             assert feo.of_rule(rule) == (), rule
 
-    def test_drawn_here_the_residual_speaks_too(self, data_dir):
+    def test_drawn_here_the_residual_speaks_too(self, data_dir, feo):
         drawn = spectra.run("feo_fe2p", data_dir / "xps/pynxtools/FeO_analyzed.vms")
         found = xps.audit(drawn).spectra.audit()
+        for rule in ("A01", "A07", "A15"):
+            assert len(found.of_rule(rule)) == len(feo.of_rule(rule)), rule
+        assert found.of_rule("A02") == found.of_rule("A29") == ()
         assert any("Durbin–Watson" in text for text in said(found, "A10"))
         assert any("neighbouring points of the residual" in text for text in said(found, "A10"))
         assert found.of_rule("A14") == ()  # 4 % of the widest line lie outside

@@ -221,6 +221,8 @@ def test_regions_of_the_sample_speak_to_each_other(rng):
         ("Mn3+ 2p3/2", "Mn 2p", ("Mn 2p", "3/2", "Mn3+")),
         ("S 2s", "Mo 3d", ("S 2s", None, "")),
         ("Mn4+ 2p1/2 p3", "Mn 2p", ("Mn 2p", "1/2", "Mn4+")),
+        ("Fe 2p 1", "Fe 2p", ("Fe 2p", None, "")),
+        ("Mo 3d MoO3 2", "Mo 3d", ("Mo 3d", None, "MoO3")),
         ("NiO 2p3/2", "O 1s", ("Ni 2p", "3/2", "NiO")),
         ("VN 2p3/2", "V 2p", ("V 2p", "3/2", "VN")),
         ("Satellite 2p3/2", "Co 2p", ("Co 2p", "3/2", "Satellite")),
