@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spectra.fitting.compiled import entry_point, kernel, open_kernel
-from spectra.fitting.drawing import component, evaluate, scratch, set_rows
+from spectra.fitting.drawing import add_tail, component, evaluate, scratch, set_rows
 from spectra.fitting.leastsq import CAUTIOUS, CONVERGED, NOT_CONVERGED, NOT_FINITE, fit_one, space
 from spectra.fitting.linear import copy, fill
 from spectra.fitting.observing import QUANTITIES, observe
@@ -114,10 +114,12 @@ def _report(model, i, x, y, weight, s, memory, point, out):
     fill(out.curve[i], 0.0)
     for c in range(model.kind.size):
         component(model, c, x, memory)
-        for k in range(x.size):
-            out.curve[i, k] += memory.curve[k]
         if out.parts.shape[2] == x.size:
             copy(out.parts[i, c], memory.curve)
+        if model.tail[c]:
+            add_tail(model, c, x, memory)
+        for k in range(x.size):
+            out.curve[i, k] += memory.curve[k]
     copy(out.free[i], s.free)
     copy(out.covariance[i], s.covariance)
     if y.size == x.size:
@@ -161,6 +163,8 @@ def _draw_all(model, x, free, memory, curve):
     fill(curve, 0.0)
     for c in range(model.kind.size):
         component(model, c, x, memory)
+        if model.tail[c]:
+            add_tail(model, c, x, memory)
         for k in range(x.size):
             curve[k] += memory.curve[k]
 

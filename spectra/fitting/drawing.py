@@ -17,7 +17,7 @@ from spectra.fitting.faddeeva import WORK_ROWS
 from spectra.fitting.interpreter import interpret
 from spectra.fitting.linear import copy, dot, fill
 
-__all__ = ["Scratch", "component", "evaluate", "scratch"]
+__all__ = ["Scratch", "add_tail", "component", "evaluate", "scratch"]
 
 
 class Scratch(NamedTuple):
@@ -95,6 +95,8 @@ def component(model, c, x, memory):
         memory.sizes[0] = model.kind[c]
         table = model.table[model.tables[c, 0] : model.tables[c, 1]]
         draw(model.address[c], memory.sizes, x, parameters, memory.curve, memory.by_slot, memory.work, table)
+        if model.tail[c]:
+            fill(memory.by_slot[last - first - 1], 0.0)
         return
     count = last - first
     interpret(
@@ -104,6 +106,30 @@ def component(model, c, x, memory):
     copy(memory.curve, memory.stack[0])
     for k in range(count):
         copy(memory.by_slot[k], memory.stack_slopes[0, k])
+
+
+@kernel
+def _add_area_below(strength, x, curve, area):
+    """Add to each point ``strength`` times the area below it, by the trapezoid; that area itself into ``area``."""
+    total, before = 0.0, curve[0]
+    area[0] = 0.0
+    for i in range(1, x.size):
+        here = curve[i]
+        total += 0.5 * (x[i] - x[i - 1]) * (before + here)
+        area[i] = total
+        curve[i] = here + strength * total
+        before = here
+
+
+@kernel
+def add_tail(model, c, x, memory):
+    """The component drawn last gets its Shirley background: in proportion to its area at lower x, electrons lost."""
+    count = model.slots[c, 1] - model.slots[c, 0]
+    strength = memory.rows[model.sizes[0] + model.slots[c, 1] - 1]
+    area = memory.by_slot[count - 1]
+    for k in range(count - 1):
+        _add_area_below(strength, x, memory.by_slot[k], area)
+    _add_area_below(strength, x, memory.curve, area)
 
 
 @kernel
@@ -148,6 +174,8 @@ def _sum(model, x, memory, curve, slopes):
     fill(slopes, 0.0)
     for c in range(model.kind.size):
         component(model, c, x, memory)
+        if model.tail[c]:
+            add_tail(model, c, x, memory)
         _add(curve, 1.0, memory.curve)
         for k in range(model.slots[c, 1] - model.slots[c, 0]):
             slot = model.slots[c, 0] + k

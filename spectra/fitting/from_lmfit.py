@@ -100,7 +100,7 @@ def _summands(model: Any) -> list[Any]:
 def _describe(model: Any) -> Component:
     name, module = type(model).__name__, type(model).__module__
     for known in list_shapes().values():
-        if model.func is known.function:
+        if known.function in (model.func, getattr(model.func, "peak", None)):
             return Component("shape", known.name, model.prefix, model_options(known, model))
     if list(model.independent_vars)[:1] != ["x"]:
         raise CannotCompile(f"{model.name} depends on {', '.join(model.independent_vars)}, not on x")
@@ -131,7 +131,7 @@ def lmfit_component(component: Component) -> lmfit.Model:
     import lmfit
 
     if component.source == "shape":
-        return shape_model(component.name, prefix=component.prefix, degree=component.options.get("degree"))
+        return shape_model(component.name, prefix=component.prefix, **component.options)
     if component.source == "expression":
         return lmfit.models.ExpressionModel(prefixed(component.name, component.prefix))
     known = {n for n, c in inspect.getmembers(lmfit.models, inspect.isclass) if issubclass(c, lmfit.Model)}

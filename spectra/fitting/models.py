@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import inspect
+from typing import TYPE_CHECKING, Any, Literal
 
 from spectra.errors import InvalidInput
-from spectra.fitting.shapes import Shape, shape
+from spectra.fitting.shapes import Parameter, Shape, shape
 
 if TYPE_CHECKING:
     import lmfit
 
-__all__ = ["shape_model"]
+__all__ = ["SHIRLEY", "shape_model"]
+
+#: How much background a line leaves behind it, as a share of its area per unit of x.
+SHIRLEY = Parameter("shirley", 0.003, "background behind the line, per area and unit of x", min=0.0)
 
 
-def shape_model(name: str, *, prefix: str = "", degree: int | None = None) -> lmfit.Model:
+def shape_model(
+    name: str, *, prefix: str = "", degree: int | None = None, background: Literal["shirley"] | None = None
+) -> lmfit.Model:
     """An ``lmfit.Model`` of a registered line shape.
 
     Parameters
@@ -24,6 +30,8 @@ def shape_model(name: str, *, prefix: str = "", degree: int | None = None) -> lm
         Put before every parameter's name, so that shapes can be added: ``"a_"``.
     degree : int, optional
         Degree of a polynomial, 0 to 7. Other shapes have none.
+    background : {"shirley"}, optional
+        A peak with a background of its own: at each point ``shirley`` times the area of the peak below it.
 
     Returns
     -------
@@ -45,18 +53,39 @@ def shape_model(name: str, *, prefix: str = "", degree: int | None = None) -> lm
     import lmfit
 
     found = shape(name)
-    names = parameter_names(found, degree)
-    model = lmfit.Model(
-        found.function, independent_vars=["x"], param_names=list(names), prefix=prefix, name=name
-    )
-    for p in found.parameters:
+    names = parameter_names(found, degree, background)
+    function = found.function if background is None else _on_shirley(found)
+    model = lmfit.Model(function, independent_vars=["x"], param_names=list(names), prefix=prefix, name=name)
+    for p in (*found.parameters, SHIRLEY):
         if p.name in names:
             model.set_param_hint(p.name, value=p.value, min=p.min, max=p.max, vary=p.vary)
     return model
 
 
-def parameter_names(found: Shape, degree: int | None) -> tuple[str, ...]:
-    """Parameters of a shape, without the coefficients above a polynomial's degree."""
+def _on_shirley(found: Shape) -> Any:
+    """The peak with its background."""
+    import numpy as np
+    from scipy.integrate import cumulative_trapezoid
+
+    def on_shirley(x: Any, shirley: float = SHIRLEY.value, **parameters: float) -> Any:
+        peak = np.asarray(found.function(x, **parameters))
+        return peak + shirley * cumulative_trapezoid(peak, x, initial=0)
+
+    on_shirley.peak = found.function  # type: ignore[attr-defined]  # by which it is known again
+    known = inspect.signature(found.function)  # lmfit looks for parameters by name
+    last = inspect.Parameter("shirley", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=SHIRLEY.value)
+    on_shirley.__signature__ = known.replace(parameters=[*known.parameters.values(), last])  # type: ignore[attr-defined]
+    return on_shirley
+
+
+def parameter_names(found: Shape, degree: int | None, background: str | None = None) -> tuple[str, ...]:
+    """Parameters of a shape, without the coefficients above a polynomial's degree, with that of its background."""
+    if background is not None:
+        if background != "shirley" or not found.peak:
+            raise InvalidInput(
+                f"background of {found.name} is {background!r}; a peak may have 'shirley', other shapes none."
+            )
+        return (*found.names, SHIRLEY.name)
     if found.name != "polynomial":
         if degree is not None:
             raise InvalidInput(f"{found.name} has no degree, got degree={degree}; only polynomial has one.")
@@ -70,6 +99,6 @@ def parameter_names(found: Shape, degree: int | None) -> tuple[str, ...]:
 def model_options(found: Shape, model: Any) -> dict[str, Any]:
     """What besides name and prefix describes a model made here."""
     if found.name != "polynomial":
-        return {}
+        return {"background": "shirley"} if "shirley" in model._param_root_names else {}
     coefficients = [n for n in model._param_root_names if n.startswith("c")]
     return {"degree": len(coefficients) - 1}

@@ -59,6 +59,7 @@ class Arrays(NamedTuple):
     linear: Ints  # (free) 1 where the curve is linear in it, 2 where it is the strength of a peak
     lower: Floats  # (free)
     upper: Floats  # (free)
+    tail: npt.NDArray[np.bool_]  # (component) whether its last slot is the strength of a Shirley background
     sizes: Ints  # parameters, slots, slots of the largest component, depth of the stack
     tables: Ints  # (component, 2) where the table of a tabulated curve lies
     table: Floats
@@ -110,6 +111,7 @@ class _Slots:
     found: Shape | None = None
     centre: int = -1  # slot of the position of a formula
     tabulated: Tabulated | None = None
+    tail: bool = False  # whether the last slot is that of a Shirley background
 
 
 def compile_model(
@@ -180,7 +182,9 @@ def _slots(component: Component, settings: dict[str, Setting], tabulated: Mappin
         return _Slots(kinds.EXPRESSION, list(names), own, formula, centre=centre)
     found = shape(name)
     mapping = mapping or {n: n for n in found.names if n in own}
-    return _Slots(found.kind, [mapping.get(p.name, p.value) for p in found.parameters], own, found=found)
+    slots = [mapping.get(p.name, p.value) for p in found.parameters]
+    tail = ["shirley"] if component.options.get("background") else []
+    return _Slots(found.kind, [*slots, *tail], own, found=found, tail=bool(tail))
 
 
 def _dependency_order(settings: dict[str, Setting]) -> list[str]:
@@ -311,6 +315,7 @@ def _pack(model: Model, parts: list[_Slots], rows: _Rows, order: list[int], need
         linear=_linear(parts, rows, touches),
         lower=lower,
         upper=upper,
+        tail=np.array([p.tail for p in parts]),
         sizes=np.array([count, len(rows.slot_forms), max(len(p.slots) for p in parts), code.depth], np.int64),
         tables=np.stack([table_ends - [t.size for t in tables], table_ends], axis=1).astype(np.int64),
         table=np.concatenate(tables),
@@ -326,7 +331,8 @@ def _linear(parts: list[_Slots], rows: _Rows, touches: list[list[int]]) -> Ints:
     coefficients = {f"c{k}" for k in range(DEGREES + 1)}
     slot = 0
     for part in parts:
-        for name in part.found.names if part.found else part.slots:
+        names = (*part.found.names, *(("shirley",) if part.tail else ())) if part.found else part.slots
+        for name in names:
             strength = part.found is not None and name in {"area", "amplitude", "height"}
             if rows.slot_forms[slot] is None or not (
                 strength or (part.found is not None and name in coefficients)

@@ -23,7 +23,7 @@ from spectra.fitting.shapes import shape
 
 __all__ = ["Component", "Model", "Setting", "from_tables", "overlay", "read_setting"]
 
-COMPONENT_KEYS = {"shape", "expression", "lmfit", "prefix", "degree", "form"}
+COMPONENT_KEYS = {"shape", "expression", "lmfit", "prefix", "degree", "form", "background"}
 SETTING_KEYS = {"value", "min", "max", "vary", "expr"}
 
 
@@ -123,13 +123,13 @@ def _component(table: Mapping[str, Any]) -> Component:
         raise InvalidInput(
             f"a component needs one of shape, expression and lmfit, got {', '.join(sources) or 'none'}."
         )
-    options = {k: table[k] for k in ("degree", "form") if k in table}
+    options = {k: table[k] for k in ("degree", "form", "background") if k in table}
     return Component(sources[0], str(table[sources[0]]), str(table.get("prefix", "")), options)
 
 
 def defaults(component: Component) -> dict[str, Setting]:
     """Parameters of a component with their start values and limits."""
-    from spectra.fitting.models import parameter_names
+    from spectra.fitting.models import SHIRLEY, parameter_names
 
     if component.source == "lmfit":
         from spectra.fitting.from_lmfit import describe, lmfit_component
@@ -142,10 +142,11 @@ def defaults(component: Component) -> dict[str, Setting]:
             raise InvalidInput(f"expression {component.name!r} cannot be read: {error}.") from None
         return {component.prefix + n: Setting() for n in names}
     found = shape(component.name)
-    names = list(parameter_names(found, component.options.get("degree")))
+    options = component.options
+    names = list(parameter_names(found, options.get("degree"), options.get("background")))
     return {
         component.prefix + p.name: Setting(p.value, p.min, p.max, p.vary)
-        for p in found.parameters
+        for p in (*found.parameters, SHIRLEY)
         if p.name in names
     }
 
