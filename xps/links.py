@@ -173,8 +173,9 @@ def _setting(value: Any, limits: Mapping[str, float], called: str) -> dict[str, 
     low, start, high = (float(setting[key]) for key in ("min", "value", "max"))
     if not low <= start <= high:
         raise InvalidInput(f"component {called} starts at {start:g}, outside its limits {low:g} to {high:g}.")
-    # limits that meet leave nothing to fit
-    return {"value": start, "min": low, "max": high, "vary": bool(setting.get("vary", True)) and low < high}
+    if low == high:  # nothing to fit, and lmfit takes no limits that meet
+        return {"value": start, **UNLIMITED, "vary": False}
+    return {"value": start, "min": low, "max": high, "vary": bool(setting.get("vary", True))}
 
 
 def _is_number(value: Any) -> bool:
