@@ -219,7 +219,10 @@ class TestBadInput:
             ({"false_alarm": 0.7}, "false_alarm is a probability between 0 and 0.5, got 0.7"),
             ({"missed": 0.0}, "missed is a probability"),
             ({"line": "Mn 2p3/2", "splitting": 11.6}, "is one line and has no splitting"),
-            ({"window": (640.0, 640.4), "fwhm": 0.01, "position": 640.2}, "the window holds [23] points, and 13 are needed"),
+            (
+                {"window": (640.0, 640.4), "fwhm": 0.01, "position": 640.2},
+                "the window holds [23] points, and 13 are needed",
+            ),
             (
                 {"regions": {"Mn 3s": {"area": 1.0, "photon_energy": 1486.6}}},
                 "regions holds another line of Mn",
