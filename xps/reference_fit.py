@@ -20,6 +20,7 @@ STEPS, SETTLED = 60, 1e-9
 STARTS = 9  # shifts that are tried first
 ROUNDS = 2  # of weights taken anew from the fit
 BLOCK = 500  # spectra at a time
+STRUCTURE = 0.5  # correlation of neighbouring residuals, 0 for noise; a Durbin–Watson statistic of 1
 BEYOND_NOISE = 3.0  # standard deviations of the reduced chi-square that noise alone leaves
 
 
@@ -73,7 +74,7 @@ class ReferenceFit:
     curves: FloatArray  # (..., m, n)
     redchi: FloatArray  # (...)
     at_limit: npt.NDArray[np.bool_]  # (...) the shift stands at its limit
-    excess: npt.NDArray[np.bool_]  # (...) more is left than noise explains
+    excess: npt.NDArray[np.bool_]  # (...) more is left than noise explains, or what is left is no noise
 
 
 class _Family:
@@ -348,6 +349,14 @@ def _covariance(problem: _Problem, solved: _Solved, held: npt.NDArray[np.bool_])
     return np.where(singular[:, None, None], np.nan, covariance)
 
 
+def _structured(solved: _Solved) -> npt.NDArray[np.bool_]:
+    """Whether neighbouring residuals go together, beyond what rounding leaves of spectra that are described exactly."""
+    residual = np.sqrt(solved.weights) * (solved.y - solved.model)
+    squares = (residual**2).sum(1)
+    together = (residual[:, 1:] * residual[:, :-1]).sum(1) / np.where(squares > 0, squares, 1.0)
+    return np.asarray((together > STRUCTURE) & (np.abs(solved.y - solved.model).max(1) > 1e-4))
+
+
 def _result(
     problem: _Problem, solved: _Solved, scale: FloatArray, good: npt.NDArray[np.bool_]
 ) -> ReferenceFit:
@@ -387,5 +396,5 @@ def _result(
         curves=known(own),
         redchi=known(redchi),
         at_limit=held[:, m + 3] & good,
-        excess=excess & good,
+        excess=(excess | _structured(solved)) & good,
     )

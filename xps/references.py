@@ -313,6 +313,6 @@ def _described(
     )  # fmt: skip
     return flag(
         result, made["excess"], "references_insufficient",
-        "more is left than noise: the sample holds something that no reference shows, and sigmas were scaled up",
+        "more is left than noise, or neighbouring residuals go together: the sample holds something that no reference shows",
         severity="warning",
     )  # fmt: skip

@@ -128,6 +128,9 @@ class TestMeasuredSeries:
         valence = found.mean_valence.values
         assert valence[0] < valence[1]
         assert valence[0] < valence[2] < valence[3]
+        # smoothed before it was written: chi-square is low, and what is left still is no noise
+        assert float(found.redchi[1]) < 1
+        assert [flag_names(found, scan=i) for i in range(4)] == [[], ["references_insufficient"], [], []]
 
 
 class TestKernel:
