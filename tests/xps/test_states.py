@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -262,3 +264,22 @@ class TestOptions:
         x = axis_of(("Mn3+",))
         with pytest.raises(InvalidInput, match=sentence):
             xps.deconvolve(measured(x, curve(x, "Mn3+", 9000.0), rng), states=("Mn3+",), **options)
+
+
+class TestAgainstMeasurementAndAudit:
+    def test_measured_nickel_oxide_is_nickel_oxide(self, data_dir):
+        file = data_dir / "xps" / "xpsdeeplearning" / "Ni_references.vms"
+        series = xps.read_series(file, grid="intersection")
+        oxides = series.isel(scan=np.flatnonzero(series.sample.values == "NiO"))
+        found = xps.deconvolve(
+            oxides, states=("NiO", "Ni metal"), packets="to-verify", position_range=1.5, background="shirley"
+        )
+        assert (found.fraction.sel(state="NiO") > 0.9).all()
+
+    def test_packets_pass_the_rules_on_multiplets(self, rng):
+        states = ("Mn2+", "Mn3+", "Mn4+")
+        x = np.arange(630.0, 668.0, 0.1)
+        net = sum(curve(x, s, 40000.0, packet=True) for s in states)
+        found = xps.deconvolve(measured(x, net, rng, element="Mn"), states=states, packets="to-verify")
+        broken = {f["rule"] for f in json.loads(xps.audit(found).attrs["audit"])["findings"]}
+        assert not broken & {"A01", "A02", "A03", "A04", "A17", "A18"}
