@@ -81,7 +81,7 @@ def series_of(dataset: xr.Dataset, variable: str) -> tuple[str, ...]:
 
 def is_trend(dataset: xr.Dataset, variable: str) -> bool:
     """Whether ``variable`` is a number per spectrum that is worth drawing against the series."""
-    hidden = variable.endswith("_sigma") or variable in _table()["not_a_trend"]
+    hidden = variable.endswith(("_sigma", "_systematic", "_scatter")) or variable in _table()["not_a_trend"]
     numeric = np.issubdtype(dataset[variable].dtype, np.floating)
     return not hidden and numeric and not axes_of(dataset, variable) and bool(series_of(dataset, variable))
 

@@ -13,7 +13,7 @@ import spectra
 from spectra.dataset import flag
 from spectra.errors import InvalidInput, WriteError
 from spectra.report import write_report
-from spectra.report.conventions import literal, plain_text, species_text, unit_text, variable_label
+from spectra.report.conventions import is_trend, literal, plain_text, species_text, unit_text, variable_label
 from spectra.report.figures import plot
 from spectra.report.gallery import gallery, write_overview, write_pictures
 from spectra.report.html import report_page
@@ -460,3 +460,15 @@ class TestReport:
         few = fitted[["counts", "mean_valence", "mean_valence_sigma"]]
         lazy = [picture.png for picture in gallery(few.chunk({"charge": 2}))]
         assert lazy == [picture.png for picture in gallery(few)]
+
+
+def test_what_belongs_to_a_number_is_no_trend_of_its_own(fitted):
+    """Its uncertainties stand beside it in the table, as bars in its figure, and not as figures."""
+    values = np.linspace(6549.0, 6551.0, 5)
+    dims = [d for d in fitted.dims if fitted.sizes[d] == 5][:1]
+    made = fitted.assign(
+        dict.fromkeys(("edge_position", "edge_position_systematic", "noise"), (dims, values))
+    )
+    assert is_trend(made, "edge_position")
+    assert not is_trend(made, "edge_position_systematic")
+    assert not is_trend(made, "noise")
