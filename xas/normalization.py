@@ -20,7 +20,7 @@ from xas.ranges import choose_ranges
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["flag_short_scans", "normalize"]
+__all__ = ["flag_failures", "flag_short_scans", "normalize"]
 
 Array = npt.NDArray[np.float64]
 
@@ -165,20 +165,25 @@ def normalize(
     record = {"method": method, "e0": origin, **choice, "victoreen": victoreen}
     for name in ("norm", "flat"):
         result[name].attrs["normalization"] = json.dumps(record)
-    result = flag(
-        result, failure == NO_EDGE, "no_edge",
-        "no absorption edge was found near E0: check the channel, the element and e0",
-    )  # fmt: skip
-    result = flag(
-        result, failure == NO_RANGE, "no_range",
-        "too few finite points in the pre- or post-edge range: mend or drop the spectrum, or widen the range",
-    )  # fmt: skip
+    result = flag_failures(result, failure)
     result = flag(
         result, failure == SATURATED, "saturated",
         "the absorption stands at its maximum for six points or more, as of a detector at its limit: use another "
         "channel or a thinner sample",
     )  # fmt: skip
     return flag_short_scans(result, energy, origin)
+
+
+def flag_failures(dataset: xr.Dataset, failure: xr.DataArray) -> xr.Dataset:
+    """``dataset`` with the spectra marked that could not be normalised, and why."""
+    dataset = flag(
+        dataset, failure == NO_EDGE, "no_edge",
+        "no absorption edge was found near E0: check the channel, the element and e0",
+    )  # fmt: skip
+    return flag(
+        dataset, failure == NO_RANGE, "no_range",
+        "too few finite points in the pre- or post-edge range: mend or drop the spectrum, or widen the range",
+    )  # fmt: skip
 
 
 def flag_short_scans(dataset: xr.Dataset, energy: Array, e0: float) -> xr.Dataset:

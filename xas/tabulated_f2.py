@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from spectra.dataset import flag, map_spectra, signal_name
+from spectra.dataset import map_spectra, signal_name
 from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve, verb
 from xas.e0 import ABOVE_TABLE, find_rise
@@ -19,7 +19,7 @@ from xas.edge_step import FINE, NO_EDGE, NO_RANGE, NormalizationOperator, normal
 from xas.finite import on_finite_points
 from xas.further_edges import following_energy
 from xas.noise import estimate_noise
-from xas.normalization import flag_short_scans
+from xas.normalization import flag_failures, flag_short_scans
 from xas.origins import choose_origins
 from xas.ranges import Ranges, choose_ranges, points_between
 
@@ -278,14 +278,7 @@ def mback(
     record = {"method": "mback", "e0": origin, "pre": ranges.pre, "post": ranges.post, "order": order}
     for name in ("norm", "flat"):
         result[name].attrs["normalization"] = json.dumps(record)
-    result = flag(
-        result, failure == NO_EDGE, "no_edge",
-        "no absorption edge was found near E0: check the channel, the element and e0",
-    )  # fmt: skip
-    result = flag(
-        result, failure == NO_RANGE, "no_range",
-        "too few finite points in the pre- or post-edge range: mend or drop the spectrum, or widen the range",
-    )  # fmt: skip
+    result = flag_failures(result, failure)
     return flag_short_scans(result, energy, origin)
 
 
