@@ -1,23 +1,17 @@
-"""Numbers from the literature that the verbs use: TOML tables with unit, source and status.
-
-``status`` is ``read`` (seen in the named source), ``computed`` (from a formula or from measured data) or
-``to-verify`` (not yet checked against its source: a verb that uses it says so).
-"""
+"""Numbers from the literature that the verbs use: TOML tables with unit, source and status."""
 
 from __future__ import annotations
 
-import functools
-import tomllib
-from importlib import resources
 from typing import Any
+
+from spectra.knowledge import read_table
 
 __all__ = ["edge_energy", "load_table", "next_edge"]
 
 
-@functools.cache
 def load_table(name: str) -> dict[str, Any]:
     """The table ``name`` as it lies in this folder, to be read and not written to."""
-    return tomllib.loads((resources.files(__name__) / f"{name}.toml").read_text("utf-8"))
+    return read_table(__name__, name)
 
 
 def edge_energy(element: str | None, edge: str | None) -> float | None:

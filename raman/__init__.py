@@ -1,0 +1,8 @@
+"""Vibrational spectroscopy: Raman and infrared spectra calibrated, freed of their background, fitted and judged."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+
+#: Verbs that recipes can name (``raman.fit_bands``), announced by the entry point ``spectra.steps``.
+STEPS: tuple[str, ...] = ()

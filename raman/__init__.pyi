@@ -1,0 +1,3 @@
+from . import tables as tables
+
+STEPS: tuple[str, ...]

@@ -1,0 +1,1 @@
+"""Files of Raman and infrared spectrometers."""

@@ -1,0 +1,25 @@
+"""Numbers from the literature: TOML tables that lie in the package of a technique, each number with unit and source.
+
+``status`` of a number is ``read`` (seen in the named source), ``computed`` (from a formula or from measured data) or
+``to-verify`` (not yet checked against its source: a verb that uses it says so).
+"""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from importlib import resources
+from typing import Any
+
+__all__ = ["number", "read_table"]
+
+
+@functools.cache
+def read_table(package: str, name: str) -> dict[str, Any]:
+    """The table ``name`` as it lies in ``package`` (``xps.tables``), to be read and not written to."""
+    return tomllib.loads((resources.files(package) / f"{name}.toml").read_text("utf-8"))
+
+
+def number(entry: dict[str, Any] | float) -> float:
+    """Value of an entry ``{ value = ..., unit = ..., source = ..., status = ... }``, or a bare number."""
+    return float(entry["value"] if isinstance(entry, dict) else entry)
