@@ -1,0 +1,192 @@
+"""Raman and infrared spectra from files of any kind: a spectrum, a map or a series of one measurement."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from spectra.dataset.conventions import spectral_axis
+from spectra.errors import ReadError
+from spectra.reading.registry import choose, read_scans
+from spectra.reading.scan import add_note
+from spectra.reading.series import Grid, read_each, stack
+from spectra.verbs import reading_verb
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["read", "read_series"]
+
+Axis = Literal["raman_shift", "wavenumber"]
+_TECHNIQUES = {"raman_shift": "raman", "wavenumber": "ftir"}
+
+
+@reading_verb("raman.read")
+def read(
+    path: str | os.PathLike[str],
+    *,
+    select: str | int | None = None,
+    reader: str | None = None,
+    laser: float | None = None,
+    columns: dict[str, int | str] | None = None,
+    axis: Axis | None = None,
+    delimiter: str | None = None,
+    decimal: Literal[".", ","] | None = None,
+    encoding: str | None = None,
+) -> xr.Dataset:
+    r"""Read one measurement: Raman ``intensity`` along ``raman_shift``, or infrared spectra along ``wavenumber``.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file of any kind that a reader is installed for; what it is is decided by its content.
+    select : str or int, optional
+        Which of several measurements: its name, or its number from 0.
+    reader : str, optional
+        Name of the reader where the content should not decide.
+    laser : float, optional
+        Wavelength of the laser in nm, for files that do not state it or state it wrong.
+    columns : dict, optional
+        Text: name → column, by number from 1 or label: ``{"raman_shift": 1, "intensity": 2}``.
+    axis : {"raman_shift", "wavenumber"}, optional
+        Text: which axis it is. Default: what the file says; the Raman shift where it says nothing.
+    delimiter : str, optional
+        Text: what stands between columns. Default: found from the content.
+    decimal : {".", ","}, optional
+        Text: the decimal mark. Default: found from the content.
+    encoding : str, optional
+        Text: the encoding. Default: found from the content.
+
+    Returns
+    -------
+    xarray.Dataset
+
+    Raises
+    ------
+    ReadError
+        The file cannot be read; the sentence says why and what to do.
+    InvalidInput
+        The file holds several measurements and none or an unknown one was selected.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, raman
+    >>> file = pathlib.Path(tempfile.mkdtemp()) / "carbon.txt"
+    >>> _ = file.write_text("1360\t310\n1350\t320\n1340\t300\n")
+    >>> raman.read(file).raman_shift.values
+    array([1340., 1350., 1360.])
+    """
+    options = _options(columns, axis, delimiter, decimal, encoding)
+    scans = read_scans(path, reader=reader, options=options, hints=_hints(axis, laser))
+    return _measurement(choose(scans, select, file=os.fspath(path)), laser)
+
+
+@reading_verb("raman.read_series")
+def read_series(
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    dim: str = "scan",
+    coordinate: tuple[float, ...] | str | None = None,
+    select: str | int | tuple[str | int, ...] | None = None,
+    grid: Grid | None = None,
+    reader: str | None = None,
+    laser: float | None = None,
+    columns: dict[str, int | str] | None = None,
+    axis: Axis | None = None,
+    delimiter: str | None = None,
+    decimal: Literal[".", ","] | None = None,
+    encoding: str | None = None,
+) -> xr.Dataset:
+    r"""Read a series of measurements, many files or the spectra of one, into one dataset with a series dimension.
+
+    Parameters
+    ----------
+    paths : path, pattern or list of such
+        ``"operando/*.wdf"``; a pattern is sorted with numbers by value, a list keeps its order.
+    dim : str
+        Name of the series dimension; ``time`` makes the wall clock its coordinate.
+    coordinate : tuple of float or str, optional
+        Coordinate of ``dim``: one number per spectrum, or the name of a number in the metadata.
+    select : str, int or tuple, optional
+        Which measurements of each file, by name or number from 0; a name may fit several.
+    grid : {"first", "union", "intersection"}, optional
+        Axis values to interpolate to where the spectra differ; without it differing spectra are refused.
+    reader : str, optional
+        Name of the reader where the content should not decide.
+    laser : float, optional
+        Wavelength of the laser in nm, for files that do not state it or state it wrong.
+    columns : dict, optional
+        Text: name → column, by number from 1 or label.
+    axis : {"raman_shift", "wavenumber"}, optional
+        Text: which axis it is. Default: what the file says; the Raman shift where it says nothing.
+    delimiter : str, optional
+        Text: what stands between columns.
+    decimal : {".", ","}, optional
+        Text: the decimal mark.
+    encoding : str, optional
+        Text: the encoding.
+
+    Returns
+    -------
+    xarray.Dataset
+        Coordinates ``label`` (file and measurement) and, where the files say it, ``time`` (s since the first) lie
+        along ``dim``.
+
+    Raises
+    ------
+    ReadError
+        A file cannot be read, or the spectra do not fit together.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, raman
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> for n in (1, 2):
+    ...     _ = (folder / f"step{n}.txt").write_text(f"500\t{n}\n520\t2\n")
+    >>> raman.read_series(folder / "*.txt").intensity.dims
+    ('scan', 'raman_shift')
+    """
+    options = _options(columns, axis, delimiter, decimal, encoding)
+    each = read_each(paths, select=select, reader=reader, options=options, hints=_hints(axis, laser))
+    return stack(
+        [(label, _measurement(scan, laser)) for label, scan in each],
+        dim=dim,
+        coordinate=coordinate,
+        grid=grid,
+    )
+
+
+def _options(
+    columns: dict[str, int | str] | None,
+    axis: str | None,
+    delimiter: str | None,
+    decimal: str | None,
+    encoding: str | None,
+) -> dict[str, Any]:
+    return {
+        "columns": columns,
+        "axis": axis,
+        "delimiter": delimiter,
+        "decimal": decimal,
+        "encoding": encoding,
+    }
+
+
+def _hints(axis: str | None, laser: float | None) -> dict[str, Any]:
+    return {"default_axis": axis or "raman_shift", "laser": laser}
+
+
+def _measurement(scan: xr.Dataset, laser: float | None) -> xr.Dataset:
+    """The scan as vibrational spectrum: its technique by its axis, and the laser that was told."""
+    axis = spectral_axis(scan)
+    if axis not in _TECHNIQUES:
+        where = scan.encoding.get("file") or scan.attrs.get("title") or "the scan"
+        raise ReadError(f"{where} lies along {axis}, which is no axis of a Raman or infrared spectrum.")
+    scan = scan.assign_attrs(technique=scan.attrs.get("technique", _TECHNIQUES[axis]))
+    if laser is not None and axis == "raman_shift":
+        stated = scan.attrs.get("laser_wavelength")
+        if stated is not None and stated != laser:
+            scan = add_note(scan, f"the file states a laser of {stated:g} nm; {laser:g} nm was told")
+        scan = scan.assign_attrs(laser_wavelength=laser)
+    return scan
