@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spectra.errors import InvalidInput, did_you_mean
+from spectra.fitting.tails import scattering
 from xps.ends import Background, end_means, spectra_along
 from xps.tables import load_table, number
 
@@ -49,6 +50,10 @@ class Loss:
         first = (self.b, self.c, self.d, self.t0)
         return first if self.c_prime == -1 else (*first, self.c_prime)
 
+    def form(self) -> tuple[float, float, float, float]:
+        """(C, D, T0, C'): all but the strength."""
+        return self.c, self.d, self.t0, self.c_prime
+
 
 @dataclass(frozen=True)
 class Tougaard(Background):
@@ -74,33 +79,6 @@ def cross_section(loss: Loss, t: npt.ArrayLike) -> FloatArray:
     """K(T) of ``loss`` in 1/eV at the losses ``t`` in eV."""
     t = np.asarray(t, float)
     return np.where(t >= loss.t0, loss.b * t / ((loss.c + loss.c_prime * t**2) ** 2 + loss.d * t**2), 0.0)
-
-
-def _integral(loss: Loss, t: FloatArray) -> FloatArray:
-    """Antiderivative of K(T)/B, taken as constant below t0."""
-    u = np.maximum(t, loss.t0) ** 2
-    # of T dT over c'^2 [(u - c)^2 + d u] with u = T^2
-    c, d, scale = -loss.c / loss.c_prime, loss.d / loss.c_prime**2, loss.c_prime**2
-    if d == 0:
-        return np.asarray(-0.5 / (u - c) / scale)
-    square, place = d * (4 * c - d), 2 * u + d - 2 * c
-    root = np.sqrt(abs(square))
-    if root < 1e-9 * d:
-        return np.asarray(-1 / place / scale)
-    if square > 0:
-        return np.asarray(np.arctan(place / root) / root / scale)
-    return np.asarray(np.log(np.abs((place - root) / (place + root))) / (2 * root) / scale)
-
-
-def _scattering(x: FloatArray, loss: Loss) -> FloatArray:
-    """Matrix that turns a spectrum into its tail for B = 1 eV2: each point scatters over its own cell of the axis.
-
-    K is integrated over the cells in closed form, so that neither a coarse or uneven axis nor the jump at t0 costs
-    accuracy.
-    """
-    edges = np.concatenate([x[:1], (x[1:] + x[:-1]) / 2, x[-1:]])
-    upto = _integral(loss, x[:, None] - edges)
-    return np.asarray(upto[:, :-1] - upto[:, 1:])
 
 
 def tougaard(
@@ -137,8 +115,8 @@ def tougaard(
     loss = loss or named_loss("universal")
     x, y, dtype = spectra_along(x, y)
     low, high = end_means(y, n_end)
-    scattering = _scattering(x, loss).T
-    tail, of_one = (y - low) @ scattering, np.ones(x.size) @ scattering
+    spread = scattering(x, loss.form()).T
+    tail, of_one = (y - low) @ spread, np.ones(x.size) @ spread
     at_end, one_at_end = end_means(tail, n_end)[1], end_means(of_one, n_end)[1]
     with np.errstate(divide="ignore", invalid="ignore"):
         course = tail / at_end

@@ -205,7 +205,7 @@ class _Runner:
     ) -> Results:
         out = results(self.compiled, len(self.rows), self.x.size, curves)
         weight = weight.copy() if self.poisson else weight  # the engine writes its own weights for counts
-        model, total = self.compiled.arrays.addressed(), len(self.rows)
+        model, total = self.compiled.arrays.addressed().along(self.x, self.compiled.loss), len(self.rows)
         share = max(chain, _SHARE // chain * chain) if chain else _SHARE
 
         def part(first: int) -> None:

@@ -122,18 +122,56 @@ def _add_area_below(strength, x, curve, area):
 
 
 @kernel
-def add_tail(model, c, x, memory):
-    """The component drawn last gets its Shirley background: in proportion to its area at lower x, electrons lost."""
-    count = model.slots[c, 1] - model.slots[c, 0]
-    strength = memory.rows[model.sizes[0] + model.slots[c, 1] - 1]
-    area = memory.by_slot[count - 1]
-    for k in range(count - 1):
-        _add_area_below(strength, x, memory.by_slot[k], area)
-    _add_area_below(strength, x, memory.curve, area)
+def _add_bend(strength, x, curve, bend):
+    """The same with the integral of that area, by the trapezoid once more."""
+    total, area, before = 0.0, 0.0, curve[0]
+    bend[0] = 0.0
+    for i in range(1, x.size):
+        here, half = curve[i], 0.5 * (x[i] - x[i - 1])
+        gained = half * (before + here)
+        total += half * (2.0 * area + gained)
+        area += gained
+        bend[i] = total
+        curve[i] = here + strength * total
+        before = here
 
 
 @kernel
-def _add(total, factor, curve):
+def _add_losses(strength, scattering, curve, losses):
+    """The same with what electrons that lost energy make of the curve."""
+    for i in range(curve.size):
+        losses[i] = dot(scattering[i, : i + 1], curve[: i + 1])
+    for i in range(curve.size):
+        curve[i] += strength * losses[i]
+
+
+@kernel
+def _add(kind, strength, model, x, curve, tail):
+    if kind == 1:
+        _add_area_below(strength, x, curve, tail)
+    elif kind == 2:
+        _add_bend(strength, x, curve, tail)
+    else:
+        _add_losses(strength, model.scattering, curve, tail)
+
+
+@kernel
+def add_tail(model, c, x, memory):
+    """The component drawn last gets its background, made of what it has at lower x: electrons that lost energy.
+
+    The background is linear in the curve, so each derivative gets its own; that by the strength is the tail itself.
+    """
+    count, kind = model.slots[c, 1] - model.slots[c, 0], model.tail[c]
+    strength = memory.rows[model.sizes[0] + model.slots[c, 1] - 1]
+    tail = memory.by_slot[count - 1]
+    for k in range(count - 1):
+        if model.touch_range[model.slots[c, 0] + k] < model.touch_range[model.slots[c, 0] + k + 1]:
+            _add(kind, strength, model, x, memory.by_slot[k], tail)
+    _add(kind, strength, model, x, memory.curve, tail)
+
+
+@kernel
+def _sum_up(total, factor, curve):
     for i in range(total.size):
         total[i] += factor * curve[i]
 
@@ -176,11 +214,11 @@ def _sum(model, x, memory, curve, slopes):
         component(model, c, x, memory)
         if model.tail[c]:
             add_tail(model, c, x, memory)
-        _add(curve, 1.0, memory.curve)
+        _sum_up(curve, 1.0, memory.curve)
         for k in range(model.slots[c, 1] - model.slots[c, 0]):
             slot = model.slots[c, 0] + k
             for at in range(model.touch_range[slot], model.touch_range[slot + 1]):
                 j = model.touches[at]
                 slope = memory.slopes[model.sizes[0] + slot, j]
                 if slope != 0.0:
-                    _add(slopes[j], slope, memory.by_slot[k])
+                    _sum_up(slopes[j], slope, memory.by_slot[k])

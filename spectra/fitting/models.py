@@ -6,19 +6,22 @@ import inspect
 from typing import TYPE_CHECKING, Any, Literal
 
 from spectra.errors import InvalidInput
-from spectra.fitting.shapes import Parameter, Shape, shape
+from spectra.fitting.shapes import Shape, shape
+from spectra.fitting.tails import TAILS, loss_of, tail_below
 
 if TYPE_CHECKING:
     import lmfit
 
-__all__ = ["SHIRLEY", "shape_model"]
-
-#: How much background a line leaves behind it, as a share of its area per unit of x.
-SHIRLEY = Parameter("shirley", 0.003, "background behind the line, per area and unit of x", min=0.0)
+__all__ = ["shape_model"]
 
 
 def shape_model(
-    name: str, *, prefix: str = "", degree: int | None = None, background: Literal["shirley"] | None = None
+    name: str,
+    *,
+    prefix: str = "",
+    degree: int | None = None,
+    background: Literal["shirley", "slope", "tougaard"] | None = None,
+    loss: tuple[float, float, float, float] | None = None,
 ) -> lmfit.Model:
     """An ``lmfit.Model`` of a registered line shape.
 
@@ -30,8 +33,11 @@ def shape_model(
         Put before every parameter's name, so that shapes can be added: ``"a_"``.
     degree : int, optional
         Degree of a polynomial, 0 to 7. Other shapes have none.
-    background : {"shirley"}, optional
-        A peak with a background of its own: at each point ``shirley`` times the area of the peak below it.
+    background : {"shirley", "slope", "tougaard"}, optional
+        A peak with a background of its own: at each point ``shirley`` times the area of the peak below it; ``slope``
+        times the integral of that area; or ``tougaard`` (B) times the tail of the peak by energy losses.
+    loss : (float, float, float, float), optional
+        For ``tougaard``: (C, D, T0, C') of the cross section B T / ((C + C' T²)² + D T²).
 
     Returns
     -------
@@ -54,38 +60,43 @@ def shape_model(
 
     found = shape(name)
     names = parameter_names(found, degree, background)
-    function = found.function if background is None else _on_shirley(found)
+    section = loss_of({"background": background, "loss": loss})
+    function = found.function if background is None else _with_tail(found, background, section)
     model = lmfit.Model(function, independent_vars=["x"], param_names=list(names), prefix=prefix, name=name)
-    for p in (*found.parameters, SHIRLEY):
+    for p in (*found.parameters, *TAILS.values()):
         if p.name in names:
             model.set_param_hint(p.name, value=p.value, min=p.min, max=p.max, vary=p.vary)
     return model
 
 
-def _on_shirley(found: Shape) -> Any:
+def _with_tail(found: Shape, background: str, loss: tuple[float, ...] | None) -> Any:
     """The peak with its background."""
     import numpy as np
-    from scipy.integrate import cumulative_trapezoid
 
-    def on_shirley(x: Any, shirley: float = SHIRLEY.value, **parameters: float) -> Any:
+    strength = TAILS[background]
+
+    def with_tail(x: Any, **parameters: float) -> Any:
+        behind = parameters.pop(background, strength.value)
         peak = np.asarray(found.function(x, **parameters))
-        return peak + shirley * cumulative_trapezoid(peak, x, initial=0)
+        return peak + behind * tail_below(background, np.asarray(x, float), peak, loss)
 
-    on_shirley.peak = found.function  # type: ignore[attr-defined]  # by which it is known again
+    with_tail.peak = found.function  # type: ignore[attr-defined]  # by which it is known again
+    with_tail.loss = loss  # type: ignore[attr-defined]
     known = inspect.signature(found.function)  # lmfit looks for parameters by name
-    last = inspect.Parameter("shirley", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=SHIRLEY.value)
-    on_shirley.__signature__ = known.replace(parameters=[*known.parameters.values(), last])  # type: ignore[attr-defined]
-    return on_shirley
+    last = inspect.Parameter(background, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=strength.value)
+    with_tail.__signature__ = known.replace(parameters=[*known.parameters.values(), last])  # type: ignore[attr-defined]
+    return with_tail
 
 
 def parameter_names(found: Shape, degree: int | None, background: str | None = None) -> tuple[str, ...]:
     """Parameters of a shape, without the coefficients above a polynomial's degree, with that of its background."""
     if background is not None:
-        if background != "shirley" or not found.peak:
+        if background not in TAILS or not found.peak:
             raise InvalidInput(
-                f"background of {found.name} is {background!r}; a peak may have 'shirley', other shapes none."
+                f"background of {found.name} is {background!r}; a peak may have 'shirley', 'slope' or 'tougaard', other "
+                "shapes none."
             )
-        return (*found.names, SHIRLEY.name)
+        return (*found.names, background)
     if found.name != "polynomial":
         if degree is not None:
             raise InvalidInput(f"{found.name} has no degree, got degree={degree}; only polynomial has one.")
@@ -99,6 +110,8 @@ def parameter_names(found: Shape, degree: int | None, background: str | None = N
 def model_options(found: Shape, model: Any) -> dict[str, Any]:
     """What besides name and prefix describes a model made here."""
     if found.name != "polynomial":
-        return {"background": "shirley"} if "shirley" in model._param_root_names else {}
+        tail = next((name for name in TAILS if name in model._param_root_names), None)
+        loss = getattr(model.func, "loss", None)
+        return ({"background": tail} if tail else {}) | ({"loss": loss} if loss else {})
     coefficients = [n for n in model._param_root_names if n.startswith("c")]
     return {"degree": len(coefficients) - 1}

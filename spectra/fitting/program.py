@@ -30,6 +30,7 @@ from spectra.fitting.from_lmfit import LMFIT_EXPRESSIONS, LMFIT_SHAPES
 from spectra.fitting.kinds import DEGREES
 from spectra.fitting.shapes import Shape, shape
 from spectra.fitting.spec import Component, Model, Setting
+from spectra.fitting.tails import KINDS, loss_of, scattering
 
 __all__ = ["Arrays", "Compiled", "Tabulated", "compile_model"]
 
@@ -59,11 +60,12 @@ class Arrays(NamedTuple):
     linear: Ints  # (free) 1 where the curve is linear in it, 2 where it is the strength of a peak
     lower: Floats  # (free)
     upper: Floats  # (free)
-    tail: npt.NDArray[np.bool_]  # (component) whether its last slot is the strength of a Shirley background
+    tail: Ints  # (component) kind of the background whose strength is its last slot, 0 for none
     sizes: Ints  # parameters, slots, slots of the largest component, depth of the stack
     tables: Ints  # (component, 2) where the table of a tabulated curve lies
     table: Floats
     projection: Floats  # (fitted point, point), or (0, 0) where the curve itself is fitted
+    scattering: Floats  # (point, point) that Tougaard backgrounds are drawn with; (0, 0) until `along`
 
     def addressed(self) -> Arrays:
         """With the addresses of what the model needs, which hold in this process only; compiled if need be."""
@@ -73,6 +75,10 @@ class Arrays(NamedTuple):
         )
         used = (self.program[:, 1] > self.program[:, 0]).any() or kinds.EXPRESSION in self.kind
         return self._replace(address=drawn.astype(np.int64), interpreter=interpreter.address() if used else 0)
+
+    def along(self, x: Floats, loss: tuple[float, ...] | None) -> Arrays:
+        """With what is laid out on the axis: the matrix of energy losses."""
+        return self if loss is None else self._replace(scattering=scattering(x, loss))
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,16 @@ class Compiled:
     components: tuple[str, ...]
     start: Floats  # (free)
 
+    @property
+    def loss(self) -> tuple[float, ...] | None:
+        """Cross section of the Tougaard backgrounds of the model, if it has any."""
+        sections = {loss_of(c.options) for c in self.model.components} - {None}
+        if len(sections) > 1:
+            raise InvalidInput(
+                f"the components of a model have {len(sections)} cross sections of energy loss: take one for all."
+            )
+        return next(iter(sections), None)
+
 
 @dataclass
 class _Slots:
@@ -111,7 +127,7 @@ class _Slots:
     found: Shape | None = None
     centre: int = -1  # slot of the position of a formula
     tabulated: Tabulated | None = None
-    tail: bool = False  # whether the last slot is that of a Shirley background
+    tail: str = ""  # background whose strength the last slot is
 
 
 def compile_model(
@@ -183,8 +199,8 @@ def _slots(component: Component, settings: dict[str, Setting], tabulated: Mappin
     found = shape(name)
     mapping = mapping or {n: n for n in found.names if n in own}
     slots = [mapping.get(p.name, p.value) for p in found.parameters]
-    tail = ["shirley"] if component.options.get("background") else []
-    return _Slots(found.kind, [*slots, *tail], own, found=found, tail=bool(tail))
+    tail = component.options.get("background") or ""
+    return _Slots(found.kind, [*slots, *([tail] if tail else [])], own, found=found, tail=tail)
 
 
 def _dependency_order(settings: dict[str, Setting]) -> list[str]:
@@ -315,11 +331,12 @@ def _pack(model: Model, parts: list[_Slots], rows: _Rows, order: list[int], need
         linear=_linear(parts, rows, touches),
         lower=lower,
         upper=upper,
-        tail=np.array([p.tail for p in parts]),
+        tail=np.array([KINDS[p.tail] if p.tail else 0 for p in parts], np.int64),
         sizes=np.array([count, len(rows.slot_forms), max(len(p.slots) for p in parts), code.depth], np.int64),
         tables=np.stack([table_ends - [t.size for t in tables], table_ends], axis=1).astype(np.int64),
         table=np.concatenate(tables),
         projection=np.empty((0, 0)),
+        scattering=np.empty((0, 0)),
     )
     start = np.clip([s.value for s in limits], lower, upper)
     return Compiled(arrays, model, tuple(names), rows.free, _labels(model), start)
@@ -331,7 +348,7 @@ def _linear(parts: list[_Slots], rows: _Rows, touches: list[list[int]]) -> Ints:
     coefficients = {f"c{k}" for k in range(DEGREES + 1)}
     slot = 0
     for part in parts:
-        names = (*part.found.names, *(("shirley",) if part.tail else ())) if part.found else part.slots
+        names = (*part.found.names, *((part.tail,) if part.tail else ())) if part.found else part.slots
         for name in names:
             strength = part.found is not None and name in {"area", "amplitude", "height"}
             if rows.slot_forms[slot] is None or not (

@@ -23,7 +23,7 @@ from spectra.fitting.shapes import shape
 
 __all__ = ["Component", "Model", "Setting", "from_tables", "overlay", "read_setting"]
 
-COMPONENT_KEYS = {"shape", "expression", "lmfit", "prefix", "degree", "form", "background"}
+COMPONENT_KEYS = {"shape", "expression", "lmfit", "prefix", "degree", "form", "background", "loss"}
 SETTING_KEYS = {"value", "min", "max", "vary", "expr"}
 
 
@@ -123,13 +123,14 @@ def _component(table: Mapping[str, Any]) -> Component:
         raise InvalidInput(
             f"a component needs one of shape, expression and lmfit, got {', '.join(sources) or 'none'}."
         )
-    options = {k: table[k] for k in ("degree", "form", "background") if k in table}
+    options = {k: table[k] for k in ("degree", "form", "background", "loss") if k in table}
     return Component(sources[0], str(table[sources[0]]), str(table.get("prefix", "")), options)
 
 
 def defaults(component: Component) -> dict[str, Setting]:
     """Parameters of a component with their start values and limits."""
-    from spectra.fitting.models import SHIRLEY, parameter_names
+    from spectra.fitting.models import parameter_names
+    from spectra.fitting.tails import TAILS, loss_of
 
     if component.source == "lmfit":
         from spectra.fitting.from_lmfit import describe, lmfit_component
@@ -144,9 +145,10 @@ def defaults(component: Component) -> dict[str, Setting]:
     found = shape(component.name)
     options = component.options
     names = list(parameter_names(found, options.get("degree"), options.get("background")))
+    loss_of(options)
     return {
         component.prefix + p.name: Setting(p.value, p.min, p.max, p.vary)
-        for p in (*found.parameters, SHIRLEY)
+        for p in (*found.parameters, *TAILS.values())
         if p.name in names
     }
 

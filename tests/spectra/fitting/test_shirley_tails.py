@@ -98,10 +98,56 @@ def test_on_datasets_and_back_to_lmfit(rng):
     assert result.params["a_area"].value == pytest.approx(float(fitted.area[1, 0]), rel=1e-3)
 
 
+LOSS = (551.0, 436.0, 3.0, -1.0)
+
+
+@pytest.mark.parametrize(("background", "strength"), [("slope", 0.002), ("tougaard", 250.0)])
+def test_other_tails(background, strength, rng):
+    """A slope is the integral of the step, and losses are a sum over the peak: truth, lmfit and counts."""
+    peak = voigt(X, 641.6, 8000.0, 2.2, 0.7)
+    if background == "slope":
+        tail = area_below(area_below(peak))
+    else:
+        fine = np.linspace(
+            X[0], X[-1], 20 * (X.size - 1) + 1
+        )  # slow and obvious: the integral on a fine grid
+        drawn = voigt(fine, 641.6, 8000.0, 2.2, 0.7)
+        lost = X[:, None] - fine
+        section = np.where(lost >= 3.0, lost / ((551.0 - lost**2) ** 2 + 436.0 * lost**2), 0.0)
+        tail = np.trapezoid(section * drawn, fine, axis=-1)
+    curve = 120.0 + peak + strength * tail
+    options = {"background": background} | ({"loss": LOSS} if background == "tougaard" else {})
+    model = ({"shape": "voigt", "prefix": "a_", **options}, {"shape": "polynomial", "degree": 0})
+    params = {k: v for k, v in START.items() if k.startswith(("a_", "c0"))}
+    fitted = fit_arrays(model, params, X, curve)
+    values = dict(zip(fitted.parameters, fitted.value, strict=True))
+    assert values[f"a_{background}"] == pytest.approx(strength, rel=1e-3)
+    assert values["a_area"] == pytest.approx(8000.0, rel=1e-4)
+
+    y = rng.poisson(curve).astype(float)
+    sigma = np.sqrt(np.maximum(y, 1))
+    ours = fit_arrays(model, params, X, y, sigma=sigma)
+    peer = shape_model("voigt", prefix="a_", **options) + shape_model("polynomial", degree=0)
+    start = peer.make_params()
+    for name, setting in params.items():
+        start[name].set(**(setting if isinstance(setting, dict) else {"value": setting}))
+    theirs = peer.fit(y, start, x=X, weights=1 / sigma, scale_covar=False)
+    assert ours.chi2 == pytest.approx(theirs.chisqr, rel=1e-6)
+    at = ours.parameters.index(f"a_{background}")
+    assert ours.sigma[at] == pytest.approx(theirs.params[f"a_{background}"].stderr, rel=0.02)
+    again = fit_arrays(peer, start, X, y, sigma=sigma)  # read back from lmfit
+    assert again.chi2 == pytest.approx(ours.chi2, rel=1e-9)
+
+
 @pytest.mark.parametrize(
     ("component", "sentence"),
     [
-        ({"shape": "voigt", "background": "tougaard"}, "a peak may have 'shirley'"),
+        ({"shape": "voigt", "background": "step"}, "a peak may have 'shirley'"),
+        ({"shape": "voigt", "background": "tougaard"}, "needs the numbers"),
+        (
+            {"shape": "voigt", "background": "shirley", "loss": (551.0, 436.0, 0.0, -1.0)},
+            "no other background",
+        ),
         ({"shape": "erf_step", "background": "shirley"}, "other shapes none"),
     ],
 )
