@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -65,20 +66,21 @@ def _grouped(rows: Iterable[dict[str, Any]], key: str) -> dict[str, str]:
 @app.command(name="list")
 def list_(
     what: Annotated[
-        str, typer.Argument(metavar="[KIND]", help="readers, steps, recipes, shapes or demos.")
+        str, typer.Argument(metavar="[KIND]", help="readers, steps, recipes, shapes, demos, bands.")
     ] = "",
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="One of them: show all of it.")] = "",
 ) -> None:
-    """Show the readers, steps, recipes, line shapes and demos that are installed.
+    """Show the readers, steps, recipes, line shapes, demos and tables of numbers that are installed.
 
     `spectra list steps xas.normalize` shows every option of one step; `spectra list recipes NAME` prints a recipe.
     """
     from spectra.errors import did_you_mean
 
-    if what not in ("", *_KINDS):
-        fail(f"there is nothing called {what!r} to list; {did_you_mean(what, _KINDS)}.", USAGE)
-    for kind in [what] if what else _KINDS:
-        _KINDS[kind](name)
+    kinds = {**_KINDS, **_tables()}
+    if what not in ("", *kinds):
+        fail(f"there is nothing called {what!r} to list; {did_you_mean(what, kinds)}.", USAGE)
+    for kind in [what] if what else kinds:
+        kinds[kind](name)
 
 
 @app.command()
@@ -194,6 +196,22 @@ def _demos(name: str) -> None:
 
     rows = [(n, d.title, ", ".join(d.sources)) for n, d in list_demos().items() if name in ("", n)]
     show_rows(("demo", "title", "simulated from (DOI)"), rows, title="Demos (spectra demo)")
+
+
+def _tables() -> dict[str, Callable[[str], None]]:
+    """Tables of numbers that techniques announce: rows of texts, the headers first, of all or of one."""
+    import importlib.metadata
+
+    entries = importlib.metadata.entry_points(group="spectra.tables")
+    return {entry.name: functools.partial(_table, entry) for entry in sorted(entries, key=lambda e: e.name)}
+
+
+def _table(entry: Any, name: str) -> None:
+    from spectra.cli.tables import show_rows
+
+    headers, *rows = entry.load()(name)
+    more = "" if name else f" (all of one: spectra list {entry.name} NAME)"
+    show_rows(headers, rows, title=f"{entry.name.capitalize()}{more}")
 
 
 _KINDS: dict[str, Callable[[str], None]] = {
