@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from spectra.dataset.conventions import AXES, validate
+from spectra.dataset.conventions import AXES, SCALES, validate
 from spectra.errors import InvalidInput, did_you_mean
 from spectra.verbs import record
 
@@ -97,7 +97,8 @@ def from_arrays(
         Measured quantity, spectral axis last; or several by name, the first being the measured one. A dask array stays
         one: it is read block by block when results are asked for.
     axis : str
-        ``energy``, ``binding_energy``, ``kinetic_energy``, ``energy_loss``, ``raman_shift`` or ``wavenumber``.
+        ``energy``, ``binding_energy``, ``kinetic_energy``, ``energy_loss``, ``raman_shift``, ``wavenumber``, or the
+        ``path_difference`` of an interferogram.
     name : str
         Name of the measured quantity where ``y`` is an array: ``mu``, ``counts``, ``intensity``, ``absorbance``.
     units : str
@@ -174,7 +175,7 @@ def _numbers(name: str, values: npt.ArrayLike) -> Any:
 
 
 def _scale(axis: str, units: str | None) -> float:
-    known = {"eV": {"eV": 1.0, "keV": 1e3, "meV": 1e-3}, "1/cm": {"1/cm": 1.0, "1/m": 1e-2}}[AXES[axis]]
+    known = SCALES[AXES[axis]]
     if units is None:
         return 1.0
     if units not in known:

@@ -16,7 +16,7 @@ from spectra.errors import InvalidInput
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["AXES", "as_dataset", "series_dims", "signal_name", "spectral_axis", "validate"]
+__all__ = ["AXES", "SCALES", "as_dataset", "series_dims", "signal_name", "spectral_axis", "validate"]
 
 #: Measured spectral axes and their units (NeXus spelling). Derived axes (``k``, ``r``) stand beside, never instead.
 AXES = {
@@ -26,6 +26,13 @@ AXES = {
     "energy_loss": "eV",
     "raman_shift": "1/cm",
     "wavenumber": "1/cm",
+    "path_difference": "cm",  # of an interferogram
+}
+#: Units that an axis may be given in, by its own units: how many of these they are.
+SCALES = {
+    "eV": {"eV": 1.0, "keV": 1e3, "meV": 1e-3},
+    "1/cm": {"1/cm": 1.0, "1/m": 1e-2},
+    "cm": {"cm": 1.0, "mm": 0.1, "um": 1e-4},
 }
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from spectra.dataset.conventions import AXES
+from spectra.dataset.conventions import AXES, SCALES
 from spectra.errors import InvalidInput, ReadError, did_you_mean
 from spectra.reading.labels import AXIS_ORDER, axis_of_label, is_requested, units_of_label
 from spectra.reading.scan import make_scan, unique_names, variable_name
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["Columns"]
-
-_SCALES = {"eV": 1.0, "keV": 1e3, "meV": 1e-3, "1/cm": 1.0, "1/m": 1e-2}
 
 #: Photon energies written in keV: below the hardest edge in use, above the softest in a crystal monochromator.
 _KEV_RANGE = (1.5, 45.0)
@@ -223,11 +221,10 @@ class Columns:
         units = axis_units or self.units.get(position) or units_of_label(self._label(position))
         if units is None:
             units = self._units_by_size(x, axis, position, notes)
-        if units not in _SCALES or (units.endswith("eV")) != (AXES[axis] == "eV"):
-            raise InvalidInput(
-                f"{axis} cannot be given in {units!r}; allowed: {'eV, keV, meV' if AXES[axis] == 'eV' else '1/cm, 1/m'}."
-            )
-        return x * _SCALES[units] if _SCALES[units] != 1 else x
+        known = SCALES[AXES[axis]]
+        if units not in known:
+            raise InvalidInput(f"{axis} cannot be given in {units!r}; allowed: {', '.join(known)}.")
+        return x * known[units] if known[units] != 1 else x
 
     def _refuse_zigzag(self, x: npt.NDArray[np.float64], axis: str, position: int) -> None:
         """A column that turns back and forth all the time was measured, and is no axis whatever its label."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spectra.dataset.conventions import AXES
+from spectra.dataset.conventions import AXES, SCALES
 from spectra.errors import InvalidInput, ReadError, did_you_mean
 from spectra.reading.labels import axis_of_label
 from spectra.reading.registry import Reader
@@ -26,23 +26,22 @@ __all__ = ["reader", "scans", "sniff"]
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _CREATOR = "redox-spectra"
-_UNITS = {
-    "ev": 1.0,
-    "kev": 1e3,
-    "mev": 1e-3,
-    "1/cm": 1.0,
-    "cm-1": 1.0,
-    "cm^-1": 1.0,
-    "cm⁻¹": 1.0,
-    "cm¯¹": 1.0,
-    "1/m": 1e-2,
+#: Other spellings of the units of axes, in lower case.
+_SPELLINGS = {
+    "ev": "eV",
+    "kev": "keV",
+    "mev": "meV",
+    "cm-1": "1/cm",
+    "cm^-1": "1/cm",
+    "cm⁻¹": "1/cm",
+    "cm¯¹": "1/cm",
 }
 
 
 def sniff(source: Source) -> float:
-    """Certain by the signature of HDF5 (also behind a user block)."""
+    """All but certain by the signature of HDF5 (also behind a user block): who knows what is inside knows better."""
     blocks = (0, 512, 1024, 2048)
-    return 1.0 if any(source.head[at : at + 8] == _SIGNATURE for at in blocks) else 0.0
+    return 0.9 if any(source.head[at : at + 8] == _SIGNATURE for at in blocks) else 0.0
 
 
 def scans(
@@ -259,9 +258,10 @@ def _axis_name(item: h5py.Dataset, label: str, axis: str | None, where: str) -> 
 
 def _scale(item: h5py.Dataset, axis: str, axis_units: str | None, where: str) -> float:
     units = axis_units or _text(item.attrs.get("units")) or AXES[axis]
-    if units.lower() not in _UNITS or (units.lower().endswith("ev")) != (AXES[axis] == "eV"):
+    plain = _SPELLINGS.get(units.lower(), units.lower())
+    if plain not in SCALES[AXES[axis]]:
         raise ReadError(f"{where}: {axis} is in {units!r}; say axis_units= if that is wrong.")
-    return _UNITS[units.lower()]
+    return SCALES[AXES[axis]][plain]
 
 
 def _old_signal(group: h5py.Group) -> str:

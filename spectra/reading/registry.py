@@ -25,7 +25,21 @@ from spectra.verbs import history, reading_verb
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Reader", "choose", "find_reader", "matching", "read", "read_scans", "readers", "scan_name"]
+__all__ = [
+    "AUXILIARY",
+    "Reader",
+    "choose",
+    "find_reader",
+    "matching",
+    "read",
+    "read_scans",
+    "readers",
+    "results_of",
+    "scan_name",
+]
+
+#: Key in the encoding of a scan that an instrument kept beside its result: its background, its interferogram.
+AUXILIARY = "auxiliary"
 
 _log = logging.getLogger(__name__)
 
@@ -158,17 +172,22 @@ def choose(scans: list[xr.Dataset], select: str | int | None, *, file: str) -> x
                 f"{file} holds {len(scans)} scans; select={select} must be at most {len(scans) - 1}."
             )
         return scans[select]
-    fitting = scans if select is None else matching(scans, select)
+    fitting = results_of(scans) if select is None else matching(scans, select)
     if len(fitting) == 1:
         return fitting[0]
     listed = ", ".join(f"{i}: {scan_name(s)!r}" for i, s in enumerate(scans))
     if not fitting:
         raise InvalidInput(f"{file} holds no {select!r}; it holds {listed}.")
-    what = f"{len(fitting)} scans called {select!r}" if select is not None else f"{len(scans)} scans"
+    what = f"{len(fitting)} scans called {select!r}" if select is not None else f"{len(fitting)} scans"
     raise InvalidInput(
         f"{file} holds {what}: choose one with select= its name or number, "
         f"or read all with read_series ({listed})."
     )
+
+
+def results_of(scans: list[xr.Dataset]) -> list[xr.Dataset]:
+    """Scans that a file was written for; those kept beside them only where there is nothing else."""
+    return [scan for scan in scans if not scan.encoding.get(AUXILIARY)] or scans
 
 
 def matching(scans: list[xr.Dataset], name: str) -> list[xr.Dataset]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from spectra.dataset.conventions import spectral_axis
 from spectra.errors import InvalidInput, ReadError
-from spectra.reading.registry import choose, matching, read_scans, scan_name
+from spectra.reading.registry import choose, matching, read_scans, results_of, scan_name
 from spectra.reading.scan import notes_of
 from spectra.verbs import note, reading_verb
 
@@ -83,7 +83,7 @@ def _chosen(
     scans: list[xr.Dataset], select: str | int | tuple[str | int, ...] | None, file: str
 ) -> list[xr.Dataset]:
     if select is None:
-        return scans
+        return results_of(scans)
     chosen: list[xr.Dataset] = []
     for one in select if isinstance(select, tuple) else (select,):
         several = matching(scans, one) if isinstance(one, str) else []
