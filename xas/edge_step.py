@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -13,11 +13,17 @@ import numpy.typing as npt
 from xas.e0 import ABOVE_TABLE, find_rise
 from xas.finite import on_finite_points
 from xas.noise import estimate_noise
-from xas.range_choice import RangeFamily
+from xas.range_choice import OTHER_FAMILY, Choices, Member, RangeFamily, RedoneFamily, other_ranges
 from xas.ranges import Ranges, points_between
 from xas.saturation import saturated
 
-__all__ = ["NormalizationOperator", "min_max", "normalization_operator", "normalize_spectra"]
+__all__ = [
+    "NormalizationOperator",
+    "min_max",
+    "normalization_operator",
+    "normalize_spectra",
+    "other_choices",
+]
 
 Array = npt.NDArray[np.float64]
 
@@ -122,6 +128,7 @@ def normalize_spectra(
     sigma: Array | None = None,
     victoreen: float = 0.0,
     method: Method = "edge_step",
+    edge_step: float | None = None,
 ) -> dict[str, Array]:
     """Normalise spectra on one grid.
 
@@ -141,6 +148,8 @@ def normalize_spectra(
         The pre-edge curve is a polynomial divided by E to this power.
     method : {"edge_step", "area", "minmax"}
         What becomes one: the edge step, the mean over the post-edge range, or the distance from minimum to maximum.
+    edge_step : float, optional
+        A step that is known and not fitted, for the method "edge_step": without uncertainty.
 
     Returns
     -------
@@ -154,7 +163,11 @@ def normalize_spectra(
         operator = functools.cache(
             lambda origin: normalization_operator(grid, origin, ranges, victoreen=victoreen, method=method)
         )
-        family = functools.cache(lambda origin: RangeFamily(grid, origin, ranges, victoreen))
+        choices = functools.cache(
+            lambda origin: other_choices(
+                grid, origin, ranges, victoreen=victoreen, method=method, edge_step=edge_step
+            )
+        )
 
         def share(origin: float, rows: Array, known: Array | None) -> dict[str, Array]:
             """Spectra that share one origin."""
@@ -168,10 +181,9 @@ def normalize_spectra(
             if method == "minmax":
                 made = min_max(grid, rows, noise, origin, ranges)
             else:
-                made = _normalized(fits, rows, noise)
+                made = _normalized(fits, rows, noise, edge_step)
             made["noise"] = noise if noise.ndim == 1 else np.median(noise, axis=1)
-            change = family(origin).step_systematic(rows) if method == "edge_step" else np.nan
-            made["edge_step_systematic"] = np.broadcast_to(change, len(rows)).copy()
+            made["edge_step_systematic"] = choices(origin).step_systematic(rows)
             bad = ~present | cut_off
             for values in made.values() if bad.any() else ():
                 values[bad] = np.nan
@@ -211,9 +223,7 @@ def min_max(energy: Array, mu: Array, sigma: Array, e0: float, ranges: Ranges) -
 
     Noise pulls both ends outwards by two to three standard deviations of a point.
     """
-    below = points_between(energy, e0 + ranges.pre[0], e0 + ranges.pre[1])
-    above = slice(int(np.searchsorted(energy, e0)), points_between(energy, e0, e0 + ranges.post[1]).stop + 1)
-    low, high = mu[:, below].argmin(1) + below.start, mu[:, above].argmax(1) + above.start
+    low, high = _ends(energy, mu, e0, ranges)
     each = np.arange(len(mu))
     variance = np.broadcast_to(sigma[:, None] ** 2 if sigma.ndim == 1 else sigma**2, mu.shape)
     bottom, of_low, of_high = mu[each, low], variance[each, low], variance[each, high]
@@ -233,30 +243,100 @@ def min_max(energy: Array, mu: Array, sigma: Array, e0: float, ranges: Ranges) -
         }
 
 
-def _normalized(fits: NormalizationOperator, mu: Array, sigma: Array) -> dict[str, Array]:
+def _ends(
+    energy: Array, mu: Array, e0: float, ranges: Ranges
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Grid points (rows,) of the minimum below the edge and of the maximum behind it."""
+    below = points_between(energy, e0 + ranges.pre[0], e0 + ranges.pre[1])
+    above = slice(int(np.searchsorted(energy, e0)), points_between(energy, e0, e0 + ranges.post[1]).stop + 1)
+    return mu[:, below].argmin(1) + below.start, mu[:, above].argmax(1) + above.start
+
+
+def other_choices(
+    energy: Array,
+    e0: float,
+    ranges: Ranges,
+    *,
+    victoreen: float = 0.0,
+    method: Method = "edge_step",
+    edge_step: float | None = None,
+) -> Choices:
+    """A normalisation on one grid and what one could have chosen instead, for the systematic of results."""
+    if method == "edge_step":
+        return RangeFamily(energy, e0, ranges, victoreen, edge_step)
+
+    def by_area(chosen: Ranges) -> Member | None:
+        fits = normalization_operator(energy, e0, chosen, victoreen=victoreen, method="area")
+        return None if fits is None else functools.partial(_step_and_flat, fits)
+
+    def by_ends(chosen: Ranges, *, line: bool = False) -> Member | None:
+        fits = normalization_operator(energy, e0, chosen, victoreen=victoreen)
+        return (
+            None
+            if fits is None
+            else functools.partial(_between_ends, energy, e0, chosen, fits if line else None)
+        )
+
+    first, last, late, early = other_ranges(ranges)[:4]
+    if method == "area":
+        flipped = by_area(replace(ranges, pre_order=1 - ranges.pre_order))
+        kinds = ((by_area(first), by_area(last)), (by_area(late), by_area(early)), (flipped,))
+        return RedoneFamily(
+            by_area(ranges), kinds, OTHER_FAMILY.format("the pre-edge is a constant and not a line")
+        )
+    kinds = ((by_ends(first), by_ends(last)), (by_ends(late), by_ends(early)), (by_ends(ranges, line=True),))
+    return RedoneFamily(by_ends(ranges), kinds, OTHER_FAMILY.format("a pre-edge line is subtracted first"))
+
+
+def _step_and_flat(fits: NormalizationOperator, mu: Array) -> tuple[Array, Array]:
+    made, _ = _curves(fits, mu, None)
+    return made["edge_step"], made["flat"]
+
+
+def _between_ends(
+    energy: Array, e0: float, ranges: Ranges, line: NormalizationOperator | None, mu: Array
+) -> tuple[Array, Array]:
+    if line is not None:
+        mu = mu - (mu[:, line.pre] @ line.pre_fit.T) @ line.pre_basis.T
+    low, high = (np.take_along_axis(mu, i[:, None], 1) for i in _ends(energy, mu, e0, ranges))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (high - low)[:, 0], (mu - low) / (high - low)
+
+
+def _normalized(
+    fits: NormalizationOperator, mu: Array, sigma: Array, edge_step: float | None = None
+) -> dict[str, Array]:
+    made, scale = _curves(fits, mu, edge_step)
+    # a step that is given has no error, and none that moves with the height of a point
+    height = made["norm"] if edge_step is None else np.zeros_like(made["norm"])
+    step_variance, norm_sigma = _spread(fits, height, sigma)
+    norm_sigma *= np.abs(scale)
+    step_sigma = np.sqrt(step_variance) if edge_step is None else np.zeros(len(mu))
+    return made | {
+        "norm_sigma": norm_sigma,
+        "edge_step_sigma": np.broadcast_to(step_sigma, len(mu)).copy(),
+    }
+
+
+def _curves(
+    fits: NormalizationOperator, mu: Array, edge_step: float | None
+) -> tuple[dict[str, Array], Array]:
+    """The curves and the edge step, and one over the step (rows, 1)."""
     pre_edge = (mu[:, fits.pre] @ fits.pre_fit.T) @ fits.pre_basis.T
     norm = mu - pre_edge
     polynomial = (norm[:, fits.post] @ fits.post_fit.T) @ fits.post_basis.T
-    step = polynomial[:, fits.at_e0].copy()
+    at_e0 = polynomial[:, fits.at_e0].copy()
+    step = at_e0 if edge_step is None else np.full(len(mu), float(edge_step))
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = 1 / step[:, None]
         norm *= scale  # in place, here and below: these arrays are what normalisation spends its time on
         flat = norm.copy()
         behind = slice(fits.at_e0, None)
-        flat[:, behind] += 1
+        flat[:, behind] += at_e0[:, None] * scale
         flat[:, behind] -= polynomial[:, behind] * scale
         polynomial += pre_edge
-        step_variance, norm_sigma = _spread(fits, norm, sigma)
-        norm_sigma *= np.abs(scale)
-        return {
-            "pre_edge": pre_edge,
-            "post_edge": polynomial,
-            "norm": norm,
-            "norm_sigma": norm_sigma,
-            "flat": flat,
-            "edge_step": step,
-            "edge_step_sigma": np.sqrt(step_variance),
-        }
+    made = {"pre_edge": pre_edge, "post_edge": polynomial, "norm": norm, "flat": flat, "edge_step": step}
+    return made, scale
 
 
 def _spread(fits: NormalizationOperator, norm: Array, sigma: Array) -> tuple[Array, Array]:

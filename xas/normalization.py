@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from spectra.dataset import flag, map_spectra, series_dims, signal_name
+from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve, verb
-from xas.edge_step import CURVES, NO_EDGE, NO_RANGE, NUMBERS, SATURATED, normalize_spectra
+from xas.edge_step import CURVES, NO_EDGE, NO_RANGE, NUMBERS, SATURATED, normalize_spectra, other_choices
 from xas.further_edges import following_energy
 from xas.origins import choose_origins
 from xas.range_choice import FAMILY
@@ -39,6 +40,7 @@ def normalize(
     order: Literal[0, 1, 2, 3, 4, 5] | None = None,
     pre_order: Literal[0, 1] = 1,
     victoreen: float = 0.0,
+    edge_step: float | None = None,
 ) -> xr.Dataset:
     r"""Normalise absorption spectra to an edge step of one, with the uncertainty that their noise leaves.
 
@@ -76,20 +78,26 @@ def normalize(
         Degree of the pre-edge line; 0 is a constant.
     victoreen : float
         The pre-edge line is divided by E to this power: 3 describes the absorption of the lighter elements.
+    edge_step : float, optional
+        A step that is known and not to be fitted, in the units of ``mu``, for all spectra: of a concentration series,
+        or one that an Athena project fixes. It is taken as exact, so its sigma and systematic are zero. Only for the
+        method "edge_step".
 
     Returns
     -------
     xarray.Dataset
-        With ``e0`` (eV; its ``e0_sigma`` where it was looked for), ``edge_step``, ``edge_step_sigma`` (from noise), ``edge_step_systematic`` (from the choice of
-        ranges, for the method "edge_step") per spectrum and ``pre_edge``, ``post_edge``, ``norm``, ``norm_sigma``,
-        ``flat`` along ``energy``; ``noise`` per spectrum where it was estimated. Spectra without an edge, with too few
-        points in a range, or cut off at the top are flagged ``no_edge``, ``no_range`` and ``saturated`` and hold NaN.
+        With ``e0`` (eV; its ``e0_sigma`` where it was looked for), ``edge_step``, ``edge_step_sigma`` (from noise),
+        ``edge_step_systematic`` (from the choice of ranges) per spectrum and ``pre_edge``, ``post_edge``, ``norm``,
+        ``norm_sigma``, ``flat`` along ``energy``; ``noise`` per spectrum where it was estimated. Spectra without an
+        edge, with too few points in a range, or cut off at the top are flagged ``no_edge``, ``no_range`` and
+        ``saturated`` and hold NaN.
         Scans that begin less than 5 eV below E0 or end less than 50 eV above it carry a warning that says what holds.
 
     Raises
     ------
     InvalidInput
-        If no spectrum has an edge, E0 lies outside of the data, or a range holds too few points.
+        If no spectrum has an edge, E0 lies outside of the data, a range holds too few points, or ``edge_step`` is not
+        above zero or not of this method.
 
     Notes
     -----
@@ -98,7 +106,10 @@ def normalize(
     neighbours do not predict of a point (:func:`xas.noise.estimate_noise`); ``attrs["noise"]`` of the uncertainties
     says which. ``edge_step_systematic`` is the root mean square change of the edge step when one choice is changed:
     the pre-edge range begins or ends 30 % of its width later or earlier, the post-edge range 20 %, the polynomial has
-    one degree more or less. Scatter between scientists, not noise: it does not average out in a series.
+    one degree more or less. "area" and "minmax" have no polynomial; there the squares of what a changed pre-edge range,
+    a changed post-edge range, and a constant in place of the pre-edge line ("area") or a line subtracted first
+    ("minmax") do to it are added. Scatter between scientists, not noise: it does not average out in a series. A step that is given leaves the two curves as they are fitted; ``flat`` then runs at the height of the
+    post-edge curve at E0, which need not be one.
 
     References
     ----------
@@ -114,6 +125,7 @@ def normalize(
     >>> round(float(scan.e0), 1), round(float(scan.edge_step), 3)
     (6548.0, 0.8)
     """
+    _check_step(edge_step, method)
     signal = dataset[signal_name(dataset)]
     energy = dataset["energy"].values.astype(float)
     origins = choose_origins(dataset, e0)
@@ -143,7 +155,14 @@ def normalize(
         starts = np.broadcast_to(e0s, mu.shape[:-1])
         rows = np.asarray(mu, float)
         return normalize_spectra(
-            energy, rows, starts, ranges, sigma=known, victoreen=victoreen, method=method
+            energy,
+            rows,
+            starts,
+            ranges,
+            sigma=known,
+            victoreen=victoreen,
+            method=method,
+            edge_step=edge_step,
         )
 
     inputs: list[Any] = [(signal, ("energy",)), (origins.e0, ())]
@@ -157,21 +176,31 @@ def normalize(
         result[name].attrs.update(units=own, long_name=text)
     for name in ("edge_step_sigma", "norm_sigma"):
         result[name].attrs["noise"] = noise
-    result["edge_step_systematic"].attrs["family"] = FAMILY
+    other = None if method == "edge_step" else other_choices(energy, origin, ranges, method=method)
+    result["edge_step_systematic"].attrs["family"] = FAMILY if other is None else other.text
+    if edge_step is not None:
+        result["edge_step"].attrs["fixed"] = "given, not fitted"
     if sigma is not None:
         result = result.drop_vars("noise")
-    if method != "edge_step":
-        result = result.drop_vars("edge_step_systematic")
     record = {"method": method, "e0": origin, **choice, "victoreen": victoreen}
+    record |= {} if edge_step is None else {"edge_step": edge_step}
     for name in ("norm", "flat"):
         result[name].attrs["normalization"] = json.dumps(record)
     result = flag_failures(result, failure)
-    result = flag(
-        result, failure == SATURATED, "saturated",
-        "the absorption stands at its maximum for six points or more, as of a detector at its limit: use another "
-        "channel or a thinner sample",
-    )  # fmt: skip
     return flag_short_scans(result, energy, origin)
+
+
+def _check_step(edge_step: float | None, method: str) -> None:
+    if edge_step is None:
+        return
+    if method != "edge_step":
+        raise InvalidInput(
+            f"edge_step = {edge_step:g} is given, and method = {method!r} has no step to fix: leave one of them out."
+        )
+    if not 0 < edge_step < np.inf:
+        raise InvalidInput(
+            f"edge_step is a height above zero in the units of the absorption, got {edge_step:g}."
+        )
 
 
 def flag_failures(dataset: xr.Dataset, failure: xr.DataArray) -> xr.Dataset:
@@ -180,9 +209,14 @@ def flag_failures(dataset: xr.Dataset, failure: xr.DataArray) -> xr.Dataset:
         dataset, failure == NO_EDGE, "no_edge",
         "no absorption edge was found near E0: check the channel, the element and e0",
     )  # fmt: skip
-    return flag(
+    dataset = flag(
         dataset, failure == NO_RANGE, "no_range",
         "too few finite points in the pre- or post-edge range: mend or drop the spectrum, or widen the range",
+    )  # fmt: skip
+    return flag(
+        dataset, failure == SATURATED, "saturated",
+        "the absorption stands at its maximum for six points or more, as of a detector at its limit: use another "
+        "channel or a thinner sample",
     )  # fmt: skip
 
 

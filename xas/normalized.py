@@ -14,9 +14,10 @@ from spectra.dataset import signal_name
 from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve
 from xas.e0 import series_e0
+from xas.edge_step import other_choices
 from xas.further_edges import following_energy
 from xas.noise import estimate_noise
-from xas.range_choice import FAMILY, RangeFamily
+from xas.range_choice import Choices, RangeFamily
 from xas.ranges import Ranges, choose_ranges
 from xas.shared_errors import shared_errors
 
@@ -60,7 +61,7 @@ class Normalized:
     whole: Array  # (n,) energy of the whole scan
     part: slice  # the points near the edge
     record: dict[str, Any]  # how it was normalised
-    family: RangeFamily | None  # other choices of ranges; None for normalisations that have none
+    family: Choices | None  # other choices of ranges; None where it is not known how it was normalised
     noise_from: str  # "noise", "sigma" or "signal": what the second input is
     normalized: bool  # whether edge step and norm_sigma are among the inputs
 
@@ -77,7 +78,7 @@ class Normalized:
     @property
     def family_text(self) -> str:
         """What the systematic holds."""
-        return FAMILY if self.family is not None else "not known for this normalisation"
+        return self.family.text if self.family is not None else "not known for this normalisation"
 
     def uncertainties(
         self, y: Array, signal: Array, noise: Array, *parts: Array
@@ -287,7 +288,7 @@ def normalized_between(
     return Normalized(inputs, energy, part, record, family, noise_from, "flat" in dataset)
 
 
-def _family(dataset: xr.Dataset, energy: Array, origin: float, record: dict[str, Any]) -> RangeFamily | None:
+def _family(dataset: xr.Dataset, energy: Array, origin: float, record: dict[str, Any]) -> Choices | None:
     """Other choices of ranges: of those that were used, or of the default ones for data that came normalised."""
     if record["method"] == "as given":
         above = following_energy(dataset, origin)
@@ -295,10 +296,23 @@ def _family(dataset: xr.Dataset, energy: Array, origin: float, record: dict[str,
             return RangeFamily(energy, origin, choose_ranges(energy, origin, next_edge=above))
         except InvalidInput:
             return None
-    if record["method"] != "edge_step":
+    method = record["method"]
+    if method == "mback" and "f2" in dataset:
+        from xas.tabulated_f2 import other_matches
+
+        ranges = Ranges(tuple(record["pre"]), tuple(record["post"]), record.get("pre_order", 1), 2)
+        return other_matches(energy, dataset["f2"].values, record["e0"], ranges, record["order"])
+    if method not in {"edge_step", "area", "minmax"}:
         return None
     ranges = Ranges(tuple(record["pre"]), tuple(record["post"]), record["pre_order"], record["order"])
-    return RangeFamily(energy, record["e0"], ranges, record["victoreen"])
+    return other_choices(
+        energy,
+        record["e0"],
+        ranges,
+        victoreen=record["victoreen"],
+        method=method,
+        edge_step=record.get("edge_step"),
+    )
 
 
 def known_origins(dataset: xr.Dataset, verb: str) -> Array:

@@ -3,27 +3,53 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from xas.ranges import Ranges, points_between
 
-__all__ = ["FAMILY", "RangeFamily", "other_ranges"]
+__all__ = ["FAMILY", "Choices", "RangeFamily", "RedoneFamily", "other_ranges"]
 
 Array = npt.NDArray[np.float64]
+#: Spectra (rows, n) to edge steps (rows,) and flattened absorption (rows, n).
+Member = Callable[[Array], tuple[Array, Array]]
 
 #: What the systematic uncertainties hold, as their attributes say it.
 FAMILY = (
     "root mean square change of the result when one of these is changed: the pre-edge range begins or ends 30 % of its "
     "width later or earlier, the post-edge range 20 %, the post-edge polynomial has one degree more or less"
 )
+#: The same for other normalisations; their own choice is put in.
+OTHER_FAMILY = (
+    "change of the result, squares added, when the pre-edge range begins or ends 30 % of its width later or earlier, when "
+    "the post-edge range does so by 20 %, and when {}"
+)
 PRE_PART, POST_PART, HIGHEST = 0.3, 0.2, 5
 
 
+class Choices(Protocol):
+    """A normalisation and the alternatives to its choices."""
+
+    @property
+    def text(self) -> str:
+        """What is changed."""
+
+    def step_systematic(self, mu: Array) -> Array:
+        """Change of the edge step (rows,) of spectra (rows, n)."""
+
+    def shift_systematic(self, mu: Array, sensitivity: Array, part: slice) -> Array:
+        """Shift (rows,) of a result that moves with the flattened absorption."""
+
+
 def other_ranges(ranges: Ranges) -> tuple[Ranges, ...]:
-    """The choices that one could have made as well, each differing from ``ranges`` in one respect."""
+    """The choices that one could have made as well, each differing from ``ranges`` in one respect.
+
+    Two for the pre-edge, two for the post-edge, then those of the polynomial's degree.
+    """
     (a, b), (c, d) = ranges.pre, ranges.post
     pre, post = PRE_PART * (b - a), POST_PART * (d - c)
     changed = [
@@ -37,6 +63,37 @@ def other_ranges(ranges: Ranges) -> tuple[Ranges, ...]:
 
 
 @dataclass(frozen=True)
+class RedoneFamily:
+    """A choice and its alternatives where normalising is no linear map with an offset: each is done in full.
+
+    The alternatives come in kinds (the pre-edge, the post-edge, the curve); what they do adds as squares, the mean square
+    of each kind, because a single one of them usually dominates and the others must not thin it out.
+    """
+
+    chosen: Member | None  # None if its ranges hold too few points
+    kinds: tuple[tuple[Member | None, ...], ...]
+    text: str
+
+    def step_systematic(self, mu: Array) -> Array:
+        """Standard change of the edge step (rows,)."""
+        return self._spread(mu, lambda member: member(mu)[0])
+
+    def shift_systematic(self, mu: Array, sensitivity: Array, part: slice) -> Array:
+        """As :meth:`RangeFamily.shift_systematic`."""
+        return self._spread(mu, lambda member: (sensitivity * member(mu)[1][:, part]).sum(1))
+
+    def _spread(self, mu: Array, result: Callable[[Member], Array]) -> Array:
+        kinds = [[member for member in kind if member is not None] for kind in self.kinds]
+        if self.chosen is None or not any(kinds):
+            return np.full(len(mu), np.nan)
+        nominal = result(self.chosen)
+        squares = [
+            np.mean([(result(member) - nominal) ** 2 for member in kind], axis=0) for kind in kinds if kind
+        ]
+        return np.asarray(np.sqrt(np.sum(squares, axis=0)))
+
+
+@dataclass(frozen=True)
 class RangeFamily:
     """The fits of a choice of ranges and of its alternatives on one grid, as matrices.
 
@@ -47,6 +104,12 @@ class RangeFamily:
     e0: float
     ranges: Ranges
     victoreen: float = 0.0
+    step: float | None = None  # an edge step that is given and not fitted
+
+    @property
+    def text(self) -> str:
+        """What is changed."""
+        return FAMILY
 
     @functools.cached_property
     def _bases(self) -> tuple[Array, Array, Array]:
@@ -98,8 +161,12 @@ class RangeFamily:
 
     def steps(self, mu: Array) -> Array:
         """Edge steps (rows, member) of spectra (rows, n); none if the ranges hold too few points."""
+        return self._steps(self._coefficients(mu)[1])
+
+    def _steps(self, polynomial: Array) -> Array:
         _, post, above = self._bases
-        return np.asarray(self._coefficients(mu)[1] @ post[int(np.argmax(above))])
+        fitted = np.asarray(polynomial @ post[int(np.argmax(above))])
+        return fitted if self.step is None else np.full(fitted.shape, self.step)
 
     def step_systematic(self, mu: Array) -> Array:
         """Root mean square change of the edge step (rows,)."""
@@ -120,13 +187,17 @@ class RangeFamily:
         """
         pre, post, above = self._bases
         line, polynomial = self._coefficients(mu)
-        step = polynomial @ post[int(np.argmax(above))]
-        # sum over the points of sensitivity × flattened, where flattened = (mu - line - above · polynomial) / step + const
+        step = self._steps(polynomial)
+        # sum over the points of sensitivity × flattened, where flattened is
+        # (mu - line - above · (polynomial - polynomial at E0)) / step, and that at E0 is the step unless it is given
         of_mu = (sensitivity * mu[:, part]).sum(1)
         of_line = np.matmul(line, (sensitivity @ pre[part])[:, :, None])[..., 0]
         of_post = np.matmul(polynomial, ((sensitivity * above[part]) @ post[part])[:, :, None])[..., 0]
         with np.errstate(divide="ignore", invalid="ignore"):
             result = (of_mu[:, None] - of_line - of_post) / step
+        if self.step is not None:
+            at_e0 = polynomial @ post[int(np.argmax(above))]
+            result = result + (sensitivity @ above[part])[:, None] * at_e0 / self.step
         return _spread(result[:, 1:] - result[:, :1])
 
 

@@ -15,23 +15,29 @@ from spectra.dataset import map_spectra, signal_name
 from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve, verb
 from xas.e0 import ABOVE_TABLE, find_rise
-from xas.edge_step import FINE, NO_EDGE, NO_RANGE, NormalizationOperator, normalization_operator
+from xas.edge_step import FINE, NO_EDGE, NO_RANGE, SATURATED, NormalizationOperator, normalization_operator
 from xas.finite import on_finite_points
 from xas.further_edges import following_energy
 from xas.noise import estimate_noise
 from xas.normalization import flag_failures, flag_short_scans
 from xas.origins import choose_origins
+from xas.range_choice import OTHER_FAMILY, Member, RedoneFamily, other_ranges
 from xas.ranges import Ranges, choose_ranges, points_between
+from xas.saturation import saturated
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["MatchOperator", "match_f2", "match_operator", "mback", "tabulated_f2"]
+__all__ = ["MatchOperator", "match_f2", "match_operator", "mback", "other_matches", "tabulated_f2"]
 
 Array = npt.NDArray[np.float64]
 
 CURVES = ("pre_edge", "post_edge", "norm", "norm_sigma", "flat", "matched")
-NUMBERS = ("edge_step", "edge_step_sigma", "noise", "failure")
+NUMBERS = ("edge_step", "edge_step_sigma", "edge_step_systematic", "noise", "failure")
+HIGHEST = 5
+
+#: What the systematic uncertainties hold, as their attributes say it.
+FAMILY = OTHER_FAMILY.format("the polynomial of the match has one degree more or less, or is a line")
 
 
 def tabulated_f2(element: str, energy: Array) -> Array:
@@ -109,6 +115,12 @@ def match_f2(match: MatchOperator, mu: Array, sigma: Array) -> dict[str, Array]:
         ``matched`` is s·mu minus the polynomial, in electrons; ``norm``, ``flat``, ``pre_edge``, ``post_edge`` (rows, n)
         and ``edge_step`` refer to mu, with their sigmas.
     """
+    made, near, left, power, scale, jump = _match(match, mu)
+    return made | _sigmas(match, near, left, power, scale, jump, made["norm"], sigma)
+
+
+def _match(match: MatchOperator, mu: Array) -> tuple[dict[str, Array], Array, Array, Array, Array, Array]:
+    """Curves and edge step of :func:`match_f2`, and what their uncertainties are computed from."""
     near, fits = mu[:, match.fitted], match.step
     left = match.left_over(near)
     power = (left**2).sum(-1)
@@ -133,7 +145,7 @@ def match_f2(match: MatchOperator, mu: Array, sigma: Array) -> dict[str, Array]:
             "matched": scale[:, None] * mu - polynomial,
             "edge_step": jump / scale,
         }
-    return made | _sigmas(match, near, left, power, scale, jump, norm, sigma)
+    return made, near, left, power, scale, jump
 
 
 def _sigmas(
@@ -212,7 +224,7 @@ def mback(
     -------
     xarray.Dataset
         With ``e0``, ``edge_step``, ``pre_edge``, ``post_edge``, ``norm``, ``flat`` and their sigmas as
-        :func:`xas.normalize` adds them, and ``matched`` and ``f2`` (electrons) along ``energy``. Flags as there.
+        :func:`xas.normalize` adds them, ``edge_step_systematic``, and ``matched`` and ``f2`` (electrons) along ``energy``. Flags as there.
 
     Raises
     ------
@@ -225,6 +237,11 @@ def mback(
     products; larch's ``mback`` (without error function) reaches the same minimum by iteration. The two ranges weigh the
     same. The error function that describes the detector's resolution in the published method is left out, as in larch's
     default. The edge step is that of pre- and post-edge curves of the smooth curve f2 + polynomial.
+
+    ``edge_step_systematic`` is what other choices do to the edge step, squares added: the pre-edge range begins or ends
+    30 % of its width later or earlier, the post-edge range 20 %, the polynomial has one degree more or less or is a line
+    (which tells what the curvature that it fits is worth); :func:`xas.edge_position` and :func:`xas.white_line` state what the same choices do to them. That f2 of the
+    free atom may itself be wrong by some percent is in none of them.
 
     References
     ----------
@@ -270,12 +287,14 @@ def mback(
     inputs += [] if sigma is None else [(sigma, ("energy",))]
     made = map_spectra(kernel, inputs, {**dict.fromkeys(CURVES, ("energy",)), **dict.fromkeys(NUMBERS, ())})
     failure = made.pop("failure")
-    result = origins.added_to(dataset).drop_vars("edge_step_systematic", errors="ignore").assign(made)
+    result = origins.added_to(dataset).assign(made)
     result = result.assign(f2=("energy", f2))
     units = str(signal.attrs.get("units", ""))
     for name, (text, own) in {**LABELS, "f2": ("tabulated f2 of the atom", "")}.items():
         result[name].attrs.update(units=units if own == "mu" else own, long_name=text)
+    result["edge_step_systematic"].attrs["family"] = FAMILY
     record = {"method": "mback", "e0": origin, "pre": ranges.pre, "post": ranges.post, "order": order}
+    record |= {"pre_order": ranges.pre_order}
     for name in ("norm", "flat"):
         result[name].attrs["normalization"] = json.dumps(record)
     result = flag_failures(result, failure)
@@ -285,6 +304,7 @@ def mback(
 LABELS = {
     "edge_step": ("edge step", "mu"),
     "edge_step_sigma": ("standard uncertainty of the edge step from noise", "mu"),
+    "edge_step_systematic": ("what the choice of ranges and of the polynomial does to the edge step", "mu"),
     "noise": ("standard deviation of the noise of a point", "mu"),
     "pre_edge": ("pre-edge curve of the match", "mu"),
     "post_edge": ("post-edge curve of the match", "mu"),
@@ -303,6 +323,7 @@ def _matched(
     def prepare(grid: Array) -> Callable[..., dict[str, Array]]:
         f2_here = np.interp(grid, energy, f2)
         operator = functools.cache(lambda origin: _operator(grid, f2_here, origin, ranges, order))
+        choices = functools.cache(lambda origin: other_matches(grid, f2_here, origin, ranges, order))
 
         def kernel(rows: Array, origins: Array, *known: Array) -> dict[str, Array]:
             out = {n: np.full(rows.shape, np.nan) for n in CURVES} | {
@@ -316,11 +337,13 @@ def _matched(
                     out["failure"][of] = NO_RANGE if np.isfinite(origin) else NO_EDGE
                     continue
                 present = find_rise(grid, rows[of], float(origin) - ABOVE_TABLE).present
+                cut_off = saturated(rows[of])
                 made = match_f2(match, rows[of], noise[of]) | {"noise": noise[of].copy()}
+                made["edge_step_systematic"] = choices(float(origin)).step_systematic(rows[of])
                 for name, values in made.items():
-                    values[~present] = np.nan
+                    values[~present | cut_off] = np.nan
                     out[name][of] = values
-                out["failure"][of] = np.where(present, FINE, NO_EDGE)
+                out["failure"][of] = np.where(cut_off, SATURATED, np.where(present, FINE, NO_EDGE))
             return out
 
         return kernel
@@ -342,3 +365,26 @@ def _operator(grid: Array, f2: Array, e0: float, ranges: Ranges, order: int) -> 
     if pre.stop - pre.start + post.stop - post.start < order + 3:
         return None
     return match_operator(grid, f2, e0, pre, post, order, step)
+
+
+def other_matches(energy: Array, f2: Array, e0: float, ranges: Ranges, order: int) -> RedoneFamily:
+    """A match on one grid and what one could have chosen instead, for the systematic of results."""
+
+    def matched(chosen: Ranges, degree: int) -> Member | None:
+        match = _operator(energy, f2, e0, chosen, degree)
+
+        def normalized(mu: Array) -> tuple[Array, Array]:
+            assert match is not None
+            made = _match(match, mu)[0]
+            return made["edge_step"], made["flat"]
+
+        return None if match is None else normalized
+
+    first, last, late, early = other_ranges(ranges)[:4]
+    degrees = sorted({1, order - 1, order + 1} & set(range(HIGHEST + 1)) - {order})
+    kinds = (
+        (matched(first, order), matched(last, order)),
+        (matched(late, order), matched(early, order)),
+        tuple(matched(ranges, degree) for degree in degrees),
+    )
+    return RedoneFamily(matched(ranges, order), kinds, FAMILY)

@@ -90,8 +90,18 @@ def test_bad_spectra_are_flagged_and_the_others_stand():
     assert failed(got).values.tolist() == [False, True, True, False]
     assert [flag_names(got, scan=i) for i in (1, 2)] == [["no_range"], ["no_edge"]]
     np.testing.assert_allclose(got.norm[0], reference.norm[0], rtol=1e-10)
+    assert np.isfinite(got.edge_step_systematic.values).tolist() == [True, False, False, True]
     assert np.isnan(got.norm[3]).sum() == 2
     assert float(got.edge_step[3]) == pytest.approx(float(reference.edge_step[3]), rel=1e-3)
+
+
+def test_a_detector_at_its_limit_is_flagged():
+    scans = from_f2(noise=1e-4, n=2).copy(deep=True)
+    scans["mu"][1] = np.minimum(scans.mu[1], float(scans.mu[1].max()) - 0.05)
+    got = xas.mback(scans, **OPTIONS)
+    assert flag_names(got, scan=1) == ["saturated"]
+    assert flag_names(got, scan=0) == []
+    assert np.isnan(got.norm[1]).all()
 
 
 def test_each_spectrum_may_have_its_own_e0():

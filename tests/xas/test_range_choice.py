@@ -1,5 +1,7 @@
 """The systematic of the choice of ranges: equal to doing it all again with each other choice."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ import spectra
 import xas
 from xas.range_choice import RangeFamily, other_ranges
 from xas.ranges import Ranges
+from xas.tabulated_f2 import tabulated_f2
 
 RANGES = Ranges((-150.0, -30.0), (50.0, 700.0), 1, 2)
 OPTIONS = {"e0": 6548.0, "pre": RANGES.pre, "post": RANGES.post, "order": 2}
@@ -115,10 +118,127 @@ def test_missing_points_hardly_change_a_systematic(simulated):
     assert got[1] == pytest.approx(got[0], rel=0.1)
 
 
-def test_other_normalisations_state_none(simulated):
-    got = xas.edge_position(xas.normalize(simulated(2, noise=1e-4), **OPTIONS, method="area"), level=0.5)
-    assert np.isnan(got.edge_position_systematic).all()
-    assert np.isfinite(got.edge_position).all()
+OTHER = {"e0": 6548.0, "pre": RANGES.pre, "post": RANGES.post}
+
+
+def by_kinds(nominal, redone):
+    """Squares of kinds of alternatives add; within a kind their mean counts."""
+    return np.sqrt(sum(np.mean([(other - nominal) ** 2 for other in kind], axis=0) for kind in redone))
+
+
+def redo(scans, method, measure):
+    """Edge steps and a measure with each alternative that the attribute names, by calling the verbs again."""
+    ranges = [{**OTHER, "pre": o.pre, "post": o.post} for o in other_ranges(RANGES)[:4]]
+    kinds = [[(scans, o) for o in ranges[:2]], [(scans, o) for o in ranges[2:]]]
+    if method == "mback":
+        kinds.append([(scans, {**OTHER, "order": order}) for order in (1, 2, 4)])
+        normalize = xas.mback
+    else:
+        normalize = functools.partial(xas.normalize, method=method)
+        if method == "area":
+            kinds.append([(scans, {**OTHER, "pre_order": 0})])
+        else:
+            line = xas.normalize(scans, **OPTIONS).pre_edge
+            kinds.append([(scans.assign(mu=scans.mu - line), OTHER)])
+    nominal = normalize(scans, **OTHER)
+    made = [[normalize(data, **options) for data, options in kind] for kind in kinds]
+    steps = by_kinds(nominal.edge_step.values, [[m.edge_step.values for m in kind] for kind in made])
+    values = by_kinds(measure(nominal).values, [[measure(m).values for m in kind] for kind in made])
+    return nominal, steps, values
+
+
+@pytest.mark.parametrize("method", ["area", "minmax", "mback"])
+def test_other_normalisations_state_what_doing_it_again_gives(simulated, method):
+    scans = simulated(edge=np.array([6546.0, 6550.0]), noise=1e-5)
+    scans = scans.assign(mu=scans.mu + 0.02 * ((scans.energy - 6548) / 400) ** 2)
+    nominal, steps, positions = redo(scans, method, lambda d: xas.edge_position(d).edge_position)
+    np.testing.assert_allclose(nominal.edge_step_systematic, steps, rtol=1e-6)
+    edge = xas.edge_position(nominal)
+    np.testing.assert_allclose(edge.edge_position_systematic, positions, rtol=0.15, atol=2e-4)
+    assert "squares added" in edge.edge_position_systematic.attrs["family"]
+    _, _, heights = redo(scans, method, lambda d: xas.white_line(d).white_line_height)
+    white = xas.white_line(nominal)
+    np.testing.assert_allclose(white.white_line_height_systematic, heights, rtol=0.15, atol=1e-5)
+    assert (white.white_line_position_systematic < 0.5).all()
+
+
+@pytest.mark.parametrize("method", ["edge_step", "area", "minmax", "mback"])
+@pytest.mark.parametrize("size", [0.02, 0.05])
+def test_curved_backgrounds_are_covered(method, size, rng):
+    """Backgrounds of a second and a third power and a tail, none of which one knows: the choices tell how far off it is."""
+    energy = np.concatenate(
+        [np.arange(6350.0, 6530, 3), np.arange(6530.0, 6600, 0.5), np.arange(6600, 7300, 3)]
+    )
+    x, behind = (energy - 6545) / 500, energy >= 6545
+    f2, below = tabulated_f2("Mn", energy), energy < 6500
+    line = np.polynomial.Polynomial.fit(energy[below], f2[below] * energy[below] ** 3, 1)
+    bare = np.where(behind, f2 - line(energy) / energy**3, 0.0)
+    far = energy > 6560
+    bare /= np.polynomial.Polynomial.fit(energy[far], bare[far], 2)(6545.0)
+    k = np.sqrt(0.2625 * np.clip(energy - 6545, 0, None))
+    truth = bare * (1 + 0.08 * (k > 1) * np.sin(4 * k) * np.exp(-0.03 * k**2))
+    truth = truth + 0.6 * np.exp(-(((energy - 6553) / 4) ** 2))
+    a = size * rng.normal(size=(200, 4, 1))
+    curved = a[:, 0] * x + a[:, 1] * x**2 + a[:, 2] * x**3 + a[:, 3] * np.exp(-3 * (x + 0.4))
+    about = {"element": "Mn", "edge": "K"}
+    scans = spectra.from_arrays(
+        energy, truth + 0.3 * (6545 / energy) ** 3 + curved, name="mu", dims=("scan",), attrs=about
+    )
+    options = {"e0": 6545.0, "pre": (-150.0, -40.0), "post": (100.0, 700.0)}
+    if method == "mback":
+        got, true = xas.mback(scans, **options), 1.0
+    else:
+        got = xas.normalize(scans, method=method, **options)
+        alone = spectra.from_arrays(energy, truth, name="mu", attrs=about)
+        true = (
+            1.0 if method == "edge_step" else float(xas.normalize(alone, method=method, **options).edge_step)
+        )
+    off = np.abs(got.edge_step - true) / got.edge_step_systematic
+    assert (off < 1).mean() > 0.55
+    assert (off < 2).mean() > 0.85
+    assert (off > 0.15).mean() > 0.4  # and it is no empty phrase
+
+
+def test_a_given_step_has_no_uncertainty_of_its_own(simulated):
+    """The curves are those of a fit; positions have the systematic of doing it again with the same step."""
+    scans = simulated(3, noise=1e-4)
+    free, fixed = xas.normalize(scans, **OPTIONS), xas.normalize(scans, **OPTIONS, edge_step=0.9)
+    assert (fixed.edge_step == 0.9).all()
+    assert (fixed.edge_step_sigma == 0).all()
+    assert (fixed.edge_step_systematic == 0).all()
+    np.testing.assert_allclose(fixed.pre_edge, free.pre_edge, rtol=1e-12)
+    np.testing.assert_allclose(fixed.norm * 0.9, free.norm * free.edge_step, atol=1e-12)
+    np.testing.assert_allclose(fixed.flat * 0.9, free.flat * free.edge_step, atol=1e-12)
+    nominal = xas.edge_position(fixed, level=0.4)
+    positions = [
+        xas.edge_position(
+            xas.normalize(scans, e0=6548.0, pre=o.pre, post=o.post, order=o.order, edge_step=0.9), level=0.4
+        ).edge_position.values
+        for o in other_ranges(RANGES)
+    ]
+    expected = spread(np.array(positions), nominal.edge_position.values)
+    np.testing.assert_allclose(nominal.edge_position_systematic, expected, rtol=0.1, atol=1e-4)
+    assert '"edge_step": 0.9' in fixed.norm.attrs["normalization"]
+
+
+def test_the_uncertainty_of_norm_covers_with_a_given_step(simulated):
+    truth = xas.normalize(simulated(), **OPTIONS, edge_step=0.8)
+    got = xas.normalize(simulated(800, noise=2e-3, known=True), **OPTIONS, edge_step=0.8)
+    pulls = ((got.norm - truth.norm) / got.norm_sigma).std("scan").values
+    assert 0.95 < np.median(pulls) < 1.05
+    assert (np.abs(pulls - 1) < 0.15).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"edge_step": -1.0}, "edge_step is a height above zero in the units of the absorption, got -1"),
+        ({"edge_step": 1.0, "method": "area"}, "method = 'area' has no step to fix: leave one of them out"),
+    ],
+)
+def test_steps_that_cannot_be_are_refused(simulated, options, sentence):
+    with pytest.raises(spectra.errors.InvalidInput, match=sentence):
+        xas.normalize(simulated(), **OPTIONS, **options)
 
 
 def test_data_that_came_normalised_have_one(simulated):

@@ -171,6 +171,46 @@ class TestAthena:
         assert np.median(np.abs(ratios)) < 0.0025
         assert np.percentile(np.abs(ratios), 90) < 0.015
 
+    def test_a_fixed_edge_step_is_fixed_both_ways(self, data_dir, tmp_path):
+        """A measured project, its step changed by a fifth and fixed: the number in the project is the one that holds."""
+        scan = with_mu(read_scans(data_dir / "xas" / "prj" / "Vglasses.prj")[0])
+        said = json.loads(scan.attrs["athena"])
+        wanted = 1.2 * said["step"]
+        fixed = scan.assign_attrs(athena=json.dumps({**said, "step": wanted, "fixstep": True}))
+        again = xas.read(xas.write_athena(tmp_path / "fixed.prj", fixed), select=0)
+        options = xas.athena_options(again)["normalize"]
+        assert options["edge_step"] == wanted
+        made = xas.normalize(again, **options)
+        assert (float(made.edge_step), float(made.edge_step_sigma)) == (wanted, 0.0)
+        free = xas.normalize(again, **{k: v for k, v in options.items() if k != "edge_step"})
+        np.testing.assert_allclose(made.norm * wanted, free.norm * free.edge_step, atol=1e-12)
+        thrice = xas.read(xas.write_athena(tmp_path / "thrice.prj", made), select=0)
+        assert xas.athena_options(thrice)["normalize"]["edge_step"] == wanted
+        freed = xas.read(xas.write_athena(tmp_path / "freed.prj", free), select=0)
+        assert "edge_step" not in xas.athena_options(freed)["normalize"]
+        bare = scan.assign_attrs(athena=json.dumps({**said, "step": None, "fixstep": True}))
+        assert "edge_step" not in xas.athena_options(bare)["normalize"]  # fixed at nothing
+
+    def test_a_victoreen_exponent_of_a_project_is_taken(self, simulated, tmp_path):
+        """As larch's projects in JSON have it."""
+        scan = simulated(noise=1e-4)
+        arguments = {"bkg_e0": 6548.0, "bkg_pre1": -150, "bkg_pre2": -40, "bkg_nor1": 60, "bkg_nor2": 600,
+                     "bkg_nnorm": 3, "bkg_nvict": 2, "bkg_z": "Mn", "fft_edge": "k", "label": "Mn", "datatype": "xmu"}  # fmt: skip
+        group = {"args": arguments, "x": scan.energy.values.tolist(), "y": scan.mu.values.tolist()}
+        content = {
+            "_____header1": "# Athena project file -- Demeter version 0.9.26",
+            "_____order": ["aa"],
+            "aa": group,
+        }
+        file = tmp_path / "larch.prj"
+        file.write_text(json.dumps(content))
+        options = xas.athena_options(xas.read(file))["normalize"]
+        assert options["victoreen"] == 2.0
+        made, plain = (
+            xas.normalize(scan, **{**options, "victoreen": v}) for v in (options["victoreen"], 0.0)
+        )
+        assert abs(float(made.edge_step - plain.edge_step)) > 1e-4
+
     def test_refusals(self, simulated, tmp_path):
         with pytest.raises(InvalidInput, match="there is nothing to write"):
             xas.write_athena(tmp_path / "a.prj", {})

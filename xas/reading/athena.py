@@ -39,6 +39,7 @@ _PARAMETERS = {
     "norm1": ("bkg_nor1",),
     "norm2": ("bkg_nor2",),
     "nnorm": ("bkg_nnorm",),
+    "nvict": ("bkg_nvict",),
     "flatten": ("bkg_flatten",),
     "rbkg": ("bkg_rbkg",),
     "kweight": ("bkg_kw",),

@@ -68,7 +68,8 @@ def athena_options(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
     dict of str to dict
         ``normalize``, ``autobk`` and ``fourier``: ``xas.normalize(scan, **athena_options(scan)["normalize"])``. The
         energy shift was applied on reading. Athena counts the terms of the post-edge polynomial, ``order`` is its
-        degree. Clamps have no counterpart.
+        degree. An edge step that the project fixes is ``edge_step``; a Victoreen exponent, which larch's projects have,
+        is ``victoreen``. Clamps have no counterpart.
 
     Raises
     ------
@@ -101,6 +102,10 @@ def athena_options(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
     normalize["e0"] = normalize["e0"][0] if normalize["e0"] else None
     if "nnorm" in has:
         normalize["order"] = min(max(int(has["nnorm"]) - 1, 0), 5)
+    if has.get("nvict"):
+        normalize["victoreen"] = float(has["nvict"])
+    if has.get("fixstep") and has.get("step", 0) > 0:
+        normalize["edge_step"] = float(has["step"])
     autobk = {ours: float(has[theirs]) for ours, theirs in
               (("rbkg", "rbkg"), ("kweight", "kweight"), ("kmin", "spline_kmin"), ("kmax", "spline_kmax")) if theirs in has}  # fmt: skip
     fourier: dict[str, Any] = {"k": numbers("fft_kmin", "fft_kmax")}
@@ -139,7 +144,8 @@ def write_athena(path: str | os.PathLike[str], data: Any, *, compress: bool = Tr
     -----
     E0, edge step and ranges come from the last :func:`xas.normalize`, the others from :func:`xas.autobk` and
     :func:`xas.fourier`; what was not done here has the values of the project the spectrum was read from, or Athena's.
-    A spectrum with an energy shift (``eshift``) is written unshifted beside its shift, as Athena keeps it.
+    An edge step that was given to :func:`xas.normalize` is written as fixed. A Victoreen exponent is not written: Athena's
+    own projects have no place for one. A spectrum with an energy shift (``eshift``) is written unshifted beside its shift, as Athena keeps it.
 
     References
     ----------
@@ -238,6 +244,7 @@ def _processed(one: xr.Dataset) -> dict[str, Any]:
                 said |= dict(zip(name, map(float, done[key]), strict=True))
         if done.get("order") is not None:
             said["bkg_nnorm"] = int(done["order"]) + 1
+        said["bkg_fixstep"] = int(done.get("edge_step") is not None)
     for variable, parameter in (("e0", "bkg_e0"), ("edge_step", "bkg_step")):
         if variable in one and one[variable].ndim == 0 and np.isfinite(one[variable]):
             said[parameter] = float(one[variable])
