@@ -9,6 +9,7 @@ from .errors import SpectraError as SpectraError
 from .fitting import fit as fit
 from .fitting import to_lmfit as to_lmfit
 from .pipeline import run as run
+from .preprocessing import subtract_baseline as subtract_baseline
 from .reading import inspect as inspect
 from .reading import read as read
 from .reading import read_series as read_series

@@ -123,6 +123,17 @@ def _path() -> xas.FeffPath:
     )
 
 
+def _raman_series() -> xr.Dataset:
+    """Two bands on fluorescence, a cosmic ray in the last."""
+    shift = np.arange(300.0, 900.0, 2.0)
+    bands = 300 / (1 + ((shift - 590) / 12) ** 2) + 500 / (1 + ((shift - 633) / 15) ** 2)
+    glow = 2000 * np.exp(-shift / 700)
+    counts = np.random.default_rng(7).poisson((bands + glow) * np.arange(1, N + 1)[:, None]).astype(float)
+    counts[2, 100] += 900
+    attrs = {"technique": "raman"}
+    return spectra.from_arrays(shift, counts, axis="raman_shift", units="counts", dims=("scan",), attrs=attrs)
+
+
 def _survey() -> xr.Dataset:
     """O 1s and Mn 2p in one spectrum, counted alike."""
     energy = np.arange(515.0, 665.0, 0.5)
@@ -159,6 +170,7 @@ def _xps_references() -> dict[str, xr.Dataset]:
 #: verb -> (dataset it works on, its options). A new verb needs a line here.
 CASES = {
     "spectra.crop": (_xps_series, {"window": (638, 648)}),
+    "spectra.subtract_baseline": (_raman_series, {"method": "arpls"}),
     "spectra.join_cycler": (_timed_series, {"cycler": _cycler_log(), "duration": 40.0}),
     "xas.normalize": (_xas_series, {"pre": (-180, -30), "post": (60, 700)}),
     "xas.align": (_xas_series, {"to": _xas_reference()}),
