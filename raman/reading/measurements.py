@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["read", "read_series"]
 
 Axis = Literal["raman_shift", "wavenumber"]
-_TECHNIQUES = {"raman_shift": "raman", "wavenumber": "ftir"}
+_TECHNIQUES = {"raman_shift": "raman", "wavenumber": "ftir", "path_difference": "ftir"}
 
 
 @reading_verb("raman.read")
