@@ -10,6 +10,7 @@ import numpy as np
 from xps.audit_breach import Breach, Limits, where
 from xps.audit_evidence import Component, Evidence, NotJudged
 from xps.audit_statistics import together
+from xps.audit_tails import asymmetry_of, exponents, lorentzian, outside
 
 __all__ = [
     "areas_finite",
@@ -95,44 +96,19 @@ def tails(e: Evidence, t: Limits) -> Iterator[Breach]:
     if e.window is None or not e.components:
         raise NotJudged("components and the window of the background")
     for c in e.components:
-        outside = _outside(c, e)
-        if outside is not None:
+        beyond = outside(c, e.x, e.window)
+        if beyond is not None:
             said = "{value:.1%} of its area lies outside the window"
-            yield from where(outside > t["outside"], outside, c.name, said, f"{t['outside']:.0%}")
-        share = _lorentzian(c)
+            yield from where(beyond > t["outside"], beyond, c.name, said, f"{t['outside']:.0%}")
+        share = lorentzian(c)
         if share is not None and not c.says("metal"):
             said = "{value:.0%} Lorentzian"
             yield from where(share > t["lorentzian"], share, c.name, said, f"{t['lorentzian']:.0%}")
 
 
-def _lorentzian(c: Component) -> np.ndarray | None:
-    """Share of the Lorentzian in the height of a sum or product of both; None for other shapes."""
-    if "fraction" in c.numbers and c.shape in ("sgl", "gl", "pseudo_voigt"):
-        return c.numbers["fraction"]
-    casa = re.fullmatch(r"S?GL\(([\d.]+)\)", c.shape)
-    if casa and c.position is not None:
-        return np.full(c.position.shape, float(casa.group(1)) / 100)
-    return None
-
-
-def _outside(c: Component, e: Evidence) -> np.ndarray | None:
-    """Part of the area of a component that lies outside the window."""
-    assert e.window is not None
-    if c.curve is not None and e.x is not None and c.area is not None:
-        inside = (e.x >= e.window[0]) & (e.x <= e.window[1])
-        return np.asarray(1 - np.trapezoid(c.curve[:, inside], e.x[inside], axis=-1) / c.area)
-    casa = re.fullmatch(r"SGL\(([\d.]+)\)", c.shape)
-    if casa is None or c.position is None or c.fwhm is None:
-        return None
-    height = float(casa.group(1)) / 100
-    lorentz, gauss = height * np.pi / 2, (1 - height) * 0.5 * np.sqrt(np.pi / np.log(2))
-    reach = sum(np.arctan(2 * abs(end - c.position) / c.fwhm) / np.pi for end in e.window)
-    return np.asarray(lorentz / (lorentz + gauss) * (1 - reach))
-
-
 def asymmetry(e: Evidence, t: Limits) -> Iterator[Breach]:
     """A15: tails where electrons at the Fermi level make them: on metals, towards high binding energy."""
-    shaped = [(c, _tail(c)) for c in e.components]
+    shaped = [(c, asymmetry_of(c)) for c in e.components]
     if not any(tail is not None for _, tail in shaped):
         raise NotJudged("line shapes")
     for c, tail in shaped:
@@ -156,22 +132,6 @@ def asymmetry(e: Evidence, t: Limits) -> Iterator[Breach]:
             )
 
 
-def _tail(c: Component) -> float | None:
-    """How asymmetric a shape is: 0 symmetric, above 0 with its tail at high binding energy; None where unknown."""
-    shape = c.shape.replace(" ", "")
-    two = re.match(r"(LA|LF)\(([\d.]+),([\d.]+),", shape)
-    if two:
-        a, b = float(two.group(2)), float(two.group(3))
-        return 1 - a / b if a <= b else b / a - 1
-    if shape.startswith(("DS", "A(", "doniach")):
-        return 1.0
-    if shape in ("la", "lf") and {"a", "b"} <= set(c.numbers):
-        a, b = float(np.nanmedian(c.numbers["a"])), float(np.nanmedian(c.numbers["b"]))
-        return 1 - a / b if a <= b else b / a - 1
-    plain = re.match(r"(S?GL|LA\([\d.]+(,\d+)?\)|sgl|gl|voigt|pseudo_voigt|gaussian|lorentzian|Voigt)", shape)
-    return 0.0 if plain else None
-
-
 def _insulates(c: Component, e: Evidence) -> bool:
     if "conducting" in e.declared:
         return not e.declared["conducting"]
@@ -192,23 +152,24 @@ def areas_finite(e: Evidence, t: Limits) -> Iterator[Breach]:
         if c.area is None:
             continue
         shape = c.shape.replace(" ", "")
-        if shape.startswith("DS") or shape.startswith("doniach"):
+        if shape.startswith(("DS", "doniach", "breit_wigner_fano")):
             yield Breach(
                 c.name,
                 f"{c.shape} has no finite area: that listed is one of the window",
                 float(np.nanmedian(c.area)),
                 "a finite area",
             )
-        exponents = re.match(r"LA\(([\d.]+),([\d.]+),", shape)
-        ab = (
-            [float(v) for v in exponents.groups()]
-            if exponents
-            else [float(np.nanmedian(c.numbers[k])) for k in ("a", "b") if shape == "la" and k in c.numbers]
-        )
-        if ab and min(ab) <= t["exponent"]:
+            continue
+        two = exponents(c)
+        if two and min(two) <= t["exponent"]:
             yield Breach(
                 c.name,
-                f"{c.shape} with exponent {min(ab):g} has no finite area",
-                min(ab),
+                f"{c.shape} with exponent {min(two):g} has no finite area",
+                min(two),
                 f"exponents above {t['exponent']:g}",
             )
+        elif e.origin == "khervefitting" and two and e.window is not None:
+            beyond = outside(c, e.x, e.window)
+            if beyond is not None:
+                said = "its area was summed inside the window, and {value:.1%} of the line lies outside"
+                yield from where(beyond > t["outside"], beyond, c.name, said, f"{t['outside']:.0%}")

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from xps.audit_refit import Refit
 from xps.tables import load_table
 
 __all__ = ["Component", "Doublet", "Evidence", "NotJudged", "Setting", "doublets", "named", "splitting_of"]
@@ -103,6 +104,7 @@ class Evidence:
     window: tuple[float, float] | None = None  # of the background
     flags: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
     redchi: FloatArray | None = None
+    refit: Refit | None = None  # the fit, to be made again without a component
     correlation: tuple[tuple[str, ...], FloatArray] | None = None  # names, (s, p, p)
     shift: FloatArray | None = None  # (s,) eV
     shift_sigma: FloatArray | None = None

@@ -87,6 +87,9 @@ def _of_khervefitting(
             continue
         numbers[short] = np.array([float(p[key])])
         settings[short] = _constraint(str(constraints.get(key, "")), [other.get(key) for other in peaks])
+    for key, short, unit in (("Sigma", "sigma", 1.0), ("Gamma", "gamma", 1.0), ("L/G", "share", 100.0)):
+        if isinstance(p.get(key), int | float):
+            numbers[short] = np.array([float(p[key]) / unit])
     return Component(
         str(p["name"]),
         level,

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from xps.audit_breach import Breach, Limits, where
-from xps.audit_evidence import Evidence, NotJudged
+from xps.audit_evidence import Component, Evidence, FloatArray, NotJudged
 from xps.audit_states import reference_positions
 from xps.tables import load_table
 
@@ -131,10 +132,48 @@ def source(e: Evidence, t: Limits) -> Iterator[Breach]:
     text = " ".join(str(e.attrs.get(key, "")) for key in ("source", "source_label", "anode", "monochromator"))
     magnesium = abs(float(photon) - t["magnesium"]) < 1
     plain = magnesium or re.search(r"non.?mono|\bMg\b|Dual|achromatic", text, re.IGNORECASE) is not None
-    handled = any("satellite" in verb for verb in e.verbs)
-    if plain and not handled:
-        said = f"source of {float(photon):.1f} eV without monochromator: Kα3,4 satellites 8 to 12 eV below each line"
+    if not plain or any("satellite" in verb for verb in e.verbs):
+        return
+    known = load_table("audit")["source_satellite"]["Mg" if magnesium else "Al"]
+    shifts, parts = np.array(known["shifts"]), np.array(known["parts"])
+    what = f"source of {float(photon):.1f} eV without monochromator"
+    if not e.components or e.window is None:
+        said = f"{what}: Kα3,4 satellites {shifts[0]:g} and {shifts[1]:g} eV below each line"
         yield Breach("source", said, float(photon), "satellites removed or modelled")
+        return
+    for c in e.components:
+        if c.position is None or _of_source(c):
+            continue
+        places = c.position[:, None] - shifts
+        there = (places >= e.window[0]) & (places <= e.window[1]) & ~_modelled(places, e, t["near"])
+        there &= _visible(c, places, parts, e, t["noise"])
+        said = f"{what}: a Kα3,4 satellite of this line lies at {{value:.1f}} eV, inside the window"
+        place = np.where(there, places, -np.inf).max(1)
+        yield from where(there.any(1), place, c.name, said, "satellites removed or modelled")
+
+
+def _visible(
+    c: Component, places: FloatArray, parts: FloatArray, e: Evidence, ratio: float
+) -> npt.NDArray[np.bool_]:
+    """Whether a satellite is as high as the noise of a point there; (s, satellite)."""
+    if c.height is None or e.sigma is None or e.x is None:
+        return np.ones(places.shape, bool)
+    point = np.abs(e.x - np.nanmedian(places, 0)[:, None]).argmin(1)
+    return np.asarray(c.height[:, None] * parts > ratio * e.sigma[:, point])
+
+
+def _of_source(c: Component) -> bool:
+    """Whether a component is called a satellite of the source."""
+    return re.search(load_table("audit")["words"]["source_satellite"], c.name, re.IGNORECASE) is not None
+
+
+def _modelled(expected: FloatArray, e: Evidence, near: float) -> npt.NDArray[np.bool_]:
+    """Whether a component called a satellite stands where one of the source is expected; (s, satellite)."""
+    found = np.zeros(expected.shape, bool)
+    for c in e.components:
+        if c.position is not None and (_of_source(c) or c.says("satellite")):
+            found |= np.abs(expected - c.position[:, None]) <= near
+    return found
 
 
 def metadata(e: Evidence, t: Limits) -> Iterator[Breach]:

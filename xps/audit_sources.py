@@ -13,9 +13,11 @@ import numpy.typing as npt
 
 from spectra.dataset import failed, signal_name
 from spectra.errors import InvalidInput, did_you_mean
+from spectra.fitting.spec import from_tables
 from spectra.verbs import history
 from xps.audit_evidence import Component, Evidence, Origin, Setting, named
 from xps.audit_foreign import foreign_background, foreign_components, region_rsf
+from xps.audit_refit import Refit, owner
 from xps.counting import counting
 from xps.links import identifier
 
@@ -54,6 +56,7 @@ def evidence(
         window=_window(dataset),
         flags=_flags(dataset),
         redchi=flat.number("redchi") if "fit_sigma" in dataset else None,
+        refit=_refit(dataset, flat) if own else None,
         correlation=_correlation(dataset, flat),
         shift=flat.number("charge_shift"),
         shift_sigma=flat.number("charge_shift_sigma"),
@@ -169,7 +172,7 @@ def _fitted(dataset: xr.Dataset) -> tuple[Component, ...]:
     result = []
 
     for i, (name, prefix) in enumerate(zip(names, prefixes, strict=True)):
-        mine = [k for k, p in enumerate(parameters) if _owner(p, prefixes) == prefix]
+        mine = [k for k, p in enumerate(parameters) if owner(p, prefixes) == prefix]
         of: dict[str, Any] = {key: column[:, i] for key, column in columns.items()}
         position = of.pop("maximum", None)
         level, j, label = named(name, dataset.attrs.get("region"), dataset.attrs.get("element"))
@@ -187,7 +190,7 @@ def _fitted(dataset: xr.Dataset) -> tuple[Component, ...]:
                 settings={
                     p.removeprefix(prefix): _setting(settings[p], prefixes, prefix)
                     for p in settings
-                    if _owner(p, prefixes) == prefix
+                    if owner(p, prefixes) == prefix
                 },
                 sigmas={parameters[k].removeprefix(prefix): errors[:, k] for k in mine}
                 if errors is not None
@@ -213,19 +216,38 @@ def _drawn_from_file(dataset: xr.Dataset, own: tuple[Component, ...]) -> tuple[C
     )
 
 
-def _owner(parameter: str, prefixes: Sequence[str]) -> str | None:
-    """Prefix of the component that a parameter belongs to: the longest that fits."""
-    return max((p for p in prefixes if parameter.startswith(p)), key=len, default=None)
-
-
 def _settings(dataset: xr.Dataset) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     """Settings of the parameters and shapes by prefix, from the step that made the fit."""
-    for step in reversed(history(dataset)):
-        resolved = step.get("resolved", {})
-        if "params" in resolved and "model" in resolved:
-            shapes = {c.get("prefix", ""): str(c.get("shape", "")) for c in resolved["model"]}
-            return dict(resolved["params"]), shapes
-    return {}, {}
+    resolved = _resolved(dataset)
+    shapes = {c.get("prefix", ""): str(c.get("shape", "")) for c in resolved.get("model", ())}
+    return dict(resolved.get("params", {})), shapes
+
+
+def _resolved(dataset: xr.Dataset) -> Mapping[str, Any]:
+    """What the step that made the fit came to; empty where nothing was fitted."""
+    made = (step.get("resolved", {}) for step in reversed(history(dataset)))
+    return next((r for r in made if "params" in r and "model" in r), {})
+
+
+def _refit(dataset: xr.Dataset, flat: _Flat) -> Refit | None:
+    """The fit, to be made again; None where nothing was fitted or not all of it is known."""
+    resolved = _resolved(dataset)
+    variable = str(resolved.get("variable") or signal_name(dataset))
+    if not resolved or variable not in dataset or "best_value" not in dataset:
+        return None
+    x = np.asarray(dataset[AXIS].values, float)
+    low, high = resolved.get("window") or (x[0], x[-1])
+    y = flat.curve(variable)
+    assert y is not None
+    return Refit(
+        from_tables(resolved["model"], resolved["params"]),
+        tuple(identifier(str(name)) for name in dataset["component"].values),
+        x,
+        np.where((x >= low) & (x <= high), y, np.nan),
+        _sigma(dataset, flat),
+        tuple(str(p) for p in dataset["parameter"].values),
+        flat.array(dataset["best_value"], ("parameter",)),
+    )
 
 
 def _setting(entry: Mapping[str, Any], prefixes: Sequence[str], own: str) -> Setting:
@@ -236,7 +258,7 @@ def _setting(entry: Mapping[str, Any], prefixes: Sequence[str], own: str) -> Set
     if not expr:
         return Setting(low, high, bool(entry.get("vary", True)))
     words = re.findall(r"[a-z]\w*", str(expr))
-    others = [o for word in words if (o := _owner(word, prefixes)) is not None and o != own]
+    others = [o for word in words if (o := owner(word, prefixes)) is not None and o != own]
     return Setting(low, high, False, prefixes.index(others[0]) if others else None)
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+import math
 
 import numpy as np
 import pytest
 
 import spectra
 import xps
+from xps.audit_sources import evidence
+from xps.audit_tails import outside
 
+FEO = "xps/pynxtools/FeO_analyzed.vms"
 ASSIGNED = "xps/cheminfo/assigned.vms"
 
 
@@ -63,6 +67,15 @@ class TestFeO:
             "Fe 2p: fwhm 8 lies on a limit of 1.07 to 8",
             "Fe 2p: position 716 lies on a limit of 714 to 716",
         ]
+
+    def test_tails_of_named_shapes_are_those_of_the_drawn_curves(self, data_dir):
+        """What lies outside the window, by the formulas of LF and SGL and by the curves drawn here."""
+        here = xps.subtract_background(xps.read(data_dir / FEO), method="tougaard")
+        drawn = evidence(xps.deconvolve(here, components="casaxps", vary=False))
+        listed = evidence(xps.read(data_dir / FEO))
+        for stored, curve in zip(listed.components, drawn.components, strict=True):
+            by_shape = outside(stored, None, drawn.window)
+            np.testing.assert_allclose(by_shape, outside(curve, drawn.x, drawn.window), atol=5e-4)
 
     def test_an_asymmetric_shape_on_an_oxide(self, feo):
         assert said(feo, "A15") == ["Fe 2p: LF(0.54,10,80,100,6) is asymmetric, on FeO"] * 2
@@ -148,13 +161,28 @@ class TestKherveFitting:
         ds, la = (audited(file, select=i) for i in (0, 1))
         assert [f.value for f in ds.of_rule("A16")] == [2590.54, 1819.95]
         assert all(f.severity == "error" for f in ds.of_rule("A16"))
-        assert la.of_rule("A16") == ()
+        # 7939.0 is what lies inside the window of a line that is 8308 large
+        outside = [f.value for f in la.of_rule("A16")]
+        whole = 5112.07 * 1.15627 / 4 * np.sqrt(np.pi) * _gamma_ratio(0.85, 2.01)
+        assert 7939.0 / (1 - outside[0]) == pytest.approx(whole, rel=2e-3)
+        assert [f.value for f in la.of_rule("A14")] == [outside[1]]
+
+
+def _gamma_ratio(*exponents):
+    """Sum of the areas of both sides of an LA line, in units of a quarter of its width and the square root of pi."""
+    return sum(math.gamma(e - 0.5) / math.gamma(e) for e in exponents)
 
 
 def test_a_source_without_monochromator(data_dir):
     """Mg Kα of an older PHI, and the monochromatic Al Kα of another."""
     mg = xps.read(data_dir / "xps/phi_bn/BN-BS-1_multiplex.spe", select="O 1s")
     assert "source of 1253.6 eV without monochromator" in said(xps.audit(mg).spectra.audit(), "A34")[0]
+    line = {"name": "oxide", "position": {"value": 533, "min": 532, "max": 534}}
+    fitted = {"background": "linear", "components": (line,)}
+    near = xps.audit(xps.deconvolve(mg, window=(526, 545), **fitted))
+    assert said(near.spectra.audit(), "A34") == []  # the satellites lie below the window
+    wide = said(xps.audit(xps.deconvolve(mg, window=(517, 545), **fitted)).spectra.audit(), "A34")
+    assert "a Kα3,4 satellite of this line lies at 524" in wide[0]
     al = xps.read(data_dir / "xps/cheminfo/multiplex.vms", select="O 1s")
     assert xps.audit(al).spectra.audit().of_rule("A34") == ()
 

@@ -204,6 +204,14 @@ CASES = {
     "A14": [
         (given(oxygen(shape="SGL(60)", fwhm=3.0), window=(525.0, 534.0)), "of its area lies outside"),
         (given(oxygen(shape="SGL(90)", fwhm=1.0), window=(500.0, 560.0)), "90% Lorentzian"),
+        (given(oxygen(shape="GL(80)", fwhm=3.0), window=(527.5, 532.0)), "of its area lies outside"),
+        (given(oxygen(shape="LA(0.8,2,70)", fwhm=1.5), window=(522.0, 536.0)), "of its area lies outside"),
+        (
+            given(oxygen(shape="LF(0.6,2,80,100,6)", fwhm=3.0), window=(528.0, 533.0)),
+            "of its area lies outside",
+        ),
+        (given(oxygen(shape="GL(30)", fwhm=1.2), window=(520.0, 540.0)), None),
+        (given(oxygen(shape="LA(1.53,243)", fwhm=1.2), window=(520.0, 540.0)), None),
         (given(oxygen(shape="SGL(30)", fwhm=1.2), window=(520.0, 540.0)), None),
     ],
     "A15": [
@@ -223,6 +231,23 @@ CASES = {
         (
             given(line("Pt 4f7/2", 71.0, area=2590.0, shape="LA(0.4,5,20)")),
             "with exponent 0.4 has no finite area",
+        ),
+        (given(line("Pt 4f7/2", 71.0, area=2590.0, shape="doniach")), "has no finite area"),
+        (given(line("C 1s", 285.0, area=2590.0, shape="LA(0.5,243)")), "with exponent 0.5"),
+        (
+            given(
+                line(
+                    "Pt 4f7/2",
+                    71.08,
+                    area=7939.0,
+                    fwhm=1.02,
+                    shape="LA (Area, σ, γ)",
+                    numbers={"sigma": 0.85, "gamma": 2.01},
+                ),
+                origin="khervefitting",
+                window=(61.99, 89.99),
+            ),
+            "its area was summed inside the window, and 4.4% of the line lies outside",
         ),
         (given(line("Pt 4f7/2", 71.0, area=2590.0, shape="LA(1.2,85,70)")), None),
     ],
@@ -386,6 +411,25 @@ CASES = {
         (given(oxygen()), "not stored"),
         (given(oxygen(), attrs={"photon_energy": 0.0}), "binding energies cannot come of it"),
         (given(oxygen(), attrs={"photon_energy": 1253.6}), "without monochromator"),
+        (
+            given(oxygen(position=531.0), window=(520.0, 540.0), attrs={"photon_energy": 1253.6}),
+            "a Kα3,4 satellite of this line lies at 522.6 eV, inside the window",
+        ),
+        (
+            given(oxygen(), window=(519.0, 540.0), attrs={"photon_energy": 1486.6, "source": "Dual anode"}),
+            "lies at 519.9 eV",
+        ),
+        (given(oxygen(), window=(525.0, 540.0), attrs={"photon_energy": 1253.6}), None),
+        (
+            given(
+                oxygen(position=531.0),
+                line("O 1s satellite", 522.4),
+                line("Kα4", 520.8),
+                window=(520.0, 540.0),
+                attrs={"photon_energy": 1253.6},
+            ),
+            None,
+        ),
         (given(oxygen(), attrs={"photon_energy": 1486.6, "source": "Al mono"}), None),
     ],
     "A35": [

@@ -13,6 +13,7 @@ from spectra.dataset import flag_names
 from spectra.errors import InvalidInput
 from spectra.findings import Audit, Finding, audit_of
 from xps.audit_evidence import named, splitting_of
+from xps.audit_sources import evidence
 
 X = np.arange(520.0, 540.0, 0.1)
 TOLD = {
@@ -77,6 +78,43 @@ class TestAGoodFit:
         third = {"name": "water", "position": {"value": 533.5, "min": 533.0, "max": 534.0}}
         audit = xps.audit(fitted(oxygen(rng.poisson(truth())), LATTICE, HYDROXIDE, third)).spectra.audit()
         assert [f.subject for f in audit.of_rule("A09")] == ["water"] or audit.of_rule("A08")
+
+    @pytest.mark.parametrize("seed", [2, 11])
+    def test_a_line_too_many_is_judged_by_the_fit_without_it(self, seed):
+        """What A09 finds is the difference of the criteria of two fits."""
+        third = {"name": "water", "position": {"value": 533.5, "min": 533.0, "max": 534.0}}
+        counts = oxygen(np.random.default_rng(seed).poisson(truth()))
+        three, two = fitted(counts, LATTICE, HYDROXIDE, third), fitted(counts)
+        (finding,) = xps.audit(three).spectra.audit().of_rule("A09")
+        assert "fitted again without it" in finding.found
+        # each fit takes its weights from its own curve: the criteria differ by that
+        assert finding.value == pytest.approx(float(two.bic - three.bic), abs=1.0)
+
+    def test_a_doublet_is_left_out_as_a_whole(self, rng):
+        """Both lines of a state go together, the shared width stays, and what is there is needed."""
+        x = np.arange(632.0, 664.0, 0.1)
+        lines = {
+            "a": {"shape": "sgl", "position": 641.6, "area": 9000.0, "fwhm": 2.0},
+            "b": {"shape": "sgl", "position": 653.25, "area": 4500.0, "fwhm": 2.2},
+        }
+        mn = spectra.simulate(
+            x, lines, background=200.0, axis="binding_energy", name="counts", units="counts"
+        )
+        mn = mn.assign(counts=mn.counts.copy(data=rng.poisson(mn.counts).astype(float)))
+        fit = xps.deconvolve(mn, states=("Mn3+", "Mn4+"), background="linear", position_range=0.0)
+        found = xps.audit(fit).spectra.audit().of_rule("A09")
+        assert {f.subject for f in found} == {"Mn4+ 2p3/2"}
+        refit = evidence(fit).refit
+        alone = xps.deconvolve(mn, states=("Mn3+",), background="linear", position_range=0.0)
+        assert refit.gain(2, [0])[0] == pytest.approx(float(alone.bic - fit.bic), abs=1.0)
+        assert refit.gain(0, [0])[0] > 1000
+
+    def test_of_a_long_series_the_most_doubtful_are_fitted_again(self, rng):
+        third = {"name": "water", "position": {"value": 533.5, "min": 533.0, "max": 534.0}}
+        series = fitted(oxygen(rng.poisson([truth()] * 4), ("scan",)), LATTICE, HYDROXIDE, third)
+        audit = xps.audit(series, thresholds={"A09": {"refits": 1}}).spectra.audit()
+        (finding,) = (f for f in audit.of_rule("A09") if f.subject == "water")
+        assert finding.spectra == 4
 
     def test_called_a_vacancy_it_is(self, rng):
         named_so = {**HYDROXIDE, "name": "oxygen vacancy"}
