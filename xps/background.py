@@ -44,6 +44,8 @@ BACKGROUNDS: Mapping[str, Callable[..., Background]] = {
     "slope": slope,
     "polynomial": polynomial,
 }
+#: Strengths of a background that was fitted with the lines, and is replaced.
+STRENGTHS = tuple(f"{name}{of}" for name in ("shirley_k", "slope_k", "tougaard_b") for of in ("", "_sigma"))
 #: Those that need no rise towards high binding energy.
 FREE = ("linear", "polynomial")
 
@@ -177,6 +179,7 @@ def subtract_background(
         dtypes={**dict.fromkeys(checks, bool), "iterations": int},
     )
     units = str(counts.attrs.get("units", ""))
+    dataset = dataset.drop_vars(STRENGTHS, errors="ignore")
     named = {"background": "inelastic background", "net": "counts above the background"}
     for name in named if known.variance is None else [*named, "background_sigma", "net_sigma"]:
         label = named.get(name, f"standard uncertainty of {name.removesuffix('_sigma')}")

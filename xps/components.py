@@ -15,10 +15,12 @@ from spectra.fitting.labels import QUANTITIES, label_fit, outputs_of, sizes_of
 from spectra.fitting.spec import from_tables
 from spectra.fitting.understand import understand
 from spectra.verbs import note, resolve, verb
+from xps.active import Background, active_background
 from xps.background import Method, subtract_background
 from xps.casaxps import casaxps_components
 from xps.counting import counting
 from xps.doublets import doublet_components, known_states
+from xps.insidefit import fitted_inside
 from xps.linefit import (
     MEAN_VALENCE,
     draw_lines,
@@ -46,7 +48,8 @@ def deconvolve(
     states: tuple[str, ...] | None = None,
     components: Literal["casaxps"] | tuple[dict[str, Any], ...] | None = None,
     window: tuple[float, float] | None = None,
-    background: Literal["shirley", "tougaard", "linear"] | None = None,
+    background: Background | None = None,
+    degree: int | None = None,
     positions: dict[str, float] | None = None,
     splittings: dict[str, float] | None = None,
     position_range: float = 0.5,
@@ -60,14 +63,16 @@ def deconvolve(
     r"""Fit a core level with linked lines; add positions, areas, ``fraction`` and ``mean_valence``.
 
     Either ``states``, each one doublet, one line of an s level or a packet of multiplets (lines tied by splitting,
-    area ratio and width factor of the level, widths and shape common to its states), or ``components`` of your own. The net counts are fitted, weighted by all that
-    was counted:
+    area ratio and width factor of the level, widths and shape common to its states), or ``components`` of your own.
+    The net counts are fitted, weighted by all that was counted; with a background inside the fit, the counts
+    themselves:
 
     .. math:: \text{fraction}_s = \frac{\sum_{c \in s} A_c}{\sum_{c \in \text{level}} A_c}, \qquad
               \bar v = \sum_s \text{fraction}_s\, v_s
 
     Their uncertainties include the correlations of the areas, and what the scatter of the background's end points
-    changes in them (the fit is repeated with each end one sigma off). A background that is wrong in itself, lines
+    changes in them (the fit is repeated with each end one sigma off), or the correlations with all parameters of a
+    background inside the fit. A background that is wrong in itself, lines
     that are no single doublets, and the choice of the shape are not in them. ``position_sigma`` includes
     ``charge_shift_sigma`` after a calibration; ``best_value_sigma`` is that of the fit alone.
 
@@ -86,8 +91,19 @@ def deconvolve(
         the components stored in the file.
     window : (float, float), optional
         Binding energies in eV that are fitted. Default: where there is a background.
-    background : {"shirley", "tougaard", "linear"}, optional
-        Subtract this background first, over ``window``. Default: ``net`` as it is.
+    background : {"shirley", "tougaard", "linear", "slope", "polynomial", "active_shirley", \
+        "active_shirley_each", "active_slope", "active_tougaard", "active_linear", "active_polynomial"}, optional
+        Subtract this background first, over ``window``; or fit it together with the lines (``active_``): a polynomial
+        with what each line S leaves behind it inside the window,
+
+        .. math:: B(x) = \sum_{n=0}^{degree} c_n (x - x_L)^n + k \int_{x_L}^{x} S(t)\,dt
+
+        for ``active_shirley`` (one k for all lines; ``_each``: one per peak, the lines of a packet together), twice
+        integrated for ``active_slope``, convolved with the universal cross section for ``active_tougaard`` (B fitted;
+        the window should reach 30 eV beyond the lines), and nothing for the others. Default: ``net`` as it is.
+    degree : int, optional
+        Of the polynomial of ``polynomial`` and of a background inside the fit. Default: 0 below what lines leave
+        behind them, 1 for ``active_linear``, else 2.
     positions : table of float, optional
         Position in eV of the first line by state, instead of the table's.
     splittings : table of float, optional
@@ -113,7 +129,9 @@ def deconvolve(
     -------
     xarray.Dataset
         The variables of ``spectra.fit`` per ``component``, and per ``state`` ``fraction``, and ``mean_valence``
-        where all states of one level have a valence; ``_sigma`` of each unless nothing was fitted. Flags as ``spectra.fit``.
+        where all states of one level have a valence; ``_sigma`` of each unless nothing was fitted. A background inside
+        the fit adds ``background`` and ``net`` inside the window, and its strength: ``shirley_k`` (1/eV; along
+        ``component`` where each peak has its own), ``slope_k`` (1/eV²) or ``tougaard_b`` (eV²). Flags as ``spectra.fit``.
 
     Raises
     ------
@@ -137,9 +155,13 @@ def deconvolve(
     given = {"positions": positions, "splittings": splittings, "packet_areas": packet_areas}
     tables = _tables(dataset, states, components, given, drawn, changes or {})
     linked = linked_model(tables)
+    active = active_background(background, degree, vary)
+    if active is not None:
+        limits = _fitted_range(dataset, window, linked, active.degree + 2)
+        return _with_states(fitted_inside(dataset, linked, active, limits), linked, vary)
     if background is not None:
-        subtract = getattr(subtract_background, "__wrapped__", subtract_background)
-        dataset = subtract(dataset, method=background, window=window)
+        subtract: Any = getattr(subtract_background, "__wrapped__", subtract_background)
+        dataset = subtract(dataset, method=background, window=window, degree=degree)
     elif "net" not in dataset:
         raise InvalidInput(
             "deconvolve fits the variable 'net', which is not there: call xps.subtract_background first, or name a "
@@ -199,14 +221,14 @@ def _check_element(dataset: xr.Dataset, states: Sequence[str]) -> None:
 
 
 def _fitted_range(
-    dataset: xr.Dataset, window: tuple[float, float] | None, linked: LinkedModel
+    dataset: xr.Dataset, window: tuple[float, float] | None, linked: LinkedModel, more: int = 0
 ) -> tuple[float, float]:
     """Limits of what is fitted, which all lines must start within."""
     x = dataset[AXIS].values
     low, high = sorted(window) if window else (float(x[0]), float(x[-1]))
     low, high = max(low, float(x[0])), min(high, float(x[-1]))
     inside = np.count_nonzero((x >= low) & (x <= high))
-    free = sum(bool(s.get("vary")) for s in linked.params.values())
+    free = sum(bool(s.get("vary")) for s in linked.params.values()) + more
     if inside <= free:
         raise InvalidInput(
             f"window ({low:.1f}, {high:.1f}) holds {inside} points, and {free} parameters are fitted: widen the window "

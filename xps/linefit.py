@@ -130,6 +130,11 @@ def fit_lines(
         And the standard uncertainty of each point that the fit was weighted by.
     """
     understood = understand(model)
+    if (
+        seconds == 1.0 and np.ndim(background) == 0 and background == 0
+    ):  # counts as they are: the engine's own weights
+        result = fit_arrays(understood, None, x, net, poisson=True)
+        return result, np.sqrt(np.maximum(result.best_fit, 1.0))
     sigma: FloatArray | None = None if variance is None else np.sqrt(variance)
     rounds = 0 if sigma is None or seconds is None else ROUNDS
     result = fit_arrays(understood, None, x, net, sigma=sigma, component_curves=not rounds)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from spectra.dataset import failed, flag, map_spectra
 from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve, verb
+from xps.active import Background
 from xps.components import deconvolve
 from xps.reading.levels import core_level
 from xps.tables import load_table, number
@@ -46,7 +47,7 @@ def multiplet_splitting(
     dataset: xr.Dataset,
     *,
     window: tuple[float, float] | None = None,
-    background: Literal["shirley", "tougaard", "linear"] | None = None,
+    background: Background | None = None,
     position: float | None = None,
     position_range: float | None = None,
     splitting_range: tuple[float, float] | None = None,
@@ -75,8 +76,10 @@ def multiplet_splitting(
         ``background`` is given; any series dimensions.
     window : (float, float), optional
         Binding energies in eV that are fitted. Default: where there is a background.
-    background : {"shirley", "tougaard", "linear"}, optional
-        Subtract this background first, over ``window``. Default: ``net`` as it is.
+    background : {"shirley", "tougaard", "linear", "slope", "polynomial", "active_shirley", \
+        "active_shirley_each", "active_slope", "active_tougaard", "active_linear", "active_polynomial"}, optional
+        Subtract this background first, over ``window``, or fit it with the lines (``active_``), as
+        :func:`xps.deconvolve` does. Default: ``net`` as it is.
     position : float, optional
         Binding energy in eV of the main line. Default: 83.5.
     position_range : float, optional

@@ -22,7 +22,7 @@ from spectra.fitting.shapes import Parameter
 
 __all__ = ["KINDS", "TAILS", "loss_of", "scattering", "tail_below"]
 
-Floats = npt.NDArray[np.floating]
+Floats = npt.NDArray[np.float64]
 
 #: The strength of each background, by the background's name.
 TAILS: Mapping[str, Parameter] = {

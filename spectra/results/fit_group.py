@@ -137,18 +137,23 @@ def link_inputs(
 def static_background(
     entry: Tree, where: str, dataset: xr.Dataset, step: Mapping[str, Any], places: Places
 ) -> Tree:
-    """NXpeak of a background that ``step`` subtracted, not fitted: links to where it put it."""
+    """NXpeak of a background that is no component of the fit, subtracted or fitted with it: links to where it lies."""
     path = str(places.found["background"]["path"])
     data: Tree = {"@NX_class": "NXdata", "@signal": "intensity"}
     link(data, "intensity", entry, where, path)
     link(data, "position", entry, where, f"{path.rpartition('/')[0]}/{spectral_axis(dataset)}")
     options = step.get("options", {})
     method = str(options.get("background") or options.get("method") or "")
+    about = dataset["background"].attrs
+    active = about.get("treatment") == "active"
+    function = {"@NX_class": "NXfit_function", "function_type": function_name(method)}
+    if "formula" in about:
+        function["formula_description"] = str(about["formula"])
     return {
         "@NX_class": "NXpeak",
-        "label": "subtracted, not fitted",
+        "label": "fitted with the lines" if active else "subtracted, not fitted",
         "data": data,
-        "function": {"@NX_class": "NXfit_function", "function_type": function_name(method)},
+        "function": function,
     }
 
 

@@ -35,17 +35,16 @@ _FUNCTIONS = {
 def component_tables(step: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
     """Tables of the components as the history keeps them (``model`` or ``components``); empty ones where it does not.
 
-    A component that follows another, its ``partner``, has the partner's shape.
+    A component that follows another, its ``partner``, has the partner's shape. What a model holds beyond the
+    components of the dataset is its background, which is no component there.
     """
     said = {**step.get("options", {}), **step.get("resolved", {})}
     for listed in (said.get("model"), said.get("components")):
-        if (
-            isinstance(listed, list | tuple)
-            and len(listed) == count
-            and all(isinstance(t, Mapping) for t in listed)
-        ):
+        if not isinstance(listed, list | tuple) or not all(isinstance(t, Mapping) for t in listed):
+            continue
+        if len(listed) >= count and all(is_background(t) for t in listed[count:]):
             shapes = {str(table.get("name")): table.get("shape") for table in listed}
-            return [{"shape": shapes.get(str(table.get("partner"))), **table} for table in listed]
+            return [{"shape": shapes.get(str(table.get("partner"))), **table} for table in listed[:count]]
     return [{} for _ in range(count)]
 
 
@@ -59,7 +58,8 @@ def is_background(table: Mapping[str, Any]) -> bool:
 
 def function_name(name: str) -> str:
     """``function_type`` of NeXus for a shape or a background."""
-    return _FUNCTIONS.get(name, name or "not recorded")
+    plain = name.removeprefix("active_").removesuffix("_each")
+    return _FUNCTIONS.get(plain, plain or "not recorded")
 
 
 def label_of(dataset: xr.Dataset, index: int) -> str:

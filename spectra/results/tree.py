@@ -141,7 +141,8 @@ def _add_fit(entry: Tree, work: _Analysis, places: Places, where: str) -> None:
     link_inputs(entry, where, work.dataset, work.steps[index], places)
     if background is not None and 0 <= background <= index:
         subtracted = static_background(entry, where, work.dataset, work.steps[background], places)
-        entry["fit"]["background_static"] = subtracted
+        active = work.dataset["background"].attrs.get("treatment") == "active"
+        entry["fit"][f"background_{'active' if active else 'static'}"] = subtracted
 
 
 def _not_repeated(work: _Analysis) -> list[str]:
