@@ -122,8 +122,10 @@ def components_needed(e: Evidence, t: Limits) -> Iterator[Breach]:
             continue
         own = sum(setting.free for setting in c.settings.values())
         gain = (c.area / c.area_sigma) ** 2 - own * np.log(np.count_nonzero(inside))
-        least = np.argsort(np.where(np.isfinite(gain), gain, -np.inf))[: int(t["refits"])]
-        again = e.refit.gain(number, least.tolist()) if e.refit is not None else None
+        doubt = np.where(np.isfinite(gain), gain, -np.inf)
+        least = np.argsort(doubt)[: int(t["refits"])]
+        least = least[doubt[least] < t["doubtful"]]
+        again = e.refit.gain(number, least.tolist()) if e.refit is not None and least.size else None
         if again is not None:
             gain[least] = np.where(np.isfinite(again), again, gain[least])
         how = "estimated from area and sigma" if again is None else "fitted again without it"
