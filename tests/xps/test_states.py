@@ -13,6 +13,8 @@ from spectra.dataset import flag_names
 from spectra.errors import InvalidInput
 from spectra.fitting.lineshapes import sgl
 from spectra.verbs import history
+from xps.audit_evidence import splitting_of
+from xps.calibration import line_top
 from xps.doublets import known_states
 from xps.tables import load_table, number
 
@@ -153,6 +155,29 @@ class TestTables:
                     assert entry["status"] in ("read", "computed", "to-verify")
                     low, high = entry.get("range", (-np.inf, np.inf))
                     assert low <= entry["value"] <= high, (row["name"], key)
+
+    @pytest.mark.parametrize(
+        ("file", "level", "windows"),
+        [
+            ("Co_references.vms", "Co 2p", ((774, 786), (790, 806))),
+            ("Ni_references.vms", "Ni 2p", ((849, 859), (866, 877))),
+            ("Fe_references.vms", "Fe 2p", ((703, 715), (717, 730))),
+        ],
+    )
+    def test_splittings_of_measured_references_lie_in_the_tables(self, data_dir, file, level, windows):
+        """Maxima of both envelopes above a straight line, in the metal and its oxides."""
+        low, high = splitting_of(level)[1:3]
+        series = xps.read_series(data_dir / "xps/xpsdeeplearning" / file, select=level)
+        x = series.binding_energy.values
+
+        def top(y, window):
+            inside = (x >= window[0]) & (x <= window[1])
+            line = np.linspace(y[inside][0], y[inside][-1], inside.sum())
+            return float(line_top(x[inside], (y[inside] - line)[None]).position[0])
+
+        for y in series.counts.values:
+            first, second = (top(y, window) for window in windows)
+            assert low - 0.05 <= second - first <= high + 0.05
 
     def test_every_packet_is_whole(self):
         for name, row in ROWS.items():
