@@ -11,15 +11,45 @@ from typing import Any
 
 from spectra.errors import InvalidInput, UnknownOption, did_you_mean
 
-__all__ = ["check_option", "check_options", "option_types", "plain"]
+__all__ = ["by_name", "check_option", "check_options", "option_types", "plain"]
+
+
+def _options(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """What ``function`` can be told besides its first argument, the data."""
+    _, *others = inspect.signature(function).parameters.values()
+    kinds = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return {p.name: p for p in others if p.kind in kinds}
+
+
+def by_name(
+    name: str, function: Callable[..., Any], leading: tuple[Any, ...], given: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """``given`` with the values in ``leading`` under the names that ``function`` has for them.
+
+    Raises
+    ------
+    UnknownOption
+        More values without a name than ``function`` takes, or one of them given twice.
+    """
+    if not leading:
+        return given
+    options = _options(function)
+    names = [n for n, p in options.items() if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    if len(leading) > len(names):
+        example = next((n for n in options if n not in names), "option")
+        raise UnknownOption(
+            f"{name} takes its options by name, such as {example}=...; got {leading[-1]!r} alone."
+        )
+    twice = next((n for n in names[: len(leading)] if n in given), None)
+    if twice is not None:
+        raise UnknownOption(f"{name} was given {twice!r} twice.")
+    return {**dict(zip(names, leading, strict=False)), **given}
 
 
 def option_types(function: Callable[..., Any]) -> dict[str, Any]:
-    """Keyword-only options of ``function`` and their types, evaluated."""
-    keyword_only = [
-        p for p in inspect.signature(function).parameters.values() if p.kind is inspect.Parameter.KEYWORD_ONLY
-    ]
-    annotated = types.SimpleNamespace(__annotations__={p.name: p.annotation for p in keyword_only})
+    """Options of ``function`` and their types, evaluated."""
+    options = _options(function).values()
+    annotated = types.SimpleNamespace(__annotations__={p.name: p.annotation for p in options})
     scope = getattr(inspect.unwrap(function), "__globals__", {})
     return typing.get_type_hints(annotated, globalns=scope, localns=scope, include_extras=True)
 
@@ -45,11 +75,7 @@ def check_options(name: str, function: Callable[..., Any], given: Mapping[str, A
     InvalidInput
         A value of the wrong type or outside a closed list, or a missing option that has no default.
     """
-    parameters = {
-        p.name: p
-        for p in inspect.signature(function).parameters.values()
-        if p.kind is inspect.Parameter.KEYWORD_ONLY
-    }
+    parameters = _options(function)
     for key in given:
         if key not in parameters:
             raise UnknownOption(f"{name} has no option {key!r}; {did_you_mean(key, parameters)}.")

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from spectra.errors import InvalidInput, RecipeError, did_you_mean
-from spectra.options import check_options, plain
+from spectra.options import by_name, check_options, plain
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -84,12 +84,12 @@ def verb(
 
     def decorate(function: F) -> F:
         @functools.wraps(function)
-        def call(dataset: Any, /, **given: Any) -> xr.Dataset:
+        def call(dataset: Any, /, *leading: Any, **given: Any) -> xr.Dataset:
             from spectra.dataset import as_dataset
 
             data = as_dataset(dataset, verb=name)
             _check_input(name, data, axes, needs or {})
-            options = check_options(name, function, given)
+            options = check_options(name, function, by_name(name, function, leading, given))
             token = _current.set(_Call())
             try:
                 result = function(_detached(data), **options)

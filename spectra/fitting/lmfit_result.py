@@ -77,5 +77,5 @@ def _fitted(model: Any, params: Any, one: xr.Dataset, name: str, weights: str, s
     else:
         sigma = one[spread].values if weights == "sigma" else None
     rows, weight = weighted_rows(y, sigma, False)
-    used = weight[0] > 0
+    used = (weight[0] > 0) & np.isfinite(one["best_fit"].values)  # outside a window nothing was fitted
     return model.fit(rows[0][used], params, x=x[used], weights=weight[0][used], scale_covar=weights == "none")
