@@ -118,8 +118,9 @@ def _valences_3s(e: Evidence) -> FloatArray | None:
 def valences(e: Evidence, t: Limits) -> Iterator[Breach]:
     """A23: the same Mn valence from 2p and from 3s."""
     from_2p = e.mean_valence
-    if not any(c.level == "Mn 2p" for c in _assigned(e)):
-        return
+    if not (from_2p is not None and e.attrs.get("region") == "Mn 2p"):  # of whole spectra: no lines
+        if not any(c.level == "Mn 2p" for c in _assigned(e)):
+            return
     from_3s = _valences_3s(e)
     if from_2p is None or from_3s is None:
         raise NotJudged("the mean valence from Mn 2p and the splitting of Mn 3s (option 'regions')")
@@ -167,7 +168,8 @@ def _elements(e: Evidence) -> set[str]:
 
 
 def positions(e: Evidence, t: Limits) -> Iterator[Breach]:
-    """A25: a label where reference tables have it."""
+    """A25: a label where reference tables have it, as far as the scale is sure."""
+    unsure = 0.0 if e.shift_sigma is None else np.nan_to_num(e.shift_sigma)
     second = {id(pair.second) for pair in doublets(_assigned(e))}
     for c in e.components:
         if c.position is None or id(c) in second or c.says("satellite") or c.j == "1/2":
@@ -182,8 +184,11 @@ def positions(e: Evidence, t: Limits) -> Iterator[Breach]:
         beside = row.get("also")
         said = f"at {{value:.2f}} eV; {row['name']}: {low:g} to {high:g} eV ({row['source']})"
         said += f"; also {beside}" if beside else ""
-        limit = f"{t['margin']:g} eV outside"
-        yield from where(off > t["margin"] + 1e-9, c.position, c.name, said, limit, worst=off)
+        room = np.maximum(t["margin"], unsure)
+        limit = f"{np.median(room):.2g} eV outside" + (
+            " (sigma of the scale)" if (room > t["margin"]).any() else ""
+        )
+        yield from where(off > room + 1e-9, c.position, c.name, said, limit, worst=off)
 
 
 def _is_strongest(c: Component, e: Evidence) -> bool:

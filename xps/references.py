@@ -70,7 +70,8 @@ def fit_references(
     -------
     xarray.Dataset
         ``fraction`` with ``_sigma`` and ``fraction_covariance`` per ``reference``; ``reference_shift``,
-        ``broadening`` (eV) and ``inelastic_step`` (1/eV) with ``_sigma``; ``best_fit``, ``residual``, ``background``,
+        ``broadening`` (eV) and ``inelastic_step`` (1/eV) with ``_sigma``, that of the shift with
+        ``charge_shift_sigma`` after a calibration; ``best_fit``, ``residual``, ``background``,
         ``reference_curve``; ``redchi``. Flags: ``no_combination`` (failed), ``shift_at_limit``,
         ``references_insufficient`` (warnings).
 
@@ -279,6 +280,11 @@ def _described(
             values = values.reindex({AXIS: dataset[AXIS]}).transpose(..., AXIS)
         units = str(counts.attrs.get("units", "")) if units is None else units
         result[name] = values.assign_attrs(units=units, long_name=meaning)
+    if "charge_shift_sigma" in dataset:
+        both = (made["shift_sigma"] ** 2 + dataset["charge_shift_sigma"] ** 2) ** 0.5
+        both = both.transpose(*made["shift_sigma"].dims)
+        result["reference_shift_sigma"] = both.assign_attrs(result["reference_shift_sigma"].attrs)
+        note("reference_shift_sigma includes charge_shift_sigma")
     variance = xr.concat(
         [made["covariance"].isel(reference=i, reference_2=i) for i in range(len(names))], "reference"
     )

@@ -307,6 +307,12 @@ CASES = {
         (given(*mn(), mean_valence=np.array([3.8]), regions={"Mn 3s": mn_3s(4.5)}), None),
         (
             given(
+                mean_valence=np.array([3.2]), attrs={"region": "Mn 2p"}, regions={"Mn 3s": mn_3s(4.5)}
+            ),  # of whole reference spectra
+            "mean valence 3.20 from 2p",
+        ),
+        (
+            given(
                 *mn(), mean_valence=np.array([3.0]), regions={"Mn 3s": given(splitting_3s=np.array([5.3]))}
             ),
             None,
@@ -321,6 +327,9 @@ CASES = {
     "A25": [
         (given(line("V 2p3/2 V2+", 516.4)), "at 516.40 eV; V2+: 513.1 to 514.1 eV"),
         (given(line("Mn 2p3/2 Mn3+", 641.2)), None),
+        (given(line("V 2p3/2 V3+", 517.7)), "at 517.70 eV; V3+"),
+        (given(line("V 2p3/2 V3+", 517.7), shift_sigma=np.array([0.1])), "at 517.70 eV; V3+"),
+        (given(line("V 2p3/2 V3+", 517.7), shift_sigma=np.array([0.6])), None),
         (given(line("Mn 2p3/2 Mn2+", 641.1, area=278.0), line("Mn 2p3/2 Mn2+", 645.9, area=91.0)), None),
     ],
     "A26": [

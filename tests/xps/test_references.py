@@ -60,6 +60,16 @@ class TestMixtures:
         assert all(flag_names(found, sample=i) == [] for i in range(len(MIXTURES)))
         np.testing.assert_allclose(found.fraction.sum("reference"), 1.0)
 
+    def test_the_uncertainty_of_the_scale_goes_into_the_shift(self, oxides, rng):
+        data = mixture(oxides, MIXTURES[:2], 1e5, rng)
+        plain = xps.fit_references(data, references=oxides, window=WINDOW)
+        calibrated = xps.calibrate(data, shift=-0.3, sigma=0.25)
+        found = xps.fit_references(calibrated, references=oxides, window=WINDOW)
+        np.testing.assert_allclose(found.reference_shift, plain.reference_shift - 0.3, atol=0.02)
+        together = np.hypot(plain.reference_shift_sigma, 0.25)
+        np.testing.assert_allclose(found.reference_shift_sigma, together, rtol=1e-3)
+        np.testing.assert_allclose(found.fraction, plain.fraction, atol=0.02)
+
     @pytest.mark.parametrize("fraction", [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)])
     def test_what_is_absent_is_not_found(self, oxides, rng, fraction):
         found = xps.fit_references(mixture(oxides, fraction, 1e5, rng), references=oxides, window=WINDOW)
