@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["reader", "scans", "sniff"]
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+#: How a workbook begins; its second byte is the version of an SPC file.
+_ZIP = b"PK\x03\x04"
 
 #: Axes by their number in the file, with the factor to our units.
 _X: dict[int, tuple[AxisUnits, float]] = {
@@ -54,6 +56,8 @@ _VISIBLE = 12_500.0
 
 def sniff(source: Source) -> float:
     """Sure of a header that makes sense; of other containers under the name only so far as to say what they are."""
+    if source.head.startswith(_ZIP):
+        return 0.0
     if version_of(source.head) is not None and source.size > 256:
         return 0.95
     return 0.5 if source.head.startswith(_OLE) and source.path.suffix.lower() == ".spc" else 0.0
