@@ -6,27 +6,18 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from spectra.errors import InvalidInput
-from spectra.fitting.batch import (
-    AT_BOUND,
-    NO_DATA,
-    SEVERAL_MINIMA,
-    UNDETERMINED,
-    WEAK,
-    Results,
-    fit_spectra,
-    results,
-)
-from spectra.fitting.leastsq import CONVERGED, NOT_CONVERGED
-from spectra.fitting.observing import AREA, FWHM, HEIGHT, MAXIMUM, POSITION
-from spectra.fitting.program import Compiled
-from spectra.fitting.spec import Model
+from spectra.fitting.batch import UNDETERMINED, WEAK, Results, fit_spectra, part_of, results
+from spectra.fitting.fit_result import FitResult, criteria, joint_result, single_result
+from spectra.fitting.joint import check_shared, fit_together
+from spectra.fitting.leastsq import CONVERGED
+from spectra.fitting.program import Arrays, Compiled
 from spectra.fitting.understand import Understood, understand
 
 __all__ = ["FitResult", "Start", "criteria", "fit_arrays", "weighted_rows"]
@@ -39,36 +30,6 @@ Start = Literal["fresh", "previous", "neighbour"]
 
 #: Spectra that one thread takes at a time.
 _SHARE = 16
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """What a fit says, every array with the leading shape of the spectra; NaN where a spectrum failed.
-
-    ``quantity`` and ``quantity_sigma`` hold ``position``, ``height``, ``area``, ``fwhm`` and ``maximum`` of each
-    component (..., component).
-    """
-
-    model: Model | None  # None where it cannot be written
-    parameters: tuple[str, ...]
-    free: tuple[str, ...]
-    components: tuple[str, ...]
-    value: Floats  # (..., parameter)
-    sigma: Floats  # (..., parameter)
-    covariance: Floats  # (..., free, free)
-    slopes: Floats  # (..., parameter, free) derivatives of the parameters, only where a projection is fitted
-    jacobian: Floats  # (..., free, fitted point) weighted derivatives of what is fitted, likewise
-    quantity: dict[str, Floats]
-    quantity_sigma: dict[str, Floats]
-    best_fit: Floats  # (..., n)
-    component_curve: Floats  # (..., component, n)
-    chi2: Floats
-    redchi: Floats
-    aicc: Floats
-    bic: Floats
-    runs_p_value: Floats
-    nfev: npt.NDArray[np.int64]
-    flags: dict[str, Flags]  # by name of the flag
 
 
 def fit_arrays(
@@ -85,6 +46,8 @@ def fit_arrays(
     tolerance: float = 1e-15,
     max_nfev: int = 500,
     restarts: int = 8,
+    shared: Sequence[str] = (),
+    moves: Sequence[Floats] = (),
 ) -> FitResult:
     """Fit one spectrum or many with one model.
 
@@ -103,8 +66,8 @@ def fit_arrays(
     poisson : bool
         ``y`` are counts: the weights are those of the fitted curve (maximum likelihood).
     start : {"fresh", "previous", "neighbour"}
-        Start values: those of ``params``; the result of the spectrum before along the last series dimension; or
-        fresh ones, and then again from the results of the neighbours, where those lead lower.
+        Start values: those of ``params``; the last clear result before along the last series dimension; or fresh
+        ones, and then the results of the nearest neighbours on all sides, where those lead lower, until none does.
     component_curves : bool
         Keep the curve of each component.
     workers : int, optional
@@ -113,11 +76,17 @@ def fit_arrays(
         A fit ends when a step promises less than this share of chi-square, or fails after so many evaluations.
     restarts : int
         Other starts tried where a component is weak or a parameter undetermined; the best minimum is kept.
+    shared : sequence of str
+        Free parameters that have one value for all spectra along the last series dimension: these are fitted together,
+        one joint fit for each of the other dimensions. Sigmas and covariance of a spectrum's parameters are marginal.
+    moves : sequence of (..., n) arrays
+        Joint fits only: one-sigma moves of the data, independent of each other and from spectrum to spectrum, that
+        add to all uncertainties.
 
     Returns
     -------
     FitResult
-        A spectrum whose fit failed holds NaN and a flag; nothing is raised for it.
+        A spectrum whose fit failed holds NaN and a flag; nothing is raised for it, and no joint fit is made with it.
 
     Raises
     ------
@@ -146,9 +115,15 @@ def fit_arrays(
         raise InvalidInput(
             f"x has shape {axis.shape} and y {values.shape}; the last dimension of y must be that of x."
         )
+    if shared and values.ndim < 2:
+        raise InvalidInput("shared has no meaning for a single spectrum: give a series, or leave it out.")
     if not np.isfinite(axis).all():
         raise InvalidInput(
             f"x holds {np.count_nonzero(~np.isfinite(axis))} values that are not finite: remove them."
+        )
+    if understood.compiled is None and shared:
+        raise InvalidInput(
+            f"shared needs a model that the engine can express, and it cannot: {understood.reason}."
         )
     if understood.compiled is None:
         from spectra.fitting.fallback import fit_with_lmfit
@@ -156,16 +131,22 @@ def fit_arrays(
         if understood is not model:
             _log.warning("fitted by lmfit, one spectrum after another: %s", understood.reason)
         return fit_with_lmfit(understood, axis, values, sigma=sigma, poisson=poisson, max_nfev=max_nfev)
-    compiled = understood.compiled
+    compiled, known = understood.compiled, sigma is not None or poisson
+    places = check_shared(shared, compiled.free, compiled.parameters)
     rows, weight = weighted_rows(values, sigma, poisson)
     chain = values.shape[-2] if start == "previous" and values.ndim > 1 else 0
     begin = np.tile(compiled.start, (len(rows), 1))
     run = _Runner(compiled, axis, rows, poisson, tolerance, max_nfev, workers or _cores())
-    out = run(begin, weight, fresh=True, chain=chain, restarts=restarts, curves=component_curves)
+    curves = component_curves and not shared
+    out = run(begin, weight, fresh=True, chain=chain, restarts=0 if shared else restarts, curves=curves)
     if start == "neighbour":
-        for moved in _neighbours(out.free, values.shape[:-1]):
-            _keep_better(out, run(moved, weight, fresh=False, chain=0, restarts=0, curves=component_curves))
-    return _result(compiled, out, values.shape[:-1], known=sigma is not None or poisson)
+        _from_neighbours(run, out, weight, values.shape[:-1], curves)
+    if not shared:
+        return single_result(compiled, out, values.shape[:-1], known=known)
+    off = [np.broadcast_to(m, values.shape).reshape(rows.shape) for m in moves]
+    shape = values.shape[:-1]
+    out, said = _together(run, places, out, weight, shape[-1], component_curves, restarts, off)
+    return joint_result(compiled, out, said, shape, tuple(shared), known=known)
 
 
 def _cores() -> int:
@@ -200,12 +181,16 @@ class _Runner:
     max_nfev: int
     workers: int
 
+    def model(self) -> Arrays:
+        """What the engine is given."""
+        return self.compiled.arrays.addressed().along(self.x, self.compiled.loss)
+
     def __call__(
         self, begin: Floats, weight: Floats, *, fresh: bool, chain: int, restarts: int, curves: bool
     ) -> Results:
         out = results(self.compiled, len(self.rows), self.x.size, curves)
         weight = weight.copy() if self.poisson else weight  # the engine writes its own weights for counts
-        model, total = self.compiled.arrays.addressed().along(self.x, self.compiled.loss), len(self.rows)
+        model, total = self.model(), len(self.rows)
         share = max(chain, _SHARE // chain * chain) if chain else _SHARE
 
         def part(first: int) -> None:
@@ -223,74 +208,78 @@ class _Runner:
         return out
 
 
-def _neighbours(free: Floats, shape: Sequence[int]) -> list[Floats]:
-    """Free parameters of the next spectrum on either side along each series dimension."""
-    on_grid = free.reshape((*shape, -1))
-    shifts = [(axis, step) for axis in range(len(shape)) for step in (1, -1)]
-    moved = [np.roll(on_grid, step, axis).reshape(free.shape) for axis, step in shifts]
-    return [np.where(np.isfinite(m), m, np.nan_to_num(free, nan=0.0)) for m in moved]
+def _from_neighbours(run: _Runner, out: Results, weight: Floats, shape: Sequence[int], curves: bool) -> None:
+    """Fit again from the nearest results on all sides, where those are new, as long as that leads lower somewhere."""
+    news = np.ones(len(run.rows), bool)
+    while news.any():
+        lower = np.zeros_like(news)
+        for nearest in _nearest(_clear(out).reshape(shape)):
+            which = np.flatnonzero((nearest >= 0) & (out.points >= len(run.compiled.free)) & news[nearest])
+            if not which.size:
+                continue
+            some = replace(run, rows=run.rows[which])
+            other = some(
+                out.free[nearest[which]], weight[which], fresh=False, chain=0, restarts=0, curves=curves
+            )
+            lower[which[_keep_better(out, other, which)]] = True
+        news = lower
 
 
-def _keep_better(out: Results, other: Results) -> None:
-    """Put the rows of ``other`` that reached a lower chi-square into ``out``."""
-    found = other.outcome == CONVERGED
-    better = found & ((out.outcome != CONVERGED) | (other.chi2 < out.chi2 * (1 - 1e-9)))
-    for mine, theirs in zip(out, other, strict=True):
-        mine[better] = theirs[better]
+def _clear(out: Results) -> Flags:
+    """Fits that are worth handing on."""
+    return np.asarray((out.outcome == CONVERGED) & (out.warnings & (WEAK | UNDETERMINED) == 0))
 
 
-def criteria(chi2: Floats, count: Floats, k: int, known: bool) -> tuple[Floats, Floats, Floats]:
-    """Reduced chi-square, AICc and BIC of fits of ``k`` parameters to ``count`` points.
+def _nearest(good: Flags) -> list[npt.NDArray[np.int64]]:
+    """For each spectrum the nearest ``good`` one on either side along each dimension; -1 where there is none."""
+    number = np.where(good, np.arange(good.size).reshape(good.shape), -1)
+    found = []
+    for axis in range(good.ndim):
+        for backwards in (False, True):
+            line = np.moveaxis(number, axis, -1)
+            line = line[..., ::-1] if backwards else line
+            at = np.where(line >= 0, np.arange(line.shape[-1]), -1)
+            last = np.maximum.accumulate(at, axis=-1)
+            last = np.concatenate([np.full_like(last[..., :1], -1), last[..., :-1]], axis=-1)
+            near = np.where(last >= 0, np.take_along_axis(line, np.maximum(last, 0), axis=-1), -1)
+            near = near[..., ::-1] if backwards else near
+            found.append(np.moveaxis(near, -1, axis).reshape(-1))
+    return found
 
-    With known uncertainties -2 log L is chi-square; without them it is N log(chi-square / N), as in lmfit.
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        redchi = np.where(count > k, chi2 / (count - k), np.nan)
-        misfit = chi2 if known else count * np.log(chi2 / count)
-        aicc = np.where(count > k + 1, misfit + 2 * k + 2 * k * (k + 1) / (count - k - 1), np.nan)
-        return redchi, aicc, misfit + k * np.log(count)
 
-
-def _result(compiled: Compiled, out: Results, shape: tuple[int, ...], *, known: bool) -> FitResult:
-    def grid(values: Any) -> Any:
-        return values.reshape((*shape, *values.shape[1:]))
-
-    good = out.outcome == CONVERGED
-    count, k = out.points.astype(float), len(compiled.free)
-    chi2 = np.where(good, out.chi2, np.nan)
-    redchi, aicc, bic = criteria(chi2, count, k, known)
-    scale = np.ones_like(redchi) if known else redchi
-    root = np.sqrt(scale)
-    names = {"position": POSITION, "height": HEIGHT, "area": AREA, "fwhm": FWHM, "maximum": MAXIMUM}
-    return FitResult(
-        model=compiled.model,
-        parameters=compiled.parameters,
-        free=compiled.free,
-        components=compiled.components,
-        value=grid(out.value),
-        sigma=grid(out.sigma * root[:, None]),
-        covariance=grid(out.covariance * scale[:, None, None]),
-        slopes=grid(out.slopes),
-        jacobian=grid(out.jacobian),
-        quantity={n: grid(out.seen[..., i].copy()) for n, i in names.items()},
-        quantity_sigma={n: grid(out.seen_sigma[..., i] * root[:, None]) for n, i in names.items()},
-        best_fit=grid(out.curve),
-        component_curve=grid(out.parts),
-        chi2=grid(chi2),
-        redchi=grid(redchi),
-        aicc=grid(aicc),
-        bic=grid(bic),
-        runs_p_value=grid(out.runs_p),
-        nfev=grid(out.nfev),
-        flags={
-            "fit_not_converged": grid(out.outcome == NOT_CONVERGED),
-            "fit_not_finite": grid(
-                (out.outcome != CONVERGED) & (out.outcome != NOT_CONVERGED) & (out.outcome != NO_DATA)
-            ),
-            "fit_too_few_points": grid(out.outcome == NO_DATA),
-            "at_bound": grid(good & (out.warnings & AT_BOUND > 0)),
-            "undetermined": grid(good & (out.warnings & UNDETERMINED > 0)),
-            "weak_component": grid(good & (out.warnings & WEAK > 0)),
-            "several_minima": grid(good & (out.warnings & SEVERAL_MINIMA > 0)),
-        },
+def _keep_better(out: Results, other: Results, which: npt.NDArray[np.int64]) -> Flags:
+    """Put the rows of ``other``, fits of ``which``, that reached a lower chi-square into ``out``; says which did."""
+    mine = out.chi2[which]
+    better = (other.outcome == CONVERGED) & (
+        (out.outcome[which] != CONVERGED) | (other.chi2 < mine * (1 - 1e-9))
     )
+    for whole, part in zip(out, other, strict=True):
+        whole[which[better]] = part[better]
+    return np.asarray(better)
+
+
+def _together(
+    run: _Runner,
+    shared: npt.NDArray[np.int64],
+    alone: Results,
+    weight: Floats,
+    count: int,
+    curves: bool,
+    restarts: int,
+    moves: Sequence[Floats],
+) -> tuple[Results, list[dict[str, Any]]]:
+    """Each ``count`` rows fitted together, from the results of single fits; threads take spectra, or whole fits."""
+    out = results(run.compiled, len(run.rows), run.x.size, curves)
+    groups = [slice(first, first + count) for first in range(0, len(run.rows), count)]
+    model, few = run.model(), len(groups) < run.workers
+
+    def together(group: slice) -> dict[str, Any]:
+        return fit_together(
+            run.compiled, model, shared, run.x, run.rows[group], weight[group].copy(),
+            part_of(alone, group), part_of(out, group), poisson=run.poisson,
+            moves=[m[group] for m in moves], workers=run.workers if few else 1, restarts=restarts,
+            tolerance=run.tolerance, max_nfev=run.max_nfev,
+        )  # fmt: skip
+
+    with ThreadPoolExecutor(1 if few else run.workers) as pool:
+        return out, list(pool.map(together, groups))

@@ -21,11 +21,17 @@ __all__ = [
     "NOT_CONVERGED",
     "NOT_FINITE",
     "NO_DATA",
+    "ROUNDS",
+    "SETTLED",
     "SEVERAL_MINIMA",
     "UNDETERMINED",
     "WEAK",
     "Results",
+    "draw_all",
     "fit_spectra",
+    "part_of",
+    "poisson_weights",
+    "report",
     "results",
     "runs",
 ]
@@ -84,6 +90,11 @@ def results(compiled: Compiled, spectra: int, points: int, parts: bool) -> Resul
     )  # fmt: skip
 
 
+def part_of(out: Results, rows: slice) -> Results:
+    """Some rows of the results, not copied."""
+    return Results._make(a[rows] for a in out)
+
+
 @open_kernel
 def runs(curve, y, weight):
     """Probability of as few runs of one sign in the residual, or fewer, if its signs were random."""
@@ -106,7 +117,7 @@ def runs(curve, y, weight):
 
 
 @kernel
-def _report(model, i, x, y, weight, s, memory, point, out):
+def report(model, i, x, y, weight, s, memory, point, out):
     """Write what a finished fit says into row ``i`` of the results."""
     n = s.free.size
     parameters = model.sizes[0]
@@ -150,7 +161,7 @@ def _report(model, i, x, y, weight, s, memory, point, out):
 
 
 @kernel
-def _poisson_weights(curve, weight):
+def poisson_weights(curve, weight):
     """Weights of counts whose expectation is ``curve``, one count at least; masked points stay masked."""
     for k in range(curve.size):
         if weight[k] > 0.0:
@@ -158,7 +169,8 @@ def _poisson_weights(curve, weight):
 
 
 @kernel
-def _draw_all(model, x, free, memory, curve):
+def draw_all(model, x, free, memory, curve):
+    """The sum of all components at ``free`` into ``curve``."""
     set_rows(model, free, memory, False)
     fill(curve, 0.0)
     for c in range(model.kind.size):
@@ -177,8 +189,8 @@ def _fit_counts(model, x, y, weight, s, memory, chi2, tolerance, max_nfev):
     """
     total, undetermined, outcome = 0, False, CONVERGED
     for _ in range(ROUNDS):
-        _draw_all(model, x, s.free, memory, s.trial_residual)
-        _poisson_weights(s.trial_residual, weight)
+        draw_all(model, x, s.free, memory, s.trial_residual)
+        poisson_weights(s.trial_residual, weight)
         before = chi2
         outcome, chi2, nfev, undetermined = fit_one(
             model, x, y, weight, s, memory, CAUTIOUS, tolerance, max_nfev
@@ -194,8 +206,9 @@ def fit_spectra(stamp):
     """Fit rows ``start`` to ``stop`` of ``y`` and fill the results.
 
     Rows of ``weight`` are 1/sigma, 0 for a point left out. With ``poisson`` they are replaced by those of the fitted
-    curve. With ``fresh`` the strengths of lines in ``begin`` are only hints. With ``chain`` every row but each
-    ``chain``-th starts where the row before ended.
+    curve. With ``fresh`` the strengths of lines in ``begin`` are only hints. With ``chain`` the rows are series of that
+    length, and each starts where the last row before it in its series ended that was clear: a failed fit, a line that
+    is not there and a parameter that the data do not determine are not handed along.
     """
 
     def run(
@@ -205,8 +218,10 @@ def fit_spectra(stamp):
         n = model.factor.shape[1]
         fitted = y.shape[1]
         s, memory, point = space(n, fitted), scratch(model, x.size), scratch(model, 1)
-        first = np.empty(n)
+        first, last = np.empty(n), -1
         for i in range(start, stop):
+            if chain > 0 and i % chain == 0:
+                last = -1
             usable = 0
             for k in range(fitted):
                 usable += weight[i, k] > 0.0
@@ -215,9 +230,9 @@ def fit_spectra(stamp):
                 out.outcome[i] = NO_DATA
                 continue
             copy(first, begin[i])
-            follow = chain > 0 and i % chain != 0 and out.outcome[i - 1] == CONVERGED
+            follow = chain > 0 and last >= 0
             if follow:
-                copy(first, out.free[i - 1])
+                copy(first, out.free[last])
             outcome, chi2, nfev, undetermined, weak, several = fit_robust(
                 model,
                 x,
@@ -242,6 +257,8 @@ def fit_spectra(stamp):
                 for held in s.held:
                     out.warnings[i] |= AT_BOUND * held
                 out.warnings[i] += WEAK * weak + SEVERAL_MINIMA * several
-                _report(model, i, x, y[i], weight[i], s, memory, point, out)
+                report(model, i, x, y[i], weight[i], s, memory, point, out)
+                if not (weak or undetermined):
+                    last = i
 
     return run

@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 from spectra.dataset import map_spectra, signal_name, spectral_axis
 from spectra.errors import InvalidInput
+from spectra.fitting.along import as_series, dims_along, with_dims
 from spectra.fitting.arrays import FitResult, Start, fit_arrays
-from spectra.fitting.labels import label_fit, outputs_of, sizes_of
+from spectra.fitting.joint import check_shared
+from spectra.fitting.labels import label_fit, outputs_of, sizes_of, types_of
 from spectra.fitting.understand import understand
 from spectra.verbs import note, resolve, verb
 
@@ -35,6 +37,8 @@ def fit(
     variable: str | None = None,
     weights: Weights = "auto",
     start: Start = "fresh",
+    shared: tuple[str, ...] = (),
+    along: str | tuple[str, ...] | None = None,
     component_curves: bool = True,
     workers: int | None = None,
     max_nfev: int = 500,
@@ -43,7 +47,8 @@ def fit(
     r"""Fit every spectrum with one model: parameters, components, uncertainties, quality, flags.
 
     The model is compiled once; Levenberg-Marquardt inside bounds, with analytic derivatives, minimises
-    :math:`\chi^2 = \sum_i (y_i - f(x_i))^2 / \sigma_i^2` of each spectrum.
+    :math:`\chi^2 = \sum_i (y_i - f(x_i))^2 / \sigma_i^2` of each spectrum; with ``shared`` parameters, the sum of those
+    of all spectra along a dimension, which are then fitted together with one value of each shared parameter.
 
     Parameters
     ----------
@@ -62,7 +67,14 @@ def fit(
         of the fitted curve. "none": equal, and the covariance is scaled by the reduced chi-square. "auto": the first
         of sigma, poisson (measured counts in whole numbers) and none that applies.
     start : {"fresh", "previous", "neighbour"}
-        Start values: ``params``; the spectrum before; or ``params`` and then the neighbours, where they lead lower.
+        Start values: ``params``; the last spectrum before that was fitted clearly; or ``params`` and then the nearest
+        neighbours on all sides, where they lead lower, until none does.
+    shared : tuple of str
+        Varied parameters that have one value for all spectra ``along`` a dimension; the others are fitted per
+        spectrum. Over the remaining dimensions there is one joint fit each.
+    along : str or tuple of str, optional
+        Dimension over which parameters are shared, or along which ``start="previous"`` goes. Default: the only one, or
+        for start values the last.
     component_curves : bool
         Keep ``component_curve`` (spectra times components times points).
     workers : int, optional
@@ -79,18 +91,26 @@ def fit(
         ``maximum`` per ``component``; ``best_value`` per ``parameter``, ``covariance`` of the varied ones; each value
         with its ``_sigma``; ``redchi``, ``aicc``, ``bic``, ``runs_p_value`` and ``nfev`` per spectrum. A spectrum that
         failed holds NaN and the flag ``fit_not_converged``, ``fit_not_finite`` or ``fit_too_few_points``; warnings are
-        ``at_bound``, ``undetermined``, ``weak_component`` and ``several_minima``.
+        ``at_bound``, ``undetermined``, ``weak_component`` and ``several_minima``. A joint fit adds ``shared_value``
+        with ``_sigma`` and ``shared_covariance`` per ``shared``, ``joint_redchi``, ``joint_aicc``, ``joint_bic``,
+        ``joint_spectra`` and ``joint_status``, and the flags ``no_signal`` and ``joint_fit_failed``.
 
     Raises
     ------
     InvalidInput
-        Unknown shape or parameter, weights that the dataset does not have, a model without free parameters.
+        Unknown shape or parameter, weights that the dataset does not have, a model without free parameters; shared
+        parameters that are not varied, a dimension that is not there, or a model that only lmfit can evaluate.
 
     Notes
     -----
     ``height``, ``fwhm`` and ``maximum`` are measured on each component's curve, their uncertainties are propagated
     with exact derivatives. ``runs_p_value`` is the probability of as few runs of one sign in the residual if its signs
     were random. A model that the engine cannot express is fitted by lmfit, which the history says.
+
+    In a joint fit ``covariance`` is the marginal one of a spectrum's own and the shared parameters, so every ``_sigma``
+    contains the doubt about the shared ones. Spectra that cannot be fitted (NaN, all zeros) are left out and flagged.
+    ``redchi`` of a spectrum counts its part of the shared parameters as its own. Time and memory grow with the number
+    of spectra.
 
     References
     ----------
@@ -121,26 +141,31 @@ def fit(
         text = f"fitted by lmfit, one spectrum after another, because the compiled engine cannot: {understood.reason}"
         note(text)
         _log.warning(text)
+    check_shared(shared, understood.free, understood.parameters)
+    dims = dims_along(dataset[name], axis, along, shared, start)
+    if dims:
+        resolve(along=dims)
     x, poisson = dataset[axis].values, chosen == "poisson"
-    inputs: list[Any] = [(dataset[name], (axis,))]
-    if chosen == "sigma":
-        inputs.append((dataset[f"{name}_sigma"], (axis,)))
-    outputs = outputs_of(understood, axis)
+    arrays = [dataset[name], *([dataset[f"{name}_sigma"]] if chosen == "sigma" else [])]
+    inputs = [(with_dims(array, dataset[name], dims), (*dims, axis)) for array in arrays]
+    outputs = outputs_of(understood, axis, along=dims, joint=bool(shared))
 
     def kernel(y: npt.NDArray[Any], sigma: npt.NDArray[Any] | None = None) -> Mapping[str, Any]:
         result = fit_arrays(
-            understood, None, x, y, sigma=sigma, poisson=poisson, start=start,
+            understood, None, x, y, sigma=sigma, poisson=poisson, start=start, shared=shared,
             component_curves=component_curves, workers=workers, max_nfev=max_nfev, restarts=restarts,
         )  # fmt: skip
         return as_outputs(result, component_curves)
 
+    if start != "neighbour" or shared:  # neighbours are those on a map
+        kernel = as_series(kernel, len(dims))
+
     if not component_curves:
         del outputs["component_curve"]
-    kinds = {
-        n: (bool if n.startswith("flag_") else int) for n in outputs if n.startswith("flag_") or n == "nfev"
-    }
-    fitted = map_spectra(kernel, inputs, outputs, sizes=sizes_of(understood), dtypes=kinds)
-    return label_fit(dataset, fitted, understood, name)
+    fitted = map_spectra(
+        kernel, inputs, outputs, sizes=sizes_of(understood, shared), dtypes=types_of(outputs)
+    )
+    return label_fit(dataset, fitted, understood, name, shared)
 
 
 def as_outputs(result: FitResult, component_curves: bool) -> dict[str, Any]:
@@ -158,6 +183,15 @@ def as_outputs(result: FitResult, component_curves: bool) -> dict[str, Any]:
     }
     made |= result.quantity | {f"{n}_sigma": v for n, v in result.quantity_sigma.items()}
     made |= {f"flag_{n}": v for n, v in result.flags.items()}
+    if result.shared is not None:
+        one = result.shared
+        made |= {
+            "shared_value": one.value,
+            "shared_value_sigma": one.sigma,
+            "shared_covariance": one.covariance,
+        }
+        made |= {"joint_redchi": one.redchi, "joint_aicc": one.aicc, "joint_bic": one.bic}
+        made |= {"joint_spectra": one.spectra, "joint_status": one.status}
     return made | ({"component_curve": result.component_curve} if component_curves else {})
 
 

@@ -15,7 +15,7 @@ from spectra.fitting.drawing import set_rows
 from spectra.fitting.leastsq import CAUTIOUS, CONVERGED, EAGER, NOT_CONVERGED, fit_one, solve_linear
 from spectra.fitting.linear import copy, fill
 
-__all__ = ["fit_robust", "spread"]
+__all__ = ["fit_robust", "spread", "weak_line"]
 
 #: A component is weak below this many standard deviations.
 WEAK = 5.0
@@ -46,7 +46,7 @@ def spread(slopes, covariance, held):
 
 
 @kernel
-def _weak(model, s, memory):
+def weak_line(model, s, memory):
     """Whether a peak that is being fitted does not stand clear of its own uncertainty."""
     set_rows(model, s.free, memory, False)
     for c in range(model.kind.size):
@@ -91,7 +91,9 @@ def _another_start(model, begin, number, s):
         ratio = (1.0 + ratio) ** (1.0 / (n + 1.0))
     for j in range(n):
         share = (0.5 + number * ratio ** -(j + 1.0)) % 1.0 - 0.5
-        if s.reach[j] > 0.0:
+        if model.lower[j] == model.upper[j]:  # pinned
+            s.free[j] = model.lower[j]
+        elif s.reach[j] > 0.0:
             s.free[j] = begin[j] + share * s.reach[j] * (1.0 if number % 2 else 0.5)
         else:
             s.free[j] = begin[j] * 2.0 ** (2.0 * share)
@@ -109,7 +111,7 @@ def fit_robust(model, x, y, weight, begin, fresh, restarts, s, memory, tolerance
     outcome, chi2, total, undetermined = fit_one(
         model, x, y, weight, s, memory, CAUTIOUS, tolerance, max_nfev
     )
-    weak = outcome == CONVERGED and _weak(model, s, memory)
+    weak = outcome == CONVERGED and weak_line(model, s, memory)
     clear = outcome == CONVERGED and not undetermined and not weak
     if restarts == 0 or clear or outcome > NOT_CONVERGED:
         return outcome, chi2, total, undetermined, weak, False
@@ -141,5 +143,5 @@ def fit_robust(model, x, y, weight, begin, fresh, restarts, s, memory, tolerance
             model, x, y, weight, s, memory, CAUTIOUS, tolerance, max_nfev
         )
         total += nfev
-        weak = _weak(model, s, memory)
+        weak = weak_line(model, s, memory)
     return outcome, chi2, total, undetermined, weak, several
