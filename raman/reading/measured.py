@@ -149,7 +149,8 @@ class Measured:
         return "raman_shift", np.where(np.isfinite(shift), shift, np.nan)
 
     def _attributes(self, axis: str) -> dict[str, Any]:
-        laser = self.told if self.told is not None else _laser(self.laser)
+        converted = self.told is not None and self.units != "shift"
+        laser = self.told if converted else _laser(self.laser)
         said = {
             "technique": "raman" if axis == "raman_shift" else "ftir",
             "laser_wavelength": laser if axis == "raman_shift" else None,

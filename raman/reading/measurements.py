@@ -6,12 +6,15 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from raman.reading.faults import marked
+from raman.reading.measured import detector_units
+from raman.reading.shift import Medium
 from spectra.dataset.conventions import spectral_axis
 from spectra.errors import ReadError
 from spectra.reading.registry import choose, read_scans
 from spectra.reading.scan import add_note
 from spectra.reading.series import Grid, read_each, stack
-from spectra.verbs import reading_verb
+from spectra.verbs import history, reading_verb
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,6 +32,7 @@ def read(
     select: str | int | None = None,
     reader: str | None = None,
     laser: float | None = None,
+    medium: Medium = "vacuum",
     columns: dict[str, int | str] | None = None,
     axis: Axis | None = None,
     delimiter: str | None = None,
@@ -46,7 +50,11 @@ def read(
     reader : str, optional
         Name of the reader where the content should not decide.
     laser : float, optional
-        Wavelength of the laser in nm, for files that do not state it or state it wrong.
+        Wavelength of the laser in nm, for files that do not state it or state it wrong. Axes in nm, eV or absolute
+        wavenumbers become Raman shifts with it; an axis that is a Raman shift stays what it is.
+    medium : {"vacuum", "air"}
+        What wavelengths in nm, that of the laser too, were measured in; files do not say it. Those in air taken for
+        those in vacuum make shifts too large by the factor 1.00028.
     columns : dict, optional
         Text: name → column, by number from 1 or label: ``{"raman_shift": 1, "intensity": 2}``.
     axis : {"raman_shift", "wavenumber"}, optional
@@ -78,7 +86,7 @@ def read(
     array([1340., 1350., 1360.])
     """
     options = _options(columns, axis, delimiter, decimal, encoding)
-    scans = read_scans(path, reader=reader, options=options, hints=_hints(axis, laser))
+    scans = read_scans(path, reader=reader, options=options, hints=_hints(axis, laser, medium))
     return _measurement(choose(scans, select, file=os.fspath(path)), laser)
 
 
@@ -92,6 +100,7 @@ def read_series(
     grid: Grid | None = None,
     reader: str | None = None,
     laser: float | None = None,
+    medium: Medium = "vacuum",
     columns: dict[str, int | str] | None = None,
     axis: Axis | None = None,
     delimiter: str | None = None,
@@ -115,7 +124,11 @@ def read_series(
     reader : str, optional
         Name of the reader where the content should not decide.
     laser : float, optional
-        Wavelength of the laser in nm, for files that do not state it or state it wrong.
+        Wavelength of the laser in nm, for files that do not state it or state it wrong. Axes in nm, eV or absolute
+        wavenumbers become Raman shifts with it; an axis that is a Raman shift stays what it is.
+    medium : {"vacuum", "air"}
+        What wavelengths in nm, that of the laser too, were measured in; files do not say it. Those in air taken for
+        those in vacuum make shifts too large by the factor 1.00028.
     columns : dict, optional
         Text: name → column, by number from 1 or label.
     axis : {"raman_shift", "wavenumber"}, optional
@@ -148,7 +161,7 @@ def read_series(
     ('scan', 'raman_shift')
     """
     options = _options(columns, axis, delimiter, decimal, encoding)
-    each = read_each(paths, select=select, reader=reader, options=options, hints=_hints(axis, laser))
+    each = read_each(paths, select=select, reader=reader, options=options, hints=_hints(axis, laser, medium))
     return stack(
         [(label, _measurement(scan, laser)) for label, scan in each],
         dim=dim,
@@ -173,20 +186,49 @@ def _options(
     }
 
 
-def _hints(axis: str | None, laser: float | None) -> dict[str, Any]:
-    return {"default_axis": axis or "raman_shift", "laser": laser}
+def _hints(axis: str | None, laser: float | None, medium: Medium) -> dict[str, Any]:
+    return {
+        "default_axis": axis or "raman_shift",
+        "bad_lines": "skip",
+        "laser": laser,
+        "medium": medium,
+    }
 
 
 def _measurement(scan: xr.Dataset, laser: float | None) -> xr.Dataset:
-    """The scan as vibrational spectrum: its technique by its axis, and the laser that was told."""
+    """The scan as vibrational spectrum: technique, names of the field, the laser that was told, faults marked."""
     axis = spectral_axis(scan)
     if axis not in _TECHNIQUES:
         where = scan.encoding.get("file") or scan.attrs.get("title") or "the scan"
         raise ReadError(f"{where} lies along {axis}, which is no axis of a Raman or infrared spectrum.")
+    if history(scan) and history(scan)[0]["verb"] != "spectra.from_arrays":
+        return scan  # a result of ours comes back as it was saved
     scan = scan.assign_attrs(technique=scan.attrs.get("technique", _TECHNIQUES[axis]))
-    if laser is not None and axis == "raman_shift":
-        stated = scan.attrs.get("laser_wavelength")
-        if stated is not None and stated != laser:
-            scan = add_note(scan, f"the file states a laser of {stated:g} nm; {laser:g} nm was told")
-        scan = scan.assign_attrs(laser_wavelength=laser)
+    if axis != "raman_shift":
+        return scan
+    return marked(_with_laser(_named(scan), laser))
+
+
+def _named(scan: xr.Dataset) -> xr.Dataset:
+    """The measured variable as ``intensity``, in the counts of a detector where it is in counts."""
+    signal = str(scan.attrs["signal"])
+    if signal not in ("intensity", "counts") and "intensity" not in scan.variables:
+        label = scan[signal].attrs.get("long_name", signal)
+        scan = scan.rename({signal: "intensity"}).assign_attrs(signal="intensity")
+        scan["intensity"].attrs["long_name"] = label
+        signal = "intensity"
+    if signal == "intensity":
+        scan["intensity"].attrs["units"] = detector_units(str(scan["intensity"].attrs.get("units", "")))
     return scan
+
+
+def _with_laser(scan: xr.Dataset, laser: float | None) -> xr.Dataset:
+    if laser is None:
+        return scan
+    stated = scan.attrs.get("laser_wavelength")
+    if stated is not None and abs(stated - laser) > 1e-6 * laser:
+        scan = add_note(
+            scan,
+            f"the file states a laser of {stated:g} nm, {laser:g} nm was told: the Raman shifts of the file stand as they are",
+        )
+    return scan.assign_attrs(laser_wavelength=laser)

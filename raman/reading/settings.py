@@ -22,6 +22,7 @@ LASER = (
     "laser (nm)",
     "laserline",
     "excit_line",
+    "excitationwavelength",
     "excitation wavelength",
     "excitation wavelength (nm)",
     "wl",

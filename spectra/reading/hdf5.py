@@ -61,8 +61,8 @@ def scans(
                 if columns:
                     return [_named(file, columns, axis_units, source)]
                 return _plots(file, axis, axis_units, source)
-    except OSError as error:
-        raise ReadError(f"{source.name} is damaged or truncated HDF5 ({error}).") from None
+    except (OSError, RuntimeError, KeyError) as error:  # what h5py raises for objects that it cannot follow
+        raise ReadError(f"{source.name} is damaged or truncated HDF5 ({error}).".replace("\n", " ")) from None
     from spectra.results.store import load_all
 
     return [
@@ -83,6 +83,9 @@ reader = Reader(
 def _plots(file: h5py.File, axis: str | None, axis_units: str | None, source: Source) -> list[xr.Dataset]:
     group = _default_plot(file)
     groups = [group] if group is not None else list(_data_groups(file))
+    labelled = [] if groups else list(_labelled(file))
+    if labelled:
+        return [_with_named_axes(item, axes, axis_units, source) for item, axes in labelled]
     if not groups:
         paths = ", ".join(f"{name} {shape}" for name, shape in _arrays(file))
         raise ReadError(
@@ -98,6 +101,38 @@ def _plots(file: h5py.File, axis: str | None, axis_units: str | None, source: So
     if not found:
         raise ReadError(faults[0])
     return found
+
+
+def _labelled(file: h5py.File) -> Iterator[tuple[h5py.Dataset, list[str]]]:
+    """Arrays with an attribute ``axes`` that names their dimensions, the last one a spectral axis that lies beside."""
+    import h5py
+
+    for item in file.values():
+        if not isinstance(item, h5py.Dataset) or "axes" not in item.attrs:
+            continue
+        axes = [_text(name) for name in np.atleast_1d(item.attrs["axes"])]
+        if item.ndim == len(axes) and axes[-1] in AXES and axes[-1] in file:
+            yield item, axes
+
+
+def _with_named_axes(
+    item: h5py.Dataset, axes: list[str], axis_units: str | None, source: Source
+) -> xr.Dataset:
+    from spectra.dataset.construct import from_arrays
+
+    *dims, axis = axes
+    where, beside = f"{source.name}: {item.name}", item.parent
+    return from_arrays(
+        np.asarray(beside[axis][()], float) * _scale(beside[axis], axis, axis_units, where),
+        {str(item.name).strip("/"): np.asarray(item[()])},
+        axis=axis,
+        units=_text(item.attrs.get("units")),
+        dims=dims,
+        coords={
+            d: (np.asarray(beside[d][()]), _text(beside[d].attrs.get("units"))) for d in dims if d in beside
+        },
+        attrs={"title": source.path.stem, "source": _text(item.file.attrs.get("source"))},
+    )
 
 
 def _default_plot(group: h5py.Group) -> h5py.Group | None:

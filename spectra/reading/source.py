@@ -74,6 +74,11 @@ class Source:
         """The first 4096 bytes of the content (what sniffers look at; a large file is not read for it)."""
         return self.content[:4096] if self._first.startswith(_GZIP) else self._first
 
+    @property
+    def told_encoding(self) -> str | None:
+        """The encoding that the user names, if any: for readers that know what their format is written in."""
+        return self._encoding
+
     @cached_property
     def is_text(self) -> bool:
         """Whether the content is text of some encoding."""

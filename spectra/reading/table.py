@@ -135,8 +135,12 @@ def _number(cell: str, decimal: str) -> float | None:
     return float(cell.replace("D", "E").replace("d", "e"))
 
 
-def parse_tables(lines: Sequence[str], dialect: Dialect, *, file: str) -> list[Table]:
+def parse_tables(
+    lines: Sequence[str], dialect: Dialect, *, file: str, skip_bad_lines: bool = False
+) -> list[Table]:
     """Every table of at least two rows and two columns in ``lines``.
+
+    With ``skip_bad_lines`` a few lines that are no rows inside of one table are left out, which a note says.
 
     Raises
     ------
@@ -144,7 +148,31 @@ def parse_tables(lines: Sequence[str], dialect: Dialect, *, file: str) -> list[T
         A row inside a table has another number of cells than its neighbours, or a word where they have a number.
     """
     whole = _one_table(lines, dialect)
+    if whole is None and skip_bad_lines:
+        whole = _table_with_gaps(lines, dialect)
     return [whole] if whole is not None else _tables_by_line(lines, dialect, file)
+
+
+def _table_with_gaps(lines: Sequence[str], dialect: Dialect) -> Table | None:
+    """The one table between whose rows stand a few lines that are none, if its first column goes on over them."""
+    cells = {
+        i: split_cells(line, dialect.delimiter) for i, line in enumerate(lines) if _is_row(line, dialect)
+    }
+    if len(cells) < 2:
+        return None
+    width = Counter(map(len, cells.values())).most_common(1)[0][0]
+    rows = [i for i in cells if len(cells[i]) == width]
+    bad = sorted(set(range(rows[0], rows[-1])) - set(rows))
+    bad += [i for i in range(rows[-1] + 1, len(lines)) if lines[i].strip()]
+    if width < 2 or not 0 < len(bad) <= 0.1 * len(rows):
+        return None
+    values = np.array([[_number(c, dialect.decimal) for c in cells[i]] for i in rows], float)
+    steps = np.diff(values[:, 0])
+    if not ((steps > 0).all() or (steps < 0).all()):
+        return None
+    shown = ", ".join(str(i + 1) for i in bad[:8]) + (", ..." if len(bad) > 8 else "")
+    said = f"{len(bad)} line{'s' if len(bad) > 1 else ''} without a row of numbers skipped ({shown})"
+    return Table(list(lines[: rows[0]]), np.where(np.isinf(values), np.nan, values), rows[0] + 1, [said])
 
 
 def _one_table(lines: Sequence[str], dialect: Dialect) -> Table | None:

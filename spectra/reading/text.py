@@ -35,16 +35,19 @@ def scans(
     axis_units: str | None = None,
     delimiter: str | None = None,
     decimal: Literal[".", ","] | None = None,
+    bad_lines: Literal["refuse", "skip"] = "refuse",
 ) -> list[xr.Dataset]:
     """Every table in a text file as a dataset; options as in :func:`spectra.read`.
 
-    ``default_axis`` is what an axis without a label is, for those who know the technique.
+    ``default_axis`` is what an axis without a label is, for those who know the technique; ``bad_lines`` says whether
+    lines without numbers inside of a table are refused, or skipped and counted.
     """
     if not source.is_text:
         raise ReadError(f"{source.name} is binary, not text.")
     lines = source.text.split("\n")
     dialect = find_dialect(lines, delimiter=delimiter, decimal=decimal)
-    tables = parse_tables(lines, dialect, file=source.name) if dialect else []
+    skip = bad_lines == "skip"
+    tables = parse_tables(lines, dialect, file=source.name, skip_bad_lines=skip) if dialect else []
     if not tables or dialect is None:
         raise ReadError(f"{source.name}: {_why_no_table(lines)}")
     found: list[xr.Dataset] = []

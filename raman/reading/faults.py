@@ -1,0 +1,125 @@
+"""What detectors and programs leave in a spectrum: points and spectra that were never measured, saturation, negatives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from spectra.dataset.conventions import signal_name, spectral_axis
+from spectra.dataset.flags import flag
+from spectra.reading.scan import add_note
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["marked", "saturated", "unmeasured_ends"]
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+#: As many exact zeros at an end were never measured, whatever stands beside them.
+_LONG = 3
+#: Fewer were not where the next value is further from zero than this many typical steps between neighbours.
+_JUMP = 8.0
+#: Counters of single photons measure zeros: a spectrum with a larger share of them inside is left as it is.
+_TRUE_ZEROS = 0.05
+#: The highest number of a converter with 16 bits.
+_FULL = 65535.0
+#: As many equal highest values beside each other are a plateau, of values so large that it is no chance.
+_PLATEAU, _LARGE = 3, 1000.0
+
+
+def marked(scan: xr.Dataset) -> xr.Dataset:
+    """``scan`` with what was not measured as NaN, and with flags and notes on what is doubtful."""
+    axis, name = spectral_axis(scan), signal_name(scan)
+    signal = scan[name].transpose(..., axis)
+    values = np.array(signal.values, float)
+    was_missing = np.isnan(values)
+    blank = unmeasured_ends(values)
+    values[blank] = np.nan
+    nothing = np.isnan(values).all(axis=-1)
+    scan = scan.assign({name: (signal.dims, values, signal.attrs)})
+    notes = []
+    ends = blank & ~nothing[..., None]
+    if ends.any():
+        count = int(np.count_nonzero(ends.any(axis=-1)))
+        where = "" if values.ndim == 1 else f" of {count} spectra"
+        points = int(ends.sum())
+        said = "point is an exact zero" if points == 1 else "points are exact zeros"
+        notes.append(f"at the ends{where} {points} {said}: never measured, now NaN")
+    gone = nothing & ~was_missing.all(axis=-1)
+    if gone.any():
+        notes.append(f"{int(gone.sum())} spectra hold nothing but exact zeros: never measured, now NaN")
+    if nothing.any():
+        scan = flag(
+            scan,
+            nothing,
+            "not_measured",
+            "nothing was measured here: the spectrum is NaN (an interrupted or incomplete series)",
+        )
+    full = saturated(values)
+    if full.any():
+        points = int(full.sum())
+        notes.append(f"the detector was saturated at {points} point{'s' if points > 1 else ''}")
+        scan = flag(
+            scan,
+            full.any(axis=-1),
+            "saturated",
+            "the detector was saturated: heights, areas and widths there are too small or wrong; measure shorter",
+            severity="warning",
+        )
+    finite = np.isfinite(values)
+    negative = finite & (np.nan_to_num(values) < 0)
+    if negative.any():
+        notes.append(
+            f"{int(negative.sum())} of {int(finite.sum())} intensities are negative: "
+            "a dark signal or a baseline was subtracted before"
+        )
+    return add_note(scan, *notes)
+
+
+def unmeasured_ends(values: FloatArray) -> BoolArray:
+    """Exact zeros at the ends of spectra (..., n) that no detector measured.
+
+    A run of three or more, or a shorter one with a jump behind it; whole spectra of zeros too. Where zeros are common
+    inside of a spectrum, its ends are left as they are.
+    """
+    zero = values == 0
+    if not (zero[..., 0].any() or zero[..., -1].any()):
+        return np.zeros(values.shape, bool)
+    all_zero = (zero | np.isnan(values)).all(axis=-1) & zero.any(axis=-1)
+    lead = np.logical_and.accumulate(zero, axis=-1)
+    trail = np.logical_and.accumulate(zero[..., ::-1], axis=-1)[..., ::-1]
+    inside = ~(lead | trail)
+    with np.errstate(invalid="ignore"):
+        share = (zero & inside).sum(axis=-1) / np.maximum(inside.sum(axis=-1), 1)
+    steps = np.abs(np.diff(values, axis=-1))
+    typical = np.median(np.nan_to_num(steps), axis=-1)
+    found = np.zeros(values.shape, bool)
+    for run, edge in ((lead, _beside(values, lead)), (trail, _beside(values[..., ::-1], trail[..., ::-1]))):
+        length = run.sum(axis=-1)
+        never = (length >= _LONG) | ((length > 0) & (np.abs(edge) > _JUMP * typical))
+        found |= run & (never & (share < _TRUE_ZEROS))[..., None]
+    found |= all_zero[..., None]
+    return found
+
+
+def _beside(values: FloatArray, run: BoolArray) -> FloatArray:
+    """First value behind a run of zeros at the beginning."""
+    at = np.minimum(run.sum(axis=-1), values.shape[-1] - 1)
+    return np.asarray(np.take_along_axis(values, at[..., None], axis=-1)[..., 0])
+
+
+def saturated(values: FloatArray) -> BoolArray:
+    """Points (..., n) at which the detector was full: the highest number of 16 bits, or a plateau at the maximum."""
+    with np.errstate(invalid="ignore"):
+        highest = np.fmax.reduce(values, axis=-1, keepdims=True)
+        top = (values == highest) & (highest >= _LARGE)
+        plateau = np.zeros(values.shape, bool)
+        if values.shape[-1] >= _PLATEAU:
+            three = top[..., :-2] & top[..., 1:-1] & top[..., 2:]
+            for shift in range(_PLATEAU):
+                plateau[..., shift : values.shape[-1] - _PLATEAU + 1 + shift] |= three
+        return np.asarray(plateau | (values == _FULL))
