@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from spectra.reading.scan import add_note
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["QUANTITIES", "checked_units", "even_steps", "infrared_scan"]
+__all__ = ["QUANTITIES", "checked_units", "even_steps", "floats", "infrared_scan", "quantity_of_label"]
 
 #: Measured quantities and what they are called on an axis.
 QUANTITIES = {
@@ -35,12 +36,35 @@ QUANTITIES = {
     "intensity": "intensity",
 }
 
+#: How programs call them: quantity, units, and what their label begins with or is.
+_LABELS = (
+    ("transmittance", "%", r"%\s*t|percent\s*t|t(ransmittance|ransmission)?\s*\(?%"),
+    ("reflectance", "%", r"%\s*r|percent\s*r|r(eflectance|eflection)?\s*\(?%"),
+    ("log_reflectance", "", r"-?\s*log\s*\(?\s*(1\s*/\s*)?r|log reflect"),
+    ("absorbance", "", r"abs|a$|o\.?d\.?$|log\s*\(?\s*(1\s*/\s*)?t"),
+    ("transmittance", "", r"transm|t$"),
+    ("kubelka_munk", "", r"kubelka|k\W?m\b"),
+    ("reflectance", "", r"refl|r$"),
+    ("single_channel", "", r"single|sc$|sb$|energy|egy"),
+    ("interferogram", "", r"interferogram|igram"),
+    ("interferogram", "V", r"volts?$"),
+    ("photoacoustic", "", r"photo.?acoustic"),
+    ("photothermal", "", r"o-?ptir|photo.?thermal"),
+    ("emission", "", r"emission|emissivity"),
+    ("intensity", "counts", r"counts"),
+    ("intensity", "", r"arbitrary|intensity|raman|a\.u\."),
+)
+
 #: A fraction of light above this is none; its values are percent.
 _NO_FRACTION = 5.0
 #: Percent below this throughout may be fractions.
 _NO_PERCENT = 1.5
 #: Absorbance above this, in the median, is none.
 _NO_ABSORBANCE = 6.0
+#: Above anything that is measured.
+_HIGHEST = 1e15
+#: Points with one and the same highest value beyond chance.
+_SEVERAL = 3
 
 
 def infrared_scan(
@@ -88,6 +112,8 @@ def infrared_scan(
         Fewer than two points, or nothing finite.
     """
     array = np.asarray(values, float)
+    if (np.abs(array) > _HIGHEST).any():
+        raise ReadError(f"{where} is damaged: it holds numbers that nothing measures.")
     units, doubts = checked_units(quantity, units, array)
     try:
         scan = from_arrays(
@@ -130,11 +156,34 @@ def checked_units(quantity: str, units: str, values: npt.NDArray[np.float64]) ->
             return units, [
                 f"{quantity} in percent reaches {high:.3g} only: if these are fractions, multiply them by 100"
             ]
+    at_top = int(np.count_nonzero(finite == finite.max()))
+    if quantity == "absorbance" and at_top >= _SEVERAL and finite.max() > 0:
+        return units, [
+            f"{at_top} points stand at the highest absorbance, {finite.max():.3g}: no light was left there"
+        ]
     if quantity == "absorbance" and middle > _NO_ABSORBANCE:
         return units, [
             f"the file says absorbance, and half of the values lie above {middle:.3g}: they may be percent transmittance"
         ]
     return units, []
+
+
+def floats(raw: bytes, dtype: str, count: int, offset: int = 0) -> npt.NDArray[np.float64]:
+    """``count`` numbers out of bytes as float64; bit patterns that are no numbers become NaN without a word."""
+    with np.errstate(invalid="ignore"):
+        return np.frombuffer(raw, dtype, count, offset).astype(np.float64)
+
+
+def quantity_of_label(label: str) -> tuple[str, str] | None:
+    """Quantity and units that a program's label of the ordinate names: ``%T`` is transmittance in percent.
+
+    Examples
+    --------
+    >>> quantity_of_label("% TRANSMITTANCE"), quantity_of_label("Log(1/R)"), quantity_of_label("m/z")
+    (('transmittance', '%'), ('log_reflectance', ''), None)
+    """
+    plain = label.strip().lower()
+    return next(((quantity, units) for quantity, units, words in _LABELS if re.match(words, plain)), None)
 
 
 def even_steps(first: float, last: float, points: int, where: str) -> npt.NDArray[np.float64]:
