@@ -22,9 +22,12 @@ _MERIT = {
     "bic": "bayesian_information_criterion",
     "rsquared": "coefficient_of_determination",
     "runs_p_value": "runs_test_p_value",
+    "joint_redchi": "reduced_chi_squared_of_all_spectra",
+    "joint_aicc": "corrected_akaike_information_criterion_of_all_spectra",
+    "joint_bic": "bayesian_information_criterion_of_all_spectra",
 }
-_STATUS = {"nfev", "status"}
-_PARAMETER_DIMS = {"parameter", "varied", "varied_2"}
+_STATUS = {"nfev", "status", "joint_spectra", "joint_status"}
+_PARAMETER_DIMS = {"parameter", "varied", "varied_2", "shared", "shared_2"}
 
 
 def fit_variables(dataset: xr.Dataset, made: Mapping[str, int | None]) -> set[str]:
