@@ -25,7 +25,7 @@ class Breach:
     value: float = float("nan")
     threshold: str = ""
     severity: Severity | None = None
-    spectra: int = 1
+    spectra: int | None = None  # how many; None: what is said of the whole fit
 
 
 def where(

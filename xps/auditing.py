@@ -112,8 +112,8 @@ def _finding(row: Mapping[str, Any], breach: Breach, spectra: int) -> Finding:
         breach.threshold,
         source,
         row["advice"],
-        breach.spectra,
-        max(breach.spectra, spectra),
+        spectra if breach.spectra is None else breach.spectra,
+        max(breach.spectra or 1, spectra),
     )
 
 

@@ -132,6 +132,11 @@ class TestSeries:
         assert drift.of == 3
         assert "[1 of 3 spectra]" in str(drift)
 
+    def test_what_is_said_of_the_fit_is_said_of_all_spectra(self, rng):
+        series = fitted(oxygen(rng.poisson([truth()] * 3), ("scan",), instrument=""))
+        (told,) = xps.audit(series).spectra.audit().of_rule("A35")
+        assert (told.found, told.spectra, told.of) == ("not stored: instrument", 3, 3)
+
     def test_a_failed_spectrum_is_left_out(self, rng):
         counts = rng.poisson([truth()] * 3).astype(float)
         counts[1] = np.nan
