@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from spectra.dataset import flag, map_spectra, signal_name
+from spectra.dataset import flag, map_spectra
 from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve, verb
 from xas.e0 import series_e0
-from xas.noise import estimate_noise
-from xas.shared_errors import shared_errors
+from xas.mixture_noise import noise_of_curve
 from xas.standards import Form, Standard, check_treatment, choose_standards, fitted_curve, how_treated
 
 if TYPE_CHECKING:
@@ -107,7 +106,10 @@ def linear_combination(
     Notes
     -----
     Uncertainties are scaled by the residual, so they hold the noise of spectrum and standards and a part of what the
-    standards cannot describe, and add the common error of the normalisation where ``norm_sigma`` is known. A standard
+    standards cannot describe, and add the common error of the normalisation where ``norm_sigma`` is known (of the edge
+    step for "chi"). How the noise is distributed over the points comes from ``mu_sigma`` where the data have it, and
+    what points share of it from how they were made: differences for "derivative", interpolation and background for
+    "chi" of :func:`xas.autobk`. AICc counts as many points as there is independent noise. A standard
     that is not part of the combination has fraction zero; its sigma says how large a fraction would go unnoticed. The
     choice among combinations and of the standards themselves is not in them: compare the ranks. ``rfactor`` is
     :math:`\sum (y - y_\mathrm{fit})^2 / \sum y^2`, as in larch and Athena. Fractions without ``nonnegative`` agree
@@ -150,18 +152,23 @@ def linear_combination(
     origin = window_origin(dataset, form)
     content = {one.name: one.to_spec() for one in known}
     resolve(standards={"content": content}, window=(low - origin, high - origin), max_components=largest)
-    inputs = [(curve.isel({axis: inside}), (axis,)), *_uncertainty(dataset, form, kweight, inside, weighted)]
+    noise = noise_of_curve(dataset, form, kweight, inside, weighted=weighted)
+    inputs: list[Any] = [(curve.isel({axis: inside}), (axis,)), *noise.inputs]
     options: dict[str, Any] = {
         "nonnegative": nonnegative, "sum_to_one": sum_to_one, "shift": shift, "max_shift": max_shift, "largest": largest,
     }  # fmt: skip
-    within = _of_series(x, curves, inputs, known, options, weighted=weighted) if select == "series" else None
-    correlation = _of_derivative(curve[axis].values.astype(float), inside) if form == "derivative" else None
+    within = (
+        _of_series(x, curves, inputs, known, options, noise.root, weighted=weighted)
+        if select == "series"
+        else None
+    )
 
-    def kernel(y: Array, *sigma: Array) -> dict[str, Array]:
-        shared = shared_errors(x, y, *sigma) if len(sigma) == 2 else None
+    def kernel(y: Array, *arrays: Array) -> dict[str, Array]:
+        y, given = np.asarray(y, float), noise.named(arrays)
         made = combine(
-            x, np.asarray(y, float), curves, weights=_weights(y, sigma) if weighted else None, shared_errors=shared,
-            correlation=correlation, within=within, select="aicc" if select == "aicc" else "all", ranks=ranks, **options,
+            x, y, curves, weights=_weights(y, arrays) if weighted else None, shared_errors=noise.shared(x, y, given),
+            noise_root=noise.root, noise_sizes=given.get("sizes"), within=within,
+            select="aicc" if select == "aicc" else "all", ranks=ranks, **options,
         )  # fmt: skip
         return {name: getattr(made, name) for name in _OUTPUTS}
 
@@ -227,7 +234,8 @@ def _weights(y: Array, sigma: Sequence[Array]) -> Array:
 
 
 def _of_series(
-    x: Array, curves: Sequence[Any], inputs: list[Input], known: list[Standard], options: dict[str, Any], *, weighted: bool
+    x: Array, curves: Sequence[Any], inputs: list[Input], known: list[Standard], options: dict[str, Any],
+    root: Array | None, *, weighted: bool
 ) -> tuple[int, ...]:  # fmt: skip
     """The combination of lowest AICc summed over all spectra."""
     from spectra.mixtures import list_subsets, subset_aicc
@@ -236,7 +244,9 @@ def _of_series(
 
     def ranking(y: Array, *sigma: Array) -> dict[str, Array]:
         return {
-            "aicc": subset_aicc(x, y, curves, weights=_weights(y, sigma) if weighted else None, **options)
+            "aicc": subset_aicc(
+                x, y, curves, weights=_weights(y, sigma) if weighted else None, noise_root=root, **options
+            )
         }
 
     scores = map_spectra(ranking, inputs, {"aicc": ("subset",)}, sizes={"subset": len(subsets)})["aicc"]
@@ -307,50 +317,6 @@ def _check_different(values: Sequence[Array], standards: list[Standard]) -> None
                     f"standards {standards[j].name!r} and {standards[i].name!r} are the same spectrum inside the window: "
                     "leave one out."
                 )
-
-
-def _uncertainty(
-    dataset: xr.Dataset, form: Form, kweight: float, inside: npt.NDArray[np.bool_], weighted: bool
-) -> list[Input]:
-    """What the kernel takes beside the curve: its uncertainty, and that of its points alone where it is a part of it."""
-    axis = "k" if form == "chi" else "energy"
-    signal = dataset[signal_name(dataset)]
-    name = "chi_sigma" if form == "chi" else "norm_sigma"
-    if name not in dataset and dataset.attrs.get("normalized") == "yes" and form in ("norm", "flat"):
-        name = f"{signal.name}_sigma"
-    if weighted and form == "derivative":
-        raise InvalidInput(
-            "weighted is for norm, flat and chi: the points of a derivative are not independent."
-        )
-    if weighted and name not in dataset:
-        raise InvalidInput(f"weighted needs the variable {name!r}, and the data do not have it.")
-    if name not in dataset or form == "derivative":
-        return []
-    total = dataset[name] * (dataset["k"] ** kweight if form == "chi" else 1.0)
-    inputs: list[Input] = [(total.isel({axis: inside}), (axis,))]
-    if name != "norm_sigma" or "edge_step" not in dataset:
-        return inputs
-    # the noise as xas.normalize saw it: what norm_sigma has above it is the normalisation's own
-    known = dataset.get(f"{signal.name}_sigma")
-    if known is None:
-        x = dataset["energy"].values.astype(float)
-        noise = map_spectra(
-            lambda y: {"noise": estimate_noise(x, np.asarray(y, float))},
-            [(signal, ("energy",))],
-            {"noise": ()},
-        )
-        own = noise["noise"] / np.abs(dataset["edge_step"])
-        return [*inputs, (own.expand_dims(one=1, axis=-1), ("one",))]
-    own = known / np.abs(dataset["edge_step"])
-    return [*inputs, (own.isel(energy=inside), ("energy",))]
-
-
-def _of_derivative(energy: Array, inside: npt.NDArray[np.bool_]) -> Array:
-    """Covariance of the points of a derivative whose curve has independent noise of unit variance."""
-    first, last = np.flatnonzero(inside)[[0, -1]]
-    near = slice(max(first - 2, 0), last + 3)
-    operator = np.gradient(np.eye(energy[near].size), energy[near], axis=0)[inside[near]]
-    return np.asarray(operator @ operator.T)
 
 
 def _described(

@@ -64,6 +64,7 @@ class Normalized:
     family: Choices | None  # other choices of ranges; None where it is not known how it was normalised
     noise_from: str  # "noise", "sigma" or "signal": what the second input is
     normalized: bool  # whether edge step and norm_sigma are among the inputs
+    with_next: Array | None = None  # (m,) correlation of the noise of a point with that of the next one
 
     @property
     def energy(self) -> Array:
@@ -195,7 +196,11 @@ class Normalized:
             used = np.flatnonzero(by_point.any(0))
             near = slice(used[0], used[-1] + 1) if used.size else slice(0, 1)
             spread = own[:, None] if own.ndim == 1 else own
-            variance = ((by_point * spread)[:, near] ** 2).sum(1)
+            errors = by_point * spread
+            variance = (errors[:, near] ** 2).sum(1)
+            if self.with_next is not None:
+                both = np.where(np.diff(kept) == 1, self.with_next[kept[:-1]], 0.0)
+                variance += 2 * (errors[:, :-1] * errors[:, 1:]) @ both
             if parts:
                 total = parts[1] if whole else parts[1][:, kept]
                 variance += _shared_variance(self.energy[kept], y, total, spread, by_point, near)
@@ -285,7 +290,8 @@ def normalized_between(
     inputs = [(array.rename(energy="near") if "near" in dims else array, dims) for array, dims in inputs]
     record = normalization_record(dataset)
     family = _family(dataset, energy, e0, record)
-    return Normalized(inputs, energy, part, record, family, noise_from, "flat" in dataset)
+    with_next = dataset["noise_correlation"].values[part] if "noise_correlation" in dataset else None
+    return Normalized(inputs, energy, part, record, family, noise_from, "flat" in dataset, with_next)
 
 
 def _family(dataset: xr.Dataset, energy: Array, origin: float, record: dict[str, Any]) -> Choices | None:

@@ -19,7 +19,7 @@ from xas.wavenumber import INVERSE_KINETIC, wavenumber
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["bin_limits", "bin_means", "rebin"]
+__all__ = ["bin_limits", "bin_means", "neighbour_correlation", "rebin"]
 
 Array = npt.NDArray[np.float64]
 
@@ -110,6 +110,14 @@ def bin_means(energy: Array, values: Array, limits: Array, *, quadrature: bool =
     return on_finite_points(prepare, energy, rows, shapes={"means": (limits.size - 1,)}, least=2)["means"]
 
 
+def neighbour_correlation(energy: Array, limits: Array) -> Array:
+    """Correlation (m,) of the noise of each mean with that of the next one, for independent points; the last is zero."""
+    weights, _ = _weights(energy, limits)
+    variance = np.asarray(weights.multiply(weights).sum(1)).ravel()
+    shared = np.asarray(weights[:-1].multiply(weights[1:]).sum(1)).ravel()
+    return np.append(shared / np.sqrt(variance[:-1] * variance[1:]), 0.0)
+
+
 def _weights(grid: Array, limits: Array) -> tuple[Any, npt.NDArray[np.bool_]]:
     """(m, n) weight of each point in each mean, sparse, and which bins hold a point."""
     from scipy.sparse import csr_array
@@ -168,8 +176,8 @@ def rebin(
     Returns
     -------
     xarray.Dataset
-        On the new grid, with the uncertainty of the measured quantity. Spectra without a finite point are flagged
-        ``empty``.
+        On the new grid, with the uncertainty of the measured quantity, and ``noise_correlation`` along the energy: how
+        much of its noise each point shares with the next one. Spectra without a finite point are flagged ``empty``.
 
     Raises
     ------
@@ -180,7 +188,8 @@ def rebin(
     -----
     Where the measured quantity has no sigma its noise is estimated from each spectrum. The grid is nowhere finer than
     the data: bins without a point are joined to the next one. Means of neighbouring bins share the point between
-    them with a small weight.
+    them: little where a bin holds many points, a third where it holds one. ``noise_correlation`` tells the verbs that
+    need to know it (:func:`xas.edge_position`, :func:`xas.white_line`, :func:`xas.linear_combination`).
 
     Examples
     --------
@@ -253,7 +262,7 @@ def _binned(dataset: xr.Dataset, energy: Array, limits: Array, grid: Array) -> x
         return out.drop_vars("energy", errors="ignore").assign_attrs(variable.attrs)
 
     for name, variable in dataset.data_vars.items():
-        if "energy" in variable.dims:
+        if "energy" in variable.dims and name != "noise_correlation":
             sigma = str(name).endswith("_sigma")
             kernel = marked if variable.dtype.kind == "b" else in_quadrature if sigma else binned
             made[str(name)] = one(variable, kernel)
@@ -271,6 +280,8 @@ def _binned(dataset: xr.Dataset, energy: Array, limits: Array, grid: Array) -> x
         made[own] = one(signal, spread).assign_attrs(long_name=text)
     axis: dict[str, Any] = dict(dataset["energy"].attrs)
     result = dataset.drop_dims("energy").assign_coords(energy=("energy", grid, axis)).assign(made)
+    described = {"units": "", "long_name": "correlation of the noise of a point with that of the next one"}
+    result = result.assign(noise_correlation=("energy", neighbour_correlation(energy, limits), described))
     return flag(
         result, result[str(signal.name)].isnull().all("energy"), "empty",
         "the spectrum holds no finite point: drop it, or read another channel",

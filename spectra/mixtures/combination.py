@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from spectra.mixtures.point_noise import PointNoise
 from spectra.mixtures.shifts import Curve, Shift, fit_shifted
 from spectra.mixtures.subsets import NEGLIGIBLE, Subsets, list_subsets, subset_fractions, subset_inverse
 
@@ -61,7 +62,8 @@ def combine(
     *,
     weights: Array | None = None,
     shared_errors: Array | None = None,
-    correlation: Array | None = None,
+    noise_root: Array | None = None,
+    noise_sizes: Array | None = None,
     nonnegative: bool = True,
     sum_to_one: bool = True,
     shift: Shift = "none",
@@ -90,9 +92,11 @@ def combine(
     shared_errors : (..., q, n) array, optional
         Independent errors that run through all points of a spectrum, such as those of a normalisation, each at its
         standard deviation.
-    correlation : (n, n) array, optional
-        Covariance of the noise of the points, up to a factor, where they are not independent. It changes the
-        uncertainties of unshifted fits, not the fractions.
+    noise_root : (n, p) array, optional
+        The noise of the points is this matrix times independent noise of p sources. Default: the points are the
+        sources. It changes the uncertainties and the number of points that AICc counts, not the fractions.
+    noise_sizes : (..., p) array, optional
+        Sizes of the sources, up to a factor for each spectrum. Default: all alike.
     nonnegative, sum_to_one : bool
         Constraints on the fractions.
     shift : {"none", "common", "each"}
@@ -119,12 +123,14 @@ def combine(
     options = _Options(subsets, nonnegative, sum_to_one, shift, max_shift, select, ranks)
     w = None if weights is None else weights.reshape(rows.shape)
     shared = None if shared_errors is None else shared_errors.reshape(len(rows), -1, x.size)
+    sizes = None if noise_sizes is None else np.broadcast_to(noise_sizes, (*lead, noise_sizes.shape[-1]))
+    noise = PointNoise(noise_root, None if sizes is None else np.nan_to_num(sizes.reshape(len(rows), -1)))
     parts = []
     size = BLOCK if shift == "none" else BLOCK // 10
     for start in range(0, max(len(rows), 1), size):
         part = slice(start, start + size)
-        problem = _Problem.of(x, rows[part], curves, None if w is None else w[part], options)
-        parts.append(_solve(problem, None if shared is None else shared[part], correlation))
+        problem = _Problem.of(x, rows[part], curves, None if w is None else w[part], options, noise.of(part))
+        parts.append(_solve(problem, None if shared is None else shared[part]))
     joined = {f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Combination)}
     return Combination(**{name: array.reshape((*lead, *array.shape[1:])) for name, array in joined.items()})
 
@@ -135,6 +141,7 @@ def subset_aicc(
     curves: Sequence[Curve],
     *,
     weights: Array | None = None,
+    noise_root: Array | None = None,
     nonnegative: bool = True,
     sum_to_one: bool = True,
     shift: Shift = "none",
@@ -154,7 +161,8 @@ def subset_aicc(
     out = np.empty((len(rows), len(inside)))
     for start in range(0, len(rows), BLOCK):
         part = slice(start, start + BLOCK)
-        problem = _Problem.of(x, rows[part], curves, None if w is None else w[part], options)
+        noise = PointNoise(noise_root, None)
+        problem = _Problem.of(x, rows[part], curves, None if w is None else w[part], options, noise)
         squares, _ = _scan(problem)
         for i, members in enumerate(subsets.members):
             out[part, i] = problem.aicc(squares[:, inside[i]].min(1), problem.free(members))
@@ -187,11 +195,12 @@ class _Problem:
     right: Array  # (rows, m)
     squares: Array  # (rows,)
     options: _Options
+    noise: PointNoise
 
     @classmethod
     def of(
-        cls, x: Array, spectra: Array, curves: Sequence[Curve], weights: Array | None, options: _Options
-    ) -> _Problem:
+        cls, x: Array, spectra: Array, curves: Sequence[Curve], weights: Array | None, options: _Options, noise: PointNoise
+    ) -> _Problem:  # fmt: skip
         there = np.isfinite(spectra)
         alike = weights is None and bool(there.all())
         w = np.where(there, 1.0 if weights is None else weights, 0.0)
@@ -203,8 +212,8 @@ class _Problem:
         normal = b @ b.T if alike else (w @ products.T).reshape(-1, len(b), len(b))
         right = (w * z) @ b.T
         return cls(
-            x, y, w, there.sum(1).astype(float), curves, a, origin, normal, right, (w * z**2).sum(1), options
-        )
+            x, y, w, there.sum(1).astype(float), curves, a, origin, normal, right, (w * z**2).sum(1), options, noise
+        )  # fmt: skip
 
     def free(self, members: Sequence[int]) -> int:
         """Free parameters of a fit by these components."""
@@ -226,7 +235,7 @@ class _Problem:
         return np.asarray(self.squares + ((model - 2 * self.right[:, index]) * fractions).sum(1))
 
     def aicc(self, squares: Array, free: int, rows: Index | slice = slice(None)) -> Array:
-        n = self.count[rows]
+        n = self.count[rows] * self.noise.independent
         # a residual of 1e-7 of the spectrum is rounding of the products: all fits that leave no more are equally good
         floor = 1e-14 * (self.weights[rows] * self.y[rows] ** 2).sum(1) + 1e-300
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -246,8 +255,9 @@ class _Fit:
 
     fractions: Array  # (rows, p)
     shifts: Array  # (rows, p)
-    covariance: Array  # (rows, p, p) for noise of unit variance
-    shift_variance: Array  # (rows, p)
+    covariance: Array  # (rows, p + q, p + q) of fractions and shifts, for noise of unit variance
+    jacobian: Array  # (rows or 1, p + q, n)
+    own_shift: list[int]  # (p,) place in the covariance of each component's shift; none without shifts
     model: Array  # (rows, n)
     squares: Array  # (rows,)
     at_limit: npt.NDArray[np.bool_]
@@ -263,9 +273,12 @@ def _fit(problem: _Problem, members: tuple[int, ...], rows: Index) -> _Fit:
         )
         model += problem.origin if options.sum_to_one else 0
         covariance = np.broadcast_to(inverse[..., :p, :p], (len(rows), p, p))
-        zeros = np.zeros_like(fractions)
-        limit = np.zeros(len(rows), bool)
-        return _Fit(fractions, zeros, covariance, zeros, model, (w * (y - model) ** 2).sum(1), limit)
+        limit, jacobian = (
+            np.zeros(len(rows), bool),
+            (problem.components[list(members)] - problem.origin)[None],
+        )
+        cost = (w * (y - model) ** 2).sum(1)
+        return _Fit(fractions, np.zeros_like(fractions), covariance, jacobian, [], model, cost, limit)
     start = np.nan_to_num(np.clip(fractions, 0.05, None), nan=1 / p) if options.nonnegative else fractions
     start = start / start.sum(1, keepdims=True) if options.sum_to_one else start
     made = fit_shifted(
@@ -273,10 +286,10 @@ def _fit(problem: _Problem, members: tuple[int, ...], rows: Index) -> _Fit:
         shift=options.shift, limit=options.max_shift, sum_to_one=options.sum_to_one,
     )  # fmt: skip
     own = [j if made.shifts.shape[1] > 1 else 0 for j in range(p)]
-    variance = np.einsum("rii->ri", made.covariance)[:, p:]
     at_limit = np.asarray((np.abs(made.shifts) >= options.max_shift * (1 - 1e-12)).any(1))
     return _Fit(
-        made.fractions, made.shifts[:, own], made.covariance[:, :p, :p], variance[:, own], made.model, made.squares, at_limit
+        made.fractions, made.shifts[:, own], made.covariance, np.swapaxes(made.jacobian, 1, 2), [p + j for j in own],
+        made.model, made.squares, at_limit,
     )  # fmt: skip
 
 
@@ -300,7 +313,7 @@ def _scan(problem: _Problem) -> tuple[Array, Array]:
     return squares, aicc
 
 
-def _solve(problem: _Problem, shared: Array | None, correlation: Array | None) -> Combination:
+def _solve(problem: _Problem, shared: Array | None) -> Combination:
     options, (total, n) = problem.options, problem.y.shape
     m = len(problem.components)
     squares, aicc = _scan(problem)
@@ -318,7 +331,7 @@ def _solve(problem: _Problem, shared: Array | None, correlation: Array | None) -
     }
     for subset in np.unique(chosen[~nothing]):
         rows = np.flatnonzero((chosen == subset) & ~nothing)
-        _put(problem, options.subsets.members[subset], rows, shared, correlation, out)
+        _put(problem, options.subsets.members[subset], rows, shared, out)
     for rank in range(options.ranks):
         known = np.isfinite(out["ranked_aicc"][:, rank])
         for subset in np.unique(order[known, rank]):
@@ -344,16 +357,26 @@ def _rfactor(problem: _Problem, model: Array, rows: Index) -> Array:
         return np.asarray((there * (y - model) ** 2).sum(1) / (there * y**2).sum(1))
 
 
-def _correlated(problem: _Problem, index: list[int], rows: Index, made: _Fit, correlation: Array) -> Array:
-    """Covariance (rows, p, p) where the points are not independent; the size of their noise is that of the residual."""
-    components, weights = problem.components[index] - problem.origin, problem.weights[rows]
-    by_point = made.covariance @ (components * weights[:, None, :])  # of the fractions
-    spread = by_point @ correlation
-    expected = weights @ np.diag(correlation) - np.einsum(
-        "rpn,pn,rn->r", spread, components, weights, optimize=True
-    )
-    size = made.squares / expected
-    return np.asarray(spread @ np.swapaxes(by_point, 1, 2) * size[:, None, None])
+def _by_noise(problem: _Problem, fit: _Fit, rows: Index, unit: Array, jacobian: Array) -> Array:
+    """Covariance (rows, q, q) from the noise as it is distributed; its size is that of the residual.
+
+    ``unit`` (rows, q, q) is the covariance for independent noise of unit variance, ``jacobian`` (rows or 1, q, n).
+    """
+    weights, noise = problem.weights[rows], problem.noise
+    if noise.white:
+        free = problem.free(range(fit.fractions.shape[1]))
+        return np.asarray(unit * (fit.squares / (problem.count[rows] - free))[:, None, None])
+    own = fit.covariance @ (fit.jacobian * weights[:, None, :])  # of the parameters, by each point
+    size = fit.squares / noise.expected_squares(fit.jacobian, own, weights, rows)
+    by_point = own if unit is fit.covariance else unit @ (jacobian * weights[:, None, :])
+    return np.asarray(noise.seen(by_point, rows) * size[:, None, None])
+
+
+def _shift_sigma(covariance: Array, fit: _Fit) -> Array:
+    """(rows, p) of each component's shift; zero without shifts."""
+    if not fit.own_shift:
+        return np.zeros_like(fit.fractions)
+    return np.asarray(np.sqrt(np.einsum("rii->ri", covariance)[:, fit.own_shift]))
 
 
 def _put(
@@ -361,7 +384,6 @@ def _put(
     members: tuple[int, ...],
     rows: Index,
     shared: Array | None,
-    correlation: Array | None,
     out: dict[str, Array],
 ) -> None:
     """The fit by one subset to some spectra, written to where it belongs."""
@@ -370,16 +392,17 @@ def _put(
     free = problem.free(members)
     redchi = made.squares / (problem.count[rows] - free)
     fractions = np.clip(made.fractions, 0, None) if problem.options.nonnegative else made.fractions
-    covariance = made.covariance * redchi[:, None, None]
-    if correlation is not None and problem.options.shift == "none":
-        covariance = _correlated(problem, index, rows, made, correlation)
+    p = len(index)
+    every = _by_noise(problem, made, rows, made.covariance, made.jacobian)
+    covariance = every[:, :p, :p]
     if shared is not None:
         seen = np.nan_to_num(shared[rows]) * problem.weights[rows][:, None, :]
-        moved = made.covariance @ np.swapaxes(seen @ (problem.components[index] - problem.origin).T, 1, 2)
+        unit = made.covariance[:, :p, :p]
+        moved = unit @ np.swapaxes(seen @ (problem.components[index] - problem.origin).T, 1, 2)
         covariance = covariance + moved @ np.swapaxes(moved, 1, 2)
     out["fractions"][rows] = _spread(fractions, members, m)
     out["shifts"][rows] = _spread(made.shifts, members, m)
-    out["shift_sigma"][rows] = _spread(np.sqrt(made.shift_variance * redchi[:, None]), members, m)
+    out["shift_sigma"][rows] = _spread(_shift_sigma(every, made), members, m)
     full = np.zeros((len(rows), m, m))
     full[:, np.asarray(index)[:, None], index] = covariance
     out["covariance"][rows] = full
@@ -390,8 +413,11 @@ def _put(
     out["at_limit"][rows] = made.at_limit
     sigma = np.sqrt(np.clip(np.einsum("rii->ri", full), 0, None))
     for absent in set(range(m)) - set(index):
-        _, inverse = problem.linear((*members, absent), rows)
-        sigma[:, absent] = np.sqrt(np.clip(inverse[..., len(index), len(index)] * redchi, 0, None))
+        more = (*members, absent)
+        _, inverse = problem.linear(more, rows)
+        unit = np.broadcast_to(inverse[..., : p + 1, : p + 1], (len(rows), p + 1, p + 1))
+        unseen = _by_noise(problem, made, rows, unit, (problem.components[list(more)] - problem.origin)[None])
+        sigma[:, absent] = np.sqrt(np.clip(unseen[:, p, p], 0, None))
     if problem.options.sum_to_one and len(index) == 1 and m > 1:
         sigma[:, index[0]] = sigma.max(1)  # it is all there is, unless another one went unnoticed
     out["sigma"][rows] = sigma

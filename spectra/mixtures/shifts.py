@@ -22,13 +22,14 @@ STEPS, SETTLED = 40, 1e-9
 
 @dataclass(frozen=True)
 class Shifted:
-    """Fractions (rows, p), shifts (rows, q), their covariance for noise of unit variance, weighted squares, curves."""
+    """Fractions (rows, p), shifts (rows, q), their covariance for noise of unit variance, weighted squares, curves and slopes."""
 
     fractions: Array
     shifts: Array
     covariance: Array  # (rows, p + q, p + q)
     squares: Array  # (rows,)
     model: Array  # (rows, n)
+    jacobian: Array  # (rows, n, p + q)
 
 
 def fit_shifted(
@@ -91,7 +92,7 @@ def fit_shifted(
         active[rows] = ~((better & (gain < SETTLED) & (moved < 1e-7)) | (damping[rows] > 1e8))
     normal, gradient = _normal(jacobian, weights, spectra - model)
     held = _held(shifts, gradient[:, p:], limit)
-    return Shifted(fractions, shifts, _covariance(normal, held, p, sum_to_one), squares, model)
+    return Shifted(fractions, shifts, _covariance(normal, held, p, sum_to_one), squares, model, jacobian)
 
 
 def _model(x: Array, curves: Sequence[Curve], fractions: Array, shifts: Array) -> tuple[Array, Array]:

@@ -89,6 +89,97 @@ def test_sigma_covers_at_any_noise(simulated, ends, noise, sum_to_one):
         assert 0.63 < covered < 0.73, covered
 
 
+def two_shells(energy, edge, white_line, r):
+    """Absorption of Mn with shells at ``r`` and 1 Å further out."""
+    x = energy - edge
+    k = np.sqrt(0.2624684 * np.clip(x, 0, None))
+    near = 1.5 * np.sin(2 * r * k + 0.5) * np.exp(-0.01 * k**2)
+    far = 0.8 * np.sin(2 * (r + 1) * k + 1.0) * np.exp(-0.016 * k**2)
+    rise = 0.5 + np.arctan(x / 1.5) / np.pi
+    shells = 1 + (near + far) / (1 + k) ** 2 * k**4 / (k**4 + 16)
+    return 0.3 - 2e-4 * (energy - 6540) + 0.8 * (rise * shells + white_line * np.exp(-(((x - 8) / 5) ** 2)))
+
+
+GRIDS = {
+    "step": np.concatenate(
+        [np.arange(6340.0, 6525, 5), np.arange(6525.0, 6580, 0.25), np.arange(6580.0, 7340, 2.5)]
+    ),
+    "fine": np.arange(6340.0, 7340, 0.5),
+    "even in k": np.concatenate(
+        [
+            np.arange(6340.0, 6525, 5),
+            np.arange(6525.0, 6580, 0.5),
+            6547 + 3.81 * np.arange(2.95, 14.3, 0.07) ** 2,
+        ]
+    ),
+}
+
+
+def covered_by(n, *, form, grid="step", noise=0.004, known=False, rebinned=False, **options):
+    """Share of 1-sigma intervals that hold the truth, for mixtures 60:40 of two oxides with noise from mu on.
+
+    With ``known`` the noise is three times larger behind 6700 eV and the data say so.
+    """
+    energy = GRIDS[grid]
+    low, high = two_shells(energy, 6546.0, 0.3, 2.0), two_shells(energy, 6548.0, 0.5, 2.15)
+    size = noise * np.where(known & (energy > 6700), 3.0, 1.0)
+    mixed = 0.6 * low + 0.4 * high + size * np.random.default_rng(5).normal(size=(n, energy.size))
+
+    def made(mu, **more):
+        attrs = {"technique": "xas", "element": "Mn", "edge": "K"}
+        dims = ("scan",) * (mu.ndim - 1)
+        scans = spectra.from_arrays(energy, mu, name="mu", dims=dims, attrs=attrs, **more)
+        scans = xas.normalize(xas.rebin(scans, e0=6547.0) if rebinned else scans, e0=6547.0, **RANGES)
+        return xas.autobk(scans) if form == "chi" else scans
+
+    standards = {"low": made(low), "high": made(high)}
+    steps = np.array([0.6, 0.4]) * [float(s.edge_step) for s in standards.values()]
+    sigma = np.broadcast_to(size, mixed.shape) if known else None
+    found = xas.linear_combination(
+        made(mixed, sigma=sigma), standards=standards, form=form, select="all", **options
+    )
+    error = np.abs(found.fraction - steps / steps.sum())
+    return (error < found.fraction_sigma).mean("scan").values
+
+
+@pytest.mark.parametrize("grid", ["step", "fine"])
+def test_fractions_of_chi_cover_though_its_points_share_noise(grid):
+    """chi on its grid of 0.05 1/Å is interpolated: at high k from points that lie farther apart, and nearer at low k."""
+    for covered in covered_by(700, form="chi", grid=grid):
+        assert 0.62 < covered < 0.74
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("grid", "options"),
+    [
+        ("step", {"sum_to_one": False, "noise": 0.001}),
+        ("step", {"known": True, "weighted": True, "kweight": 1.0}),
+        ("fine", {"known": True}),
+        ("even in k", {"noise": 0.001}),
+        ("even in k", {"shift": "common", "max_shift": 0.2, "noise": 0.001}),
+    ],
+)
+def test_fractions_of_chi_cover(grid, options):
+    for covered in covered_by(1500, form="chi", grid=grid, **options):
+        assert 0.63 < covered < 0.73
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("form", ["norm", "flat", "derivative"])
+@pytest.mark.parametrize("window", [(-20.0, 60.0), (-20.0, 400.0)])
+def test_fractions_cover_where_the_noise_is_not_the_same_everywhere(form, window):
+    for covered in covered_by(1500, form=form, known=True, window=window):
+        assert 0.63 < covered < 0.73
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("form", ["norm", "flat", "chi"])
+def test_fractions_of_rebinned_spectra_cover(form):
+    for covered in covered_by(1500, form=form, grid="fine", known=True, rebinned=True):
+        assert 0.63 < covered < 0.73
+
+
 def test_as_larch_fits_it(data_dir):
     """Fractions, their errors, R-factor and the order of the combinations, on larch's own example."""
     folder = data_dir / "xas" / "lcf_larch"
