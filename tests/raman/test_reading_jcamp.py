@@ -201,3 +201,25 @@ def test_comments_and_decimal_commas(tmp_path):
     np.testing.assert_array_equal(scan.wavenumber, [3999.5, 4000.5])
     np.testing.assert_array_equal(scan.intensity, [0.5, 0.25])
     assert spectra.read(file, axis="raman_shift").intensity.dims == ("raman_shift",)
+
+
+# ---- spectra in rows -------------------------------------------------------------------------------------------
+
+
+def test_spectra_in_rows(data_dir, tmp_path):
+    folder = data_dir / "ftir" / "emsc"
+    raw, reference = (raman.read(folder / name) for name in ("MieStd1_rawSpec.csv", "MieStd2_refSpec.csv"))
+    assert (raw.attrs["title"], reference.attrs["title"]) == ("RawSpec", "RefSpec")
+    assert (dict(raw.sizes), dict(reference.sizes)) == ({"wavenumber": 778}, {"wavenumber": 751})
+    assert raw.intensity.values[0] == -0.011656760238111
+    file = tmp_path / "rows.txt"
+    x = "\t".join(str(v) for v in range(100, 110))
+    file.write_text(f"Raman shift (cm-1)\t{x}\na\t{x}\nb\t{x}\n")
+    series = raman.read_series(file)
+    assert dict(series.sizes) == {"scan": 2, "raman_shift": 10}
+    file.write_text(f"wn\t{x}\na\t{x}\nb\t1\t2\n")
+    with pytest.raises(ReadError, match="row 3 has 3 cells, and the axis 11"):
+        raman.read(file)
+    file.write_text(f"wn\t{x}\na\t{x[:-1]}z\n")
+    with pytest.raises(ReadError, match="which is no number"):
+        raman.read(file)
