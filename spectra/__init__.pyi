@@ -9,6 +9,7 @@ from .errors import SpectraError as SpectraError
 from .fitting import fit as fit
 from .fitting import to_lmfit as to_lmfit
 from .pipeline import run as run
+from .preprocessing import despike as despike
 from .preprocessing import subtract_baseline as subtract_baseline
 from .reading import inspect as inspect
 from .reading import read as read

@@ -170,6 +170,7 @@ def _xps_references() -> dict[str, xr.Dataset]:
 #: verb -> (dataset it works on, its options). A new verb needs a line here.
 CASES = {
     "spectra.crop": (_xps_series, {"window": (638, 648)}),
+    "spectra.despike": (_raman_series, {"width": 3}),
     "spectra.subtract_baseline": (_raman_series, {"method": "arpls"}),
     "spectra.join_cycler": (_timed_series, {"cycler": _cycler_log(), "duration": 40.0}),
     "raman.fit_bands": (_raman_series, {"bands": (590.0, 633.0)}),

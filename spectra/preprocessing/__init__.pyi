@@ -3,3 +3,7 @@ from .baselines import baseline_methods as baseline_methods
 from .baselines import pybaselines_curves as pybaselines_curves
 from .baselines import subtract_baseline as subtract_baseline
 from .baselines import whittaker_baselines as whittaker_baselines
+from .cosmic_rays import Spikes as Spikes
+from .cosmic_rays import despike_arrays as despike_arrays
+from .cosmic_rays import spike_threshold as spike_threshold
+from .despiking import despike as despike
