@@ -10,6 +10,7 @@ import numpy.typing as npt
 from spectra.dataset.conventions import signal_name, spectral_axis
 from spectra.dataset.flags import flag
 from spectra.reading.scan import add_note
+from spectra.verbs import history
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,6 +35,8 @@ _PLATEAU, _LARGE = 3, 1000.0
 def marked(scan: xr.Dataset) -> xr.Dataset:
     """``scan`` with what was not measured as NaN, and with flags and notes on what is doubtful."""
     axis, name = spectral_axis(scan), signal_name(scan)
+    if axis != "raman_shift" or (history(scan) and history(scan)[0]["verb"] != "spectra.from_arrays"):
+        return scan  # infrared, or a result of ours
     signal = scan[name].transpose(..., axis)
     values = np.array(signal.values, float)
     was_missing = np.isnan(values)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from raman.reading.faults import marked
 from raman.reading.measured import detector_units
 from raman.reading.shift import Medium
-from spectra.dataset.conventions import spectral_axis
+from spectra.dataset.conventions import series_dims, spectral_axis
 from spectra.errors import ReadError
 from spectra.reading.registry import choose, read_scans
 from spectra.reading.scan import add_note
@@ -87,7 +88,7 @@ def read(
     """
     options = _options(columns, axis, delimiter, decimal, encoding)
     scans = read_scans(path, reader=reader, options=options, hints=_hints(axis, laser, medium))
-    return _measurement(choose(scans, select, file=os.fspath(path)), laser)
+    return marked(_measurement(choose(scans, select, file=os.fspath(path)), laser))
 
 
 @reading_verb("raman.read_series")
@@ -144,7 +145,8 @@ def read_series(
     -------
     xarray.Dataset
         Coordinates ``label`` (file and measurement) and, where the files say it, ``time`` (s since the first) lie
-        along ``dim``.
+        along ``dim``. One file that holds a series or a map itself comes back with its own dimensions; the spectra
+        of several time series go one after the other; maps of one shape are stacked.
 
     Raises
     ------
@@ -162,12 +164,26 @@ def read_series(
     """
     options = _options(columns, axis, delimiter, decimal, encoding)
     each = read_each(paths, select=select, reader=reader, options=options, hints=_hints(axis, laser, medium))
-    return stack(
-        [(label, _measurement(scan, laser)) for label, scan in each],
-        dim=dim,
-        coordinate=coordinate,
-        grid=grid,
-    )
+    scans = [(label, _measurement(scan, laser)) for label, scan in each]
+    if len(scans) == 1 and series_dims(scans[0][1]) and coordinate is None:
+        return marked(scans[0][1])
+    single = [one for label, scan in scans for one in _unrolled(label, scan)]
+    return marked(stack(single, dim=dim, coordinate=coordinate, grid=grid))
+
+
+def _unrolled(label: str, scan: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
+    """The spectra of a series of one place, each with the time it was taken at; maps and lines stay what they are."""
+    dims = series_dims(scan)
+    if len(dims) != 1 or dims[0] not in ("time", "scan"):
+        yield label, scan.rename(time="time_in_scan") if "time" in scan.coords else scan
+        return
+    for number in range(scan.sizes[dims[0]]):
+        one = scan.isel({dims[0]: number})
+        if "time" in one.coords and "start_time" in scan.attrs:
+            start = datetime.datetime.fromisoformat(str(scan.attrs["start_time"]))
+            at = start + datetime.timedelta(seconds=float(one["time"]))
+            one = one.assign_attrs(start_time=at.isoformat())
+        yield f"{label} {number}", one.drop_vars([name for name in ("time", "scan") if name in one.coords])
 
 
 def _options(
@@ -196,7 +212,7 @@ def _hints(axis: str | None, laser: float | None, medium: Medium) -> dict[str, A
 
 
 def _measurement(scan: xr.Dataset, laser: float | None) -> xr.Dataset:
-    """The scan as vibrational spectrum: technique, names of the field, the laser that was told, faults marked."""
+    """The scan as vibrational spectrum: technique, names of the field, the laser that was told."""
     axis = spectral_axis(scan)
     if axis not in _TECHNIQUES:
         where = scan.encoding.get("file") or scan.attrs.get("title") or "the scan"
@@ -206,7 +222,7 @@ def _measurement(scan: xr.Dataset, laser: float | None) -> xr.Dataset:
     scan = scan.assign_attrs(technique=scan.attrs.get("technique", _TECHNIQUES[axis]))
     if axis != "raman_shift":
         return scan
-    return marked(_with_laser(_named(scan), laser))
+    return _with_laser(_named(scan), laser)
 
 
 def _named(scan: xr.Dataset) -> xr.Dataset:

@@ -107,8 +107,13 @@ def stack(
     energies = _common_grid(scans, axis, grid)
     names = _common_variables(datasets)
     x = energies if energies is not None else datasets[0][axis].values
+    _refuse_different_shapes(scans, axis)
     variables = {
-        name: ((dim, axis), _stacked(datasets, name, axis, energies), datasets[0][name].attrs)
+        name: (
+            (dim, *datasets[0][name].dims),
+            _stacked(datasets, name, axis, energies),
+            datasets[0][name].attrs,
+        )
         for name in names
     }
     axis_coordinate = (axis, x, dict(datasets[0][axis].attrs))
@@ -116,6 +121,7 @@ def stack(
     dataset = xr.Dataset(variables, {axis: axis_coordinate}, shared)
     dataset = dataset.assign_coords(
         {key: (dim, values) for key, values in differing.items() if key not in variables}
+        | _further_coordinates(datasets, axis, dim)
         | {"label": (dim, [label for label, _ in scans], {"long_name": "file and scan"})}
     )
     return _with_coordinate(_with_time(dataset, datasets, dim), datasets, dim, coordinate)
@@ -129,6 +135,32 @@ def _common_axis(scans: Sequence[tuple[str, xr.Dataset]]) -> str:
             f"the scans lie along different axes and make no series ({shown}); select those that belong together."
         )
     return next(iter(axes.values()))
+
+
+def _refuse_different_shapes(scans: Sequence[tuple[str, xr.Dataset]], axis: str) -> None:
+    """Maps and the like make a series only where all have the same dimensions, of the same length."""
+    shapes = {label: {str(d): n for d, n in scan.sizes.items() if d != axis} for label, scan in scans}
+    first_label, first = next(iter(shapes.items()))
+    odd = next((label for label, shape in shapes.items() if shape != first), None)
+    if odd is not None:
+        raise ReadError(
+            f"{first_label} and {odd} have different dimensions ({first}; {shapes[odd]}) and make no series; "
+            "read them apart."
+        )
+
+
+def _further_coordinates(datasets: Sequence[xr.Dataset], axis: str, dim: str) -> dict[str, Any]:
+    """Coordinates of the dimensions that each scan has itself: once where all agree, else one for each scan."""
+    found: dict[str, Any] = {}
+    for name, first in datasets[0].coords.items():
+        if name in (axis, dim) or not all(name in scan.coords for scan in datasets):
+            continue
+        if all(scan[name].equals(first) for scan in datasets) or name in first.dims:
+            found[str(name)] = (first.dims, first.values, first.attrs)
+        else:
+            values = np.stack([scan[name].values for scan in datasets])
+            found[str(name)] = ((dim, *first.dims), values, first.attrs)
+    return found
 
 
 def _note_together(datasets: Sequence[xr.Dataset]) -> None:
@@ -191,12 +223,21 @@ def _stacked(
 ) -> npt.NDArray[Any]:
     if energies is None:
         return np.stack([scan[name].values for scan in datasets])
-    return np.stack(
-        [
-            np.interp(energies, scan[axis].values, scan[name].values, left=np.nan, right=np.nan)
-            for scan in datasets
-        ]
-    )
+    return np.stack([_interpolated(scan, name, axis, energies) for scan in datasets])
+
+
+def _interpolated(
+    scan: xr.Dataset, name: str, axis: str, energies: npt.NDArray[np.float64]
+) -> npt.NDArray[Any]:
+    """Values of a variable at other energies; one that does not lie along them as it is."""
+    if axis not in scan[name].dims:
+        return np.asarray(scan[name].values)
+    at = scan[name].dims.index(axis)
+
+    def one(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return np.asarray(np.interp(energies, scan[axis].values, values, left=np.nan, right=np.nan))
+
+    return np.apply_along_axis(one, at, scan[name].values)
 
 
 def _common_attributes(
