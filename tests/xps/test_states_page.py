@@ -29,7 +29,7 @@ def test_its_blocks_run(data_dir, tmp_path, monkeypatch):
         (tmp_path / name).symlink_to(data_dir / "xps" / "xpsdeeplearning" / name)
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     scope: dict[str, object] = {}
     for block in blocks:
         exec(compile(block, str(PAGE), "exec"), scope)
