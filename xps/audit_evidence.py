@@ -113,6 +113,7 @@ class Evidence:
     mean_valence: FloatArray | None = None
     splitting_3s: FloatArray | None = None
     verbs: tuple[str, ...] = ()
+    pass_energies: tuple[float, ...] = ()  # eV, where those of a series differ
     etched: FloatArray | None = None  # etching time per spectrum, s
     region_rsf: float | None = None
     quantified: Mapping[str, Any] | None = None  # what atomic fractions say of their scale

@@ -18,6 +18,7 @@ from spectra.verbs import history
 from xps.audit_evidence import Component, Evidence, Origin, Setting, named
 from xps.audit_foreign import foreign_background, foreign_components, region_rsf
 from xps.audit_refit import Refit, owner
+from xps.checks import different_pass_energies
 from xps.counting import counting
 from xps.links import identifier
 
@@ -65,6 +66,7 @@ def evidence(
         mean_valence=flat.number("mean_valence"),
         splitting_3s=flat.number("multiplet_splitting"),
         verbs=tuple(str(step["verb"]) for step in history(dataset)),
+        pass_energies=different_pass_energies(dataset),
         etched=_etched(dataset),
         region_rsf=region_rsf(dataset),
         quantified=dict(dataset["atomic_fraction"].attrs) if "atomic_fraction" in dataset else None,

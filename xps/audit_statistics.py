@@ -223,9 +223,12 @@ def steps(e: Evidence, t: Limits) -> Iterator[Breach]:
 
 
 def series_drift(e: Evidence, t: Limits) -> Iterator[Breach]:
-    """A36: through a series a label stays where it is and as wide as it is."""
+    """A36: through a series, measured alike, a label stays where it is and as wide as it is."""
     if e.spectra < 2:
         raise NotJudged("a series")
+    if e.pass_energies:
+        said = f"spectra of {' and '.join(f'{value:g}' for value in e.pass_energies)} eV pass energy in one series"
+        yield Breach("series", said, max(e.pass_energies), "one pass energy")
     for c in _components(e):
         if c.position is not None and np.isfinite(c.position).sum() > 1:
             drift = float(np.nanmax(c.position) - np.nanmin(c.position))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from spectra.dataset import signal_name
 from spectra.errors import InvalidInput
+from xps.checks import different_pass_energies
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -52,6 +53,16 @@ def counting(dataset: xr.Dataset) -> Counting:
     Counts are Poisson distributed: their variance is their number, at least one (an empty channel does not make a
     spectrum certain). Counts per second are turned back into counts where ``attrs["dwell_time"]`` is known.
     """
+    known = _variance(dataset)
+    mixed = different_pass_energies(dataset)
+    if not mixed:
+        return known
+    energies = ", ".join(f"{value:g}" for value in mixed)
+    said = f"the spectra were measured with different pass energies ({energies} eV): widths and areas are not comparable"
+    return replace(known, said=f"{known.said}; {said}")
+
+
+def _variance(dataset: xr.Dataset) -> Counting:
     name = signal_name(dataset)
     counts = dataset[name]
     if f"{name}_sigma" in dataset:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -454,6 +456,7 @@ CASES = {
     "A36": [
         (series(drift=0.5), "moves by 0.50 eV"),
         (series(widening=0.4), "its width changes by 40%"),
+        (replace(series(), pass_energies=(20.0, 50.0)), "spectra of 20 and 50 eV pass energy in one series"),
         (series(drift=0.1, widening=0.1), None),
     ],
     "A37": [

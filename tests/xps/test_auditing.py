@@ -109,6 +109,20 @@ class TestAGoodFit:
         assert refit.gain(2, [0])[0] == pytest.approx(float(alone.bic - fit.bic), abs=1.0)
         assert refit.gain(0, [0])[0] > 1000
 
+    def test_with_a_background_inside_the_fit(self, rng):
+        """The fit without a line has the background inside too."""
+        water = {"name": "water", "position": {"value": 533.5, "min": 533.0, "max": 534.0}}
+        counts = xps.calibrate(oxygen(rng.poisson(truth())), shift=0.0, sigma=0.2)
+
+        def inside(*lines):
+            own = tuple({"shape": "gaussian", **WIDTH, **one} for one in lines)
+            return xps.deconvolve(counts, components=own, background="active_shirley")
+
+        three, two = inside(LATTICE, HYDROXIDE, water), inside(LATTICE, HYDROXIDE)
+        (finding,) = xps.audit(three).spectra.audit().of_rule("A09")
+        assert finding.subject == "water"
+        assert finding.value == pytest.approx(float(two.bic - three.bic), abs=1.0)
+
     def test_of_a_long_series_the_most_doubtful_are_fitted_again(self, rng):
         third = {"name": "water", "position": {"value": 533.5, "min": 533.0, "max": 534.0}}
         series = fitted(oxygen(rng.poisson([truth()] * 4), ("scan",)), LATTICE, HYDROXIDE, third)

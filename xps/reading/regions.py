@@ -13,7 +13,8 @@ import numpy as np
 from spectra.reading.registry import choose, read_scans
 from spectra.reading.scan import add_note
 from spectra.reading.series import Grid, read_each, stack
-from spectra.verbs import reading_verb
+from spectra.verbs import note, reading_verb
+from xps.checks import different_pass_energies
 from xps.reading.levels import core_level
 from xps.reading.spectrum import QUANTITY_UNITS, UNITS, are_whole
 
@@ -158,6 +159,12 @@ def read_series(
     series = stack(
         [(label, _region(scan)) for label, scan in each], dim=dim, coordinate=coordinate, grid=grid
     )
+    mixed = different_pass_energies(series)
+    if mixed:
+        energies = ", ".join(f"{value:g}" for value in mixed)
+        note(
+            f"the spectra were measured with different pass energies ({energies} eV): widths and areas are not comparable"
+        )
     for name in UNITS:  # what differs from spectrum to spectrum became a coordinate
         if name in series.coords:
             series[name].attrs.setdefault("units", UNITS[name])
