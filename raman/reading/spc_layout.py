@@ -133,7 +133,11 @@ def sub_spectra(content: bytes, header: Header, name: str) -> Iterator[SubSpectr
         The file ends before its last spectrum does.
     """
     o, at = header.order, header.size
-    shared = np.linspace(header.first, header.last, header.points) if header.points else np.empty(0)
+    if not header.flags & OWN_AXES and 2 * header.points > len(content):
+        raise ReadError(
+            f"{name} is cut short: {header.points} points are announced, and the file has {len(content)} bytes."
+        )
+    shared = np.empty(0) if header.flags & OWN_AXES else np.linspace(header.first, header.last, header.points)
     if header.flags & VALUES_OF_X and not header.flags & OWN_AXES:
         shared = _floats(content, at, header.points, o, name)
         at += 4 * header.points

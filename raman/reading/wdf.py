@@ -192,7 +192,7 @@ class _File:
         notes: list[str],
     ) -> Layout:
         """Spectra of one place: a series in time where the file says when each was taken."""
-        if not np.ptp(layout.coords["x"][1]):
+        if "x" in layout.coords and not np.ptp(layout.coords["x"][1]):
             for name in "xy":
                 layout.coords.pop(name)
         if z is not None and not np.ptp(z):
