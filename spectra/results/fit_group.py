@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from spectra.dataset.conventions import series_dims, signal_name, spectral_axis
+from spectra.results.formulas import FORMULAS
 from spectra.results.peak_group import component_tables, function_name, is_background, label_of, peak_group
 from spectra.results.place import Places, Tree, data_group, is_number, link, put
 
@@ -150,8 +151,9 @@ def static_background(
     about = dataset["background"].attrs
     active = about.get("treatment") == "active"
     function = {"@NX_class": "NXfit_function", "function_type": function_name(method)}
-    if "formula" in about:
-        function["formula_description"] = str(about["formula"])
+    formula = str(about.get("formula") or ("" if active else FORMULAS.get(method, "")))
+    if formula:
+        function["formula_description"] = formula
     return {
         "@NX_class": "NXpeak",
         "label": "fitted with the lines" if active else "subtracted, not fitted",

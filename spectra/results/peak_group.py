@@ -9,6 +9,7 @@ import numpy as np
 
 from spectra.dataset.conventions import spectral_axis
 from spectra.results.fields import safe_name, to_field
+from spectra.results.formulas import FORMULAS
 from spectra.results.place import Places, Tree, field_name, put
 
 if TYPE_CHECKING:
@@ -120,6 +121,8 @@ def peak_group(
         "function_type": function_name(shape),
         "fit_parameters": parameters,
     }
+    if shape in FORMULAS:
+        peak["function"]["formula_description"] = FORMULAS[shape]
     if "area" in names:
         put(peak, "total_area", dataset["area"].variable.isel(component=index), called="area", titled=False)
     return peak
