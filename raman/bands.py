@@ -24,7 +24,7 @@ WIDTH = {"value": 20.0, "range": [3.0, 100.0]}
 
 PHASE_KEYS = {
     "name", "aliases", "title", "family", "technique", "unit", "elements", "tolerance", "fwhm", "source", "status",
-    "said", "heating_product_of", "bands",
+    "said", "heating_product_of", "same_as", "bands",
 }  # fmt: skip
 BAND_KEYS = {"name", "position", "fwhm", "intensity", "assignment", "shape"}
 POSITION_KEYS = {"value", "range", "sigma", "source", "status", "said", "also"}
@@ -60,6 +60,7 @@ class Phase:
     bands: tuple[Band, ...]
     aliases: tuple[str, ...] = ()
     heating_product_of: tuple[str, ...] = ()
+    same_as: str = ""
     said: str = ""
 
     @property
@@ -157,6 +158,7 @@ def _phase(entry: Mapping[str, Any], technique: str, where: str) -> Phase:
         bands=tuple(sorted(bands, key=lambda band: band.position)),
         aliases=tuple(entry.get("aliases", ())),
         heating_product_of=tuple(entry.get("heating_product_of", ())),
+        same_as=entry.get("same_as", ""),
         said=entry.get("said", ""),
     )
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import raman
 import spectra
 import xas
 import xps
@@ -174,6 +175,10 @@ CASES = {
     "spectra.subtract_baseline": (_raman_series, {"method": "arpls"}),
     "spectra.join_cycler": (_timed_series, {"cycler": _cycler_log(), "duration": 40.0}),
     "raman.fit_bands": (_raman_series, {"bands": (590.0, 633.0)}),
+    "raman.rank_phases": (
+        lambda: raman.fit_bands(_raman_series(), (590.0, 633.0)),
+        {"phases": ("lnmo", "licoo2")},
+    ),
     "xas.normalize": (_xas_series, {"pre": (-180, -30), "post": (60, 700)}),
     "xas.align": (_xas_series, {"to": _xas_reference()}),
     "xas.merge": (_xas_repeats, {"dim": "repeat"}),
