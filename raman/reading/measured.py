@@ -21,7 +21,7 @@ from spectra.reading.scan import add_note
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["COUNTS", "Measured", "detector_units"]
+__all__ = ["COUNTS", "Measured", "as_float", "detector_units"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -33,6 +33,12 @@ COUNTS = "detector counts"
 _LASERS = (150.0, 2500.0)
 
 _NAMES = {"nm": "in nm", "eV": "in eV", "absolute": "in absolute wavenumbers"}
+
+
+def as_float(values: npt.NDArray[Any]) -> FloatArray:
+    """Values as float64; what a damaged file holds in place of numbers is NaN without a warning."""
+    with np.errstate(invalid="ignore"):
+        return values.astype(np.float64)
 
 
 def detector_units(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from spectra.errors import ReadError
 from spectra.reading import hdf5
 from spectra.reading.registry import Reader
 from spectra.reading.source import Source
@@ -28,7 +29,7 @@ def sniff(source: Source) -> float:
             if _text(file.attrs.get("creator")) == "redox-spectra":
                 return 0.0
             return 0.95 if any(_is_raman(entry) for entry in file.values()) else 0.0
-    except (OSError, RuntimeError, KeyError, ValueError):
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError):
         return 0.0
 
 
@@ -37,8 +38,11 @@ def scans(source: Source, *, columns: dict[str, int | str] | None = None) -> lis
     import h5py
 
     found = hdf5.scans(source, columns=columns) if columns else hdf5.scans(source, axis="raman_shift")
-    with h5py.File(source.path, "r") as file:
-        return [scan.assign_attrs(_attributes(file, scan)) for scan in found]
+    try:
+        with h5py.File(source.path, "r") as file:
+            return [scan.assign_attrs(_attributes(file, scan)) for scan in found]
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise ReadError(f"{source.name} is damaged or truncated HDF5 ({error}).".replace("\n", " ")) from None
 
 
 reader = Reader("nxraman", "NeXus files of the definition NXraman", (".nxs", ".h5", ".hdf5"), sniff, scans)

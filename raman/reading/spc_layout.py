@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from raman.reading.measured import as_float
 from spectra.errors import ReadError
 
 __all__ = ["Header", "SubSpectrum", "log_entries", "read_header", "sub_spectra", "version_of"]
@@ -176,7 +177,7 @@ def _values(
 
 
 def _floats(content: bytes, at: int, points: int, o: str, name: str) -> FloatArray:
-    return _numbers(content, at, points, f"{o}f4", name).astype(float)
+    return as_float(_numbers(content, at, points, f"{o}f4", name))
 
 
 def _numbers(content: bytes, at: int, count: int, kind: str, name: str) -> npt.NDArray[Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from raman.reading.measured import COUNTS, Measured
+from raman.reading.measured import COUNTS, Measured, as_float
 from raman.reading.shift import Medium
 from spectra.errors import ReadError
 from spectra.reading.registry import Reader
@@ -133,7 +133,7 @@ class _Region:
             )
         starts = _DATA_AT + self.at + self.stride * np.arange(self.frames)
         frames = [np.frombuffer(content, self.kind, pixels, int(s)) for s in starts]
-        return np.stack(frames).reshape(self.frames, self.height, self.width).astype(float)
+        return as_float(np.stack(frames)).reshape(self.frames, self.height, self.width)
 
 
 def _dims(values: npt.NDArray[np.float64]) -> tuple[tuple[str, ...], npt.NDArray[np.float64]]:

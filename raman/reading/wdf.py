@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from raman.reading.measured import COUNTS, Measured
+from raman.reading.measured import COUNTS, Measured, as_float
 from raman.reading.positions import Layout, lay_out
 from raman.reading.shift import AxisUnits, Medium
 from raman.reading.wdf_properties import file_time, properties, property_sets
@@ -134,7 +134,7 @@ class _File:
             raise ReadError(f"{self.name}: its axis has units of number {number}, which are no Raman shift.")
         if number == 0:
             notes.append("the file does not say what its axis is; it was taken as the Raman shift")
-        return np.frombuffer(block, "<f4", self.columns, 24).astype(float), _AXES[number]
+        return as_float(np.frombuffer(block, "<f4", self.columns, 24)), _AXES[number]
 
     def values(self) -> npt.NDArray[np.float64]:
         """All spectra that were measured (count, points)."""
@@ -144,7 +144,7 @@ class _File:
             )
         block = self.block("DATA", 16 + 4 * self.points * self.count)
         flat = np.frombuffer(block, "<f4", self.points * self.count, 16)
-        return flat.reshape(self.count, self.points).astype(float)
+        return as_float(flat).reshape(self.count, self.points)
 
     def origin(self, kind: int) -> npt.NDArray[np.float64] | None:
         """What ORGN holds of each spectrum: positions in µm, times in s since the first; None where it does not."""

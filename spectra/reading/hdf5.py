@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spectra.dataset.conventions import AXES, SCALES
-from spectra.errors import InvalidInput, ReadError, did_you_mean
+from spectra.errors import InvalidInput, ReadError, SpectraError, did_you_mean
 from spectra.reading.labels import axis_of_label
 from spectra.reading.registry import Reader
 from spectra.reading.scan import unique_names
@@ -61,7 +61,14 @@ def scans(
                 if columns:
                     return [_named(file, columns, axis_units, source)]
                 return _plots(file, axis, axis_units, source)
-    except (OSError, RuntimeError, KeyError) as error:  # what h5py raises for objects that it cannot follow
+    except SpectraError:
+        raise
+    except (
+        OSError,
+        RuntimeError,
+        KeyError,
+        ValueError,
+    ) as error:  # what h5py raises for what it cannot follow
         raise ReadError(f"{source.name} is damaged or truncated HDF5 ({error}).".replace("\n", " ")) from None
     from spectra.results.store import load_all
 
