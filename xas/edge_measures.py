@@ -12,7 +12,7 @@ import numpy.typing as npt
 from spectra.fitting.compiled import entry_point, kernel
 from xas.local_fit import local_fit, zero_of_derivative
 
-__all__ = ["derivative_maximum", "half_step", "integral_edge", "second_derivative_zero"]
+__all__ = ["derivative_maximum", "half_step", "integral_edge", "second_derivative_zero", "smoothing_matrix"]
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.intp]
@@ -26,6 +26,8 @@ SIGMAS, OF_RISE, WIDEST = 16.0, 0.2, 3.0
 NEIGHBOURS = 16  # points to each side
 #: A crossing between points that lie farther apart than this (eV) is not measured: the scan has a gap on the edge.
 GAP = 5.0
+#: No edge is wider than a curve smoothed so far to each side (eV) still shows.
+FURTHER = 3.0
 #: A pre-edge peak is followed by a fall of at least this part of the edge step.
 DIP = 0.1
 
@@ -314,6 +316,18 @@ def second_derivative_zero(x: Array, y: Array, sigma: Array, smoothing: float = 
     start, _ = derivative_maximum(x, y, sigma, smoothing)
     zero = zero_of_derivative(x, y, start, smoothing, order=2, degree=3)
     return zero.position, zero.sensitivity
+
+
+def smoothing_matrix(x: Array, half_width: float) -> Array:
+    """(n, n) matrix that smoothes a curve further than its derivatives are smoothed, up to 3 eV.
+
+    Local cubics, and what they leave smoothed once more, so that the bend of an edge stays nearly what it is.
+    """
+    reach = min(2 * half_width, max(FURTHER, half_width))
+    fit = local_fit(x, x, reach, 3)
+    once = np.zeros((x.size, x.size))
+    once[np.arange(x.size)[:, None], fit.index] = fit.hats[:, 0]
+    return np.asarray(2 * once - once @ once)
 
 
 def _slope_matrix(x: Array, half_width: float) -> Array:

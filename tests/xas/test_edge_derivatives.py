@@ -61,6 +61,32 @@ def test_noise_that_makes_many_zeros_is_said(simulated):
     got = xas.edge_position(scans, method="derivative_maximum")
     assert "noisy_derivative" in flag_names(got, scan=0)
     assert not failed(got).any()
+    assert np.isfinite(got.edge_position).all()
+    assert np.isnan(got.edge_position_sigma).all()
+    wide = xas.edge_position(scans, method="derivative_maximum", smoothing=3.0)
+    assert "noisy_derivative" not in flag_names(wide, scan=0)
+    assert np.isfinite(wide.edge_position_sigma).all()
+
+
+#: Noise in parts of the step up to which a sigma is stated.
+STATED = {1.5: 0.005, 3.0: 0.02}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("smoothing", list(STATED))
+def test_what_is_stated_covers_and_what_would_not_is_refused(simulated, method, smoothing):
+    truth = xas.edge_position(xas.normalize(simulated(), **RANGES), method=method, smoothing=smoothing)
+    for noise in (0.001, 0.005, 0.01, 0.02):
+        scans = xas.normalize(simulated(900, noise=0.8 * noise, seed=4), **RANGES)
+        got = xas.edge_position(scans, method=method, smoothing=smoothing)
+        stated = np.isfinite(got.edge_position_sigma).values
+        if noise > STATED[smoothing]:
+            assert stated.mean() < 0.02
+            continue
+        assert stated.mean() > 0.95
+        off = np.abs(got.edge_position - truth.edge_position) < got.edge_position_sigma
+        assert 0.63 < off.values[stated].mean() < 0.73
 
 
 def test_foils_are_calibrated_by_it(measured, larch):
