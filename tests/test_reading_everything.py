@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import raman
 import spectra
 import xas
 import xps
@@ -170,6 +171,104 @@ def test_every_photoelectron_file(data_dir):
         _one_sentence(caught.value, folder / name)
 
 
+#: Reader of every file in data/raman that holds spectra with a Raman shift, and how many it holds.
+RAMAN = {
+    "bwtek/PST10_iR532_Probe_100_3000msx7.spc": ("spc", 1),
+    "bwtek/PST10_iR532_Probe_100_3000msx7.txt": ("keyed-tables", 1),
+    "bwtek/lamp Ne 10ms 0%.txt": ("keyed-tables", 1),
+    "calib/Ho785_LED.txt": ("text", 1),
+    "calib/Ho785_NIST_SRM2241.txt": ("text", 1),
+    "calib/Ho785_Neon.txt": ("text", 1),
+    "calib/Ho785_Si_S0B.txt": ("text", 1),
+    "calib/Ho785_nCAL.txt": ("text", 1),
+    "calib/Ho785_polystyrene.txt": ("text", 1),
+    "calib/Ho785_sCAL.txt": ("text", 1),
+    "carbon/Si_spectrum01.txt": ("text", 1),
+    "carbon/testDW38C_pos1.txt": ("text", 1),
+    "carbon/testDW38C_pos2.txt": ("text", 1),
+    "carbon/wrong-values-in-lines_pos1.txt": ("text", 1),
+    "horiba/532nm-191216-Si_200mu.txt": ("labspec-text", 1),
+    "horiba/LiNbWO6-0-H.txt": ("labspec-text", 1),
+    "horiba/LiNbWO6-90-H.txt": ("labspec-text", 1),
+    "horiba/PST10_iR785_OP01_8000msx8.txt": ("text", 1),
+    "horiba/SMC1-Initial_RT.txt": ("labspec-text", 1),
+    "horiba/jobinyvon_test_map_x2-y2_rotated.xml": ("labspec-xml", 1),
+    "horiba/jobinyvon_test_map_x3-y2.xml": ("labspec-xml", 1),
+    "horiba/jobinyvon_test_spec_3s_abs-cm-1.xml": ("labspec-xml", 1),
+    "horiba/jobinyvon_test_spec_3s_cm-1.xml": ("labspec-xml", 1),
+    "horiba/jobinyvon_test_spec_3s_eV.xml": ("labspec-xml", 1),
+    "horiba/serie190214-1.txt": ("labspec-text", 1),
+    "map_plastics_29x287x672.h5": ("hdf5", 1),
+    "other/S0N_50x.spe": ("spe", 1),
+    "other/lightnovo_polystyrene_worsened.tsv": ("keyed-tables", 1),
+    "other/neegala_PST_532_SEX139.txt": ("keyed-tables", 1),
+    "other/spectra_demo.nxs": ("nxraman", 2),
+    "other/zolix_PST02_Zolix785_Probe_070_190ms.txt": ("text", 1),
+    "renishaw/PST_Reflex532_Z050_010_10000msx2.spc": ("spc", 1),
+    "renishaw/PST_Reflex532_Z050_010_10000msx2.txt": ("text", 1),
+    "renishaw/interrupted_acquisition.wdf": ("wdf", 1),
+    "renishaw/line.wdf": ("wdf", 1),
+    "renishaw/nCal_Qontor785_z005H12_100_1x3s.spc": ("spc", 1),
+    "renishaw/nCal_Qontor785_z005H12_100_1x3s.txt": ("wire-text", 1),
+    "renishaw/nCal_Qontor785_z005H12_100_1x3s.wdf": ("wdf", 1),
+    "renishaw/orange_single-spectrum_undefined-type.wdf": ("wdf", 1),
+    "renishaw/renishaw_test_focustrack_invariant.wdf": ("wdf", 1),
+    "renishaw/renishaw_test_map.wdf": ("wdf", 1),
+    "renishaw/renishaw_test_timeseries.wdf": ("wdf", 1),
+    "renishaw/sp.wdf": ("wdf", 1),
+    "renishaw/undefined.wdf": ("wdf", 1),
+    "rod/rod_file_1000679.rod": ("rod", 1),
+    "rruff/Anatase__R060277__Broad_Scan____0__unoriented__Raman_Data_RAW__21346.txt": ("rruff", 1),
+    "spc/CAthickyellow_try4_17_ZSCAN.spc": ("spc", 1),
+    "spc/DERt3_1.spc": ("spc", 1),
+    "witec/PST_WITEcAlpha532_100x Spec.Data 1.spc": ("spc", 1),
+    "witec/PST_WiICV532_Z050OP02_075_800msx10.txt": ("text", 1),
+}
+#: Spectra in nm or absolute wavenumbers whose files state no laser.
+NEED_A_LASER = {
+    "other/trivista_map.tvf": "trivista",
+    "other/trivista_spec_multiple_spectrometers.tvf": "trivista",
+    "spc/KRY3.SPC": "spc",
+    "witec/Si-wafer-Raman-Spectrum-1.txt": "witec-text",
+}
+#: Files there of formats that are not open, and descriptions.
+NO_RAMAN = {
+    "README.md",
+    "horiba/PST10_iR785_OP01_8000msx8.l6s",
+    "renishaw/PST_Reflex532_Z050_010_10000msx2.wxd",
+}
+
+
+def test_every_raman_file(data_dir):
+    """Each file goes to the reader that knows it; what it holds lies along a shift, and nothing is lost."""
+    folder = data_dir / "raman"
+    assert {str(f.relative_to(folder)) for f in files(data_dir, "raman")} == {
+        *RAMAN,
+        *NEED_A_LASER,
+        *NO_RAMAN,
+    }
+    for name, (reader, count) in RAMAN.items():
+        scans = read_scans(folder / name, hints={"default_axis": "raman_shift", "bad_lines": "skip"})
+        assert len(scans) == count, name
+        for number in {0, count - 1}:
+            scan = raman.read(folder / name, select=number)
+            sane(scan, name)
+            assert scan.attrs["reader"] == reader, name
+            assert scan.attrs["technique"] == "raman", name
+            assert scan.attrs["signal"] == "intensity", name
+            assert scan.intensity.dims[-1] == "raman_shift", name
+            assert -2000 < scan.raman_shift[0] < scan.raman_shift[-1] < 6000, name
+    for name, reader in NEED_A_LASER.items():
+        with pytest.raises(SpectraError, match="with no laser wavelength") as caught:
+            raman.read(folder / name)
+        _one_sentence(caught.value, folder / name)
+        assert raman.read(folder / name, laser=600.0).attrs["reader"] == reader
+    for name in NO_RAMAN:
+        with pytest.raises(SpectraError) as caught:
+            raman.read(folder / name)
+        _one_sentence(caught.value, folder / name)
+
+
 def test_inspect_never_raises(data_dir):
     table = spectra.inspect(*files(data_dir, "xps"))
     assert len(table) > 100
@@ -200,12 +299,16 @@ def damaged(content, rng):
 
 @pytest.mark.parametrize("count", [120, pytest.param(1500, marks=pytest.mark.long)])
 def test_damaged_files_read_or_are_refused(data_dir, tmp_path, rng, count):
-    measured = [f for f in (*files(data_dir, "xas"), *files(data_dir, "xps")) if f.stat().st_size < 60_000]
+    measured = [
+        f
+        for f in (*files(data_dir, "xas"), *files(data_dir, "xps"), *files(data_dir, "raman"))
+        if f.stat().st_size < 60_000
+    ]
     for _ in range(count):
         file = measured[rng.integers(len(measured))]
         copy = tmp_path / f"damaged{file.suffix}"
         copy.write_bytes(damaged(file.read_bytes(), rng))
-        for read in (spectra.read, xas.read, xps.read):
+        for read in (spectra.read, xas.read, xps.read, raman.read):
             try:
                 validate(read(copy, select=0))
             except SpectraError as error:

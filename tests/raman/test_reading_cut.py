@@ -66,7 +66,7 @@ def said(scan):
 
 
 @pytest.mark.parametrize("name", FILES)
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.floats(0.0, 1.0, exclude_max=True))
 def test_cut_anywhere(data_dir, tmp_path, name, share):
     file = data_dir / "raman" / FILES[name]
@@ -89,7 +89,7 @@ def test_cut_anywhere(data_dir, tmp_path, name, share):
 
 
 @pytest.mark.parametrize("name", FILES)
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**31))
 def test_changed_bytes(data_dir, tmp_path, name, seed):
     """Any bytes exchanged for others: a dataset or a sentence, never another error, and no memory beyond the file."""
