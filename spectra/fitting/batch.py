@@ -44,7 +44,9 @@ WEAK = 4
 SEVERAL_MINIMA = 8
 
 #: Rounds in which Poisson weights are taken anew from the fitted curve, and the change of chi2 that ends them.
-ROUNDS, SETTLED = 8, 1e-9
+ROUNDS, SETTLED = 8, 1e-7
+#: What a step must promise, as a share of chi2, to be taken while the weights still change: 2e-5 of a sigma.
+BETWEEN = 1e-12
 
 Floats = npt.NDArray[np.float64]
 
@@ -193,10 +195,10 @@ def _fit_counts(model, x, y, weight, s, memory, chi2, tolerance, max_nfev):
         poisson_weights(s.trial_residual, weight)
         before = chi2
         outcome, chi2, nfev, undetermined = fit_one(
-            model, x, y, weight, s, memory, CAUTIOUS, tolerance, max_nfev
+            model, x, y, weight, s, memory, CAUTIOUS, max(tolerance, BETWEEN), max_nfev
         )
         total += nfev
-        if outcome != CONVERGED or abs(chi2 - before) <= SETTLED * chi2:
+        if outcome != CONVERGED or nfev == 1 or abs(chi2 - before) <= SETTLED * chi2:
             break
     return outcome, chi2, total, undetermined
 

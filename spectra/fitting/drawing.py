@@ -210,15 +210,44 @@ def _sum(model, x, memory, curve, slopes):
     """All components added up, and the derivatives by the free parameters."""
     fill(curve, 0.0)
     fill(slopes, 0.0)
+    if model.one_tail:
+        last = 0
+        for c in range(model.kind.size):
+            if model.tail[c]:
+                component(model, c, x, memory)
+                _sum_component(model, c, memory, curve, slopes)
+                last = model.slots[c, 1] - 1
+        _add_one_tail(model, last, x, memory, curve, slopes)
     for c in range(model.kind.size):
+        if model.one_tail and model.tail[c]:
+            continue
         component(model, c, x, memory)
         if model.tail[c]:
             add_tail(model, c, x, memory)
-        _sum_up(curve, 1.0, memory.curve)
-        for k in range(model.slots[c, 1] - model.slots[c, 0]):
-            slot = model.slots[c, 0] + k
-            for at in range(model.touch_range[slot], model.touch_range[slot + 1]):
-                j = model.touches[at]
-                slope = memory.slopes[model.sizes[0] + slot, j]
-                if slope != 0.0:
-                    _sum_up(slopes[j], slope, memory.by_slot[k])
+        _sum_component(model, c, memory, curve, slopes)
+
+
+@kernel
+def _add_one_tail(model, slot, x, memory, curve, slopes):
+    """The background of all peaks in ``curve`` at once, with the strength in ``slot``."""
+    strength, tail = memory.rows[model.sizes[0] + slot], memory.by_slot[0]
+    for j in range(model.tailed.size):
+        if model.tailed[j]:
+            _add(model.one_tail, strength, model, x, slopes[j], tail)
+    _add(model.one_tail, strength, model, x, curve, tail)
+    for at in range(model.touch_range[slot], model.touch_range[slot + 1]):
+        j = model.touches[at]
+        _sum_up(slopes[j], memory.slopes[model.sizes[0] + slot, j], tail)
+
+
+@kernel
+def _sum_component(model, c, memory, curve, slopes):
+    """Add the component drawn last, and what it hands to the derivatives by the free parameters."""
+    _sum_up(curve, 1.0, memory.curve)
+    for k in range(model.slots[c, 1] - model.slots[c, 0]):
+        slot = model.slots[c, 0] + k
+        for at in range(model.touch_range[slot], model.touch_range[slot + 1]):
+            j = model.touches[at]
+            slope = memory.slopes[model.sizes[0] + slot, j]
+            if slope != 0.0:
+                _sum_up(slopes[j], slope, memory.by_slot[k])

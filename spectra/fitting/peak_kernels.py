@@ -14,6 +14,9 @@ from spectra.fitting.kinds import AREA_G, AREA_L, LN2, TINY
 
 __all__ = ["breit_wigner_fano", "gaussian", "gl", "lorentzian", "pseudo_voigt", "sgl"]
 
+#: (2 d / F)^2 beyond which a Gaussian is less than 1e-24 of its height.
+NOTHING = 80.0
+
 
 @kernel
 def _width(value):
@@ -73,18 +76,20 @@ def sgl(x, p, f, g, work):
     """Curve and derivatives of :func:`spectra.fitting.lineshapes.sgl`."""
     width, sign = _width(p[2])
     norm = (1.0 - p[3]) * AREA_G + p[3] * AREA_L
-    unit = 1.0 / (width * norm)
+    unit, inverse, apart = 1.0 / (width * norm), 1.0 / width, (AREA_L - AREA_G) / norm
+    strength, per_width = p[1] * unit, p[1] * unit / width
     for i in range(x.size):
-        t = (x[i] - p[0]) / width
-        lorentz = 1.0 / (1.0 + 4.0 * t * t)
-        gauss = math.exp(-4.0 * LN2 * t * t)
+        t = (x[i] - p[0]) * inverse
+        square = 4.0 * t * t
+        lorentz = 1.0 / (1.0 + square)
+        gauss = math.exp(-LN2 * square) if square < NOTHING else 0.0
         mixed = (1.0 - p[3]) * gauss + p[3] * lorentz
         slope = 8.0 * ((1.0 - p[3]) * LN2 * gauss + p[3] * lorentz * lorentz)  # -d mixed/dt / t
-        f[i] = p[1] * unit * mixed
-        g[0, i] = p[1] * unit * slope * t / width
+        f[i] = strength * mixed
+        g[0, i] = per_width * slope * t
         g[1, i] = unit * mixed
-        g[2, i] = p[1] * unit * (slope * t * t - mixed) / width * sign
-        g[3, i] = p[1] * unit * (lorentz - gauss - mixed * (AREA_L - AREA_G) / norm)
+        g[2, i] = per_width * (slope * t * t - mixed) * sign
+        g[3, i] = strength * (lorentz - gauss - mixed * apart)
 
 
 @kernel

@@ -61,6 +61,8 @@ class Arrays(NamedTuple):
     lower: Floats  # (free)
     upper: Floats  # (free)
     tail: Ints  # (component) kind of the background whose strength is its last slot, 0 for none
+    one_tail: int  # kind of the background that all components with one share, strength included; 0 where there is none
+    tailed: npt.NDArray[np.bool_]  # (free) whether it moves the curve of a component with a background
     sizes: Ints  # parameters, slots, slots of the largest component, depth of the stack
     tables: Ints  # (component, 2) where the table of a tabulated curve lies
     table: Floats
@@ -332,6 +334,8 @@ def _pack(model: Model, parts: list[_Slots], rows: _Rows, order: list[int], need
         lower=lower,
         upper=upper,
         tail=np.array([KINDS[p.tail] if p.tail else 0 for p in parts], np.int64),
+        one_tail=_one_tail(parts, rows),
+        tailed=_tailed(parts, touches, len(rows.free)),
         sizes=np.array([count, len(rows.slot_forms), max(len(p.slots) for p in parts), code.depth], np.int64),
         tables=np.stack([table_ends - [t.size for t in tables], table_ends], axis=1).astype(np.int64),
         table=np.concatenate(tables),
@@ -340,6 +344,25 @@ def _pack(model: Model, parts: list[_Slots], rows: _Rows, order: list[int], need
     )
     start = np.clip([s.value for s in limits], lower, upper)
     return Compiled(arrays, model, tuple(names), rows.free, _labels(model), start)
+
+
+def _one_tail(parts: list[_Slots], rows: _Rows) -> int:
+    """Kind of the background where all that there are have one strength: it is then drawn once, of the sum of the peaks."""
+    ends = np.cumsum([len(p.slots) for p in parts])
+    forms = [rows.slot_forms[end - 1] for end, p in zip(ends, parts, strict=True) if p.tail]
+    known = {p.tail for p in parts} - {""}
+    alike = len(known) == 1 and forms[0] is not None and all(form == forms[0] for form in forms)
+    return KINDS[known.pop()] if alike else 0
+
+
+def _tailed(parts: list[_Slots], touches: list[list[int]], free: int) -> npt.NDArray[np.bool_]:
+    found, slot = np.zeros(free, np.bool_), 0
+    for part in parts:
+        for k in range(len(part.slots)):
+            if part.tail and k + 1 < len(part.slots):
+                found[touches[slot + k]] = True
+        slot += len(part.slots)
+    return found
 
 
 def _linear(parts: list[_Slots], rows: _Rows, touches: list[list[int]]) -> Ints:
