@@ -7,6 +7,7 @@ from .electrochemistry import join_cycler as join_cycler
 from .electrochemistry import read_cycler as read_cycler
 from .errors import SpectraError as SpectraError
 from .fitting import fit as fit
+from .fitting import monte_carlo as monte_carlo
 from .fitting import to_lmfit as to_lmfit
 from .pipeline import run as run
 from .preprocessing import despike as despike
