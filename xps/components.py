@@ -10,8 +10,10 @@ import numpy.typing as npt
 
 from spectra.dataset import map_spectra, signal_name
 from spectra.errors import InvalidInput, did_you_mean
+from spectra.fitting.along import with_dims
+from spectra.fitting.arrays import Start
 from spectra.fitting.engine import as_outputs
-from spectra.fitting.labels import QUANTITIES, label_fit, outputs_of, sizes_of
+from spectra.fitting.labels import QUANTITIES, label_fit, outputs_of, sizes_of, types_of
 from spectra.fitting.spec import from_tables
 from spectra.fitting.understand import understand
 from spectra.verbs import note, resolve, verb
@@ -31,6 +33,7 @@ from xps.linefit import (
     written,
 )
 from xps.links import LinkedModel, linked_model
+from xps.together import Series
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -58,6 +61,9 @@ def deconvolve(
     packet_areas: dict[str, tuple[float, ...]] | None = None,
     one_line: bool = False,
     changes: dict[str, dict[str, Any]] | None = None,
+    shared: tuple[str, ...] = (),
+    along: str | tuple[str, ...] | None = None,
+    start: Start = "fresh",
     vary: bool = True,
 ) -> xr.Dataset:
     r"""Fit a core level with linked lines; add positions, areas, ``fraction`` and ``mean_valence``.
@@ -122,6 +128,16 @@ def deconvolve(
     changes : table of tables, optional
         What to change in the components of the states, by component, in the language of ``components``:
         ``{"Mn3+ 2p1/2": {"area_ratio": {"value": 0.5, "min": 0.4, "max": 0.6}}}``.
+    shared : tuple of str
+        Fit the spectra of a series together, with one value for all of them of: ``position``, ``fwhm``, ``shape``,
+        ``splitting``, ``area_ratio``, ``width_factor``, ``background`` (the strength of one inside the fit), or of
+        single parameters by their names in ``best_value``. Areas, and so fractions, are fitted per spectrum.
+    along : str or tuple of str, optional
+        Dimension of the series, over which parameters are shared or along which start values are handed: depth,
+        voltage. Default: the only one, or for start values the last.
+    start : {"fresh", "previous", "neighbour"}
+        Start values: the table's or the components'; the last spectrum before that was fitted clearly; or the nearest
+        neighbours' on all sides where they lead lower.
     vary : bool
         False draws the components at their values and fits nothing.
 
@@ -131,12 +147,14 @@ def deconvolve(
         The variables of ``spectra.fit`` per ``component``, and per ``state`` ``fraction``, and ``mean_valence``
         where all states of one level have a valence; ``_sigma`` of each unless nothing was fitted. A background inside
         the fit adds ``background`` and ``net`` inside the window, and its strength: ``shirley_k`` (1/eV; along
-        ``component`` where each peak has its own), ``slope_k`` (1/eV²) or ``tougaard_b`` (eV²). Flags as ``spectra.fit``.
+        ``component`` where each peak has its own), ``slope_k`` (1/eV²) or ``tougaard_b`` (eV²). A joint fit
+        adds ``shared_value`` per ``shared`` and ``joint_redchi``, and others. Flags as ``spectra.fit``.
 
     Raises
     ------
     InvalidInput
-        Unknown states, lines outside the window, a region of another element, no background.
+        Unknown states, lines outside the window, a region of another element, no background, nothing of what is to be
+        shared that is fitted.
 
     Examples
     --------
@@ -156,9 +174,14 @@ def deconvolve(
     tables = _tables(dataset, states, components, given, drawn, changes or {})
     linked = linked_model(tables)
     active = active_background(background, degree, vary)
+    if not vary and (shared or along or start != "fresh"):
+        raise InvalidInput(
+            "shared, along and start say how to fit, and vary = False fits nothing: leave them out."
+        )
+    series = Series(shared, along, start)
     if active is not None:
         limits = _fitted_range(dataset, window, linked, active.degree + 2)
-        return _with_states(fitted_inside(dataset, linked, active, limits), linked, vary)
+        return _with_states(fitted_inside(dataset, linked, active, limits, series), linked, vary)
     if background is not None:
         subtract: Any = getattr(subtract_background, "__wrapped__", subtract_background)
         dataset = subtract(dataset, method=background, window=window, degree=degree)
@@ -167,7 +190,8 @@ def deconvolve(
             "deconvolve fits the variable 'net', which is not there: call xps.subtract_background first, or name a "
             "background."
         )
-    return _with_states(_fitted(dataset, linked, _fitted_range(dataset, window, linked), vary), linked, vary)
+    limits = _fitted_range(dataset, window, linked)
+    return _with_states(_fitted(dataset, linked, limits, vary, series), linked, vary)
 
 
 def _tables(
@@ -243,7 +267,9 @@ def _fitted_range(
     return low, high
 
 
-def _fitted(dataset: xr.Dataset, linked: LinkedModel, limits: tuple[float, float], vary: bool) -> xr.Dataset:
+def _fitted(
+    dataset: xr.Dataset, linked: LinkedModel, limits: tuple[float, float], vary: bool, series: Series
+) -> xr.Dataset:
     """Dataset with the variables of the fit, or of the drawing, of the net counts inside ``limits``."""
     x = dataset[AXIS].values
     model = written(linked)
@@ -254,6 +280,7 @@ def _fitted(dataset: xr.Dataset, linked: LinkedModel, limits: tuple[float, float
     if vary and method is None:
         note("the background came from elsewhere and was taken as known: no uncertainty from it")
     inside = (x >= limits[0]) & (x <= limits[1])
+    shared, dims = series.on(dataset["net"], AXIS, linked, layout.free)
 
     def kernel(counts: FloatArray, net: FloatArray, *given: FloatArray) -> Mapping[str, Any]:
         variance = given[0] if given else None
@@ -262,26 +289,28 @@ def _fitted(dataset: xr.Dataset, linked: LinkedModel, limits: tuple[float, float
             return as_outputs(draw_lines(model, x, y, variance=variance), True)
         moves = () if variance is None else end_moves(method, x, counts, variance, net)
         result, sigma = fit_lines(
-            model, x, y, background=counts - net, variance=variance, seconds=known.seconds, moves=moves
-        )
+            model, x, y, background=counts - net, variance=variance, seconds=known.seconds, moves=moves,
+            shared=shared, start=series.start,
+        )  # fmt: skip
         return as_outputs(result, True) | {"fit_sigma": sigma}
 
     weighted = vary and known.variance is not None
-    outputs = outputs_of(layout, AXIS) | ({"fit_sigma": (AXIS,)} if weighted else {})
+    outputs = outputs_of(layout, AXIS, along=dims, joint=bool(shared))
+    outputs |= {"fit_sigma": (*dims, AXIS)} if weighted else {}
     arrays = [
         dataset[signal_name(dataset)],
         dataset["net"],
         *([] if known.variance is None else [known.variance]),
     ]
-    kinds = {
-        n: (bool if n.startswith("flag_") else int) for n in outputs if n.startswith("flag_") or n == "nfev"
-    }
-    found = map_spectra(kernel, [(a, (AXIS,)) for a in arrays], outputs, sizes=sizes_of(layout), dtypes=kinds)
+    found = map_spectra(
+        series.kernel(kernel, dims), [(with_dims(a, dataset["net"], dims), (*dims, AXIS)) for a in arrays],
+        outputs, sizes=sizes_of(layout, shared), dtypes=types_of(outputs),
+    )  # fmt: skip
     sigma = found.pop("fit_sigma", None)
-    result = label_fit(dataset, found, layout, "net")
+    result = label_fit(dataset, found, layout, "net", shared)
     if sigma is not None:
         units = dataset["net"].attrs.get("units", "")
-        result["fit_sigma"] = sigma.assign_attrs(
+        result["fit_sigma"] = sigma.transpose(*dataset["net"].dims).assign_attrs(
             units=units, long_name="uncertainty that the fit was weighted by"
         )
     tables, settings = from_tables(linked.model, linked.params).to_tables()
@@ -292,12 +321,19 @@ def _fitted(dataset: xr.Dataset, linked: LinkedModel, limits: tuple[float, float
     return result.assign_coords(component=[line.name for line in linked.lines])
 
 
+def _with_doubt(sigma: xr.DataArray, derived: Sequence[str]) -> xr.DataArray:
+    """Where one fraction has no uncertainty because its area is on a limit, the rest have none that is only rounding."""
+    together = sigma.sel(parameter=list(derived))
+    unknown = together.isnull().any("parameter") & sigma["parameter"].isin(list(derived))
+    return sigma.where(~(unknown & (sigma < 1e-12)))
+
+
 def _with_states(result: xr.Dataset, linked: LinkedModel, vary: bool) -> xr.Dataset:
     """Fractions and mean valence under their own names, and positions as sure as the calibration lets them be."""
     states = list(dict.fromkeys(line.state for line in linked.lines if line.state is not None))
     names = [fraction_name(state) for state in states]
     derived = [n for n in (*names, MEAN_VALENCE) if n in result["parameter"]]
-    values = {"": result["best_value"], "_sigma": result["best_value_sigma"]}
+    values = {"": result["best_value"], "_sigma": _with_doubt(result["best_value_sigma"], derived)}
     result = result.drop_sel(parameter=derived)
     for suffix, value in values.items():
         about = "standard uncertainty of the {}" if suffix else "{}"

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from spectra.dataset import map_spectra, signal_name
+from spectra.fitting.along import with_dims
 from spectra.fitting.engine import as_outputs
-from spectra.fitting.labels import label_fit, outputs_of, sizes_of
+from spectra.fitting.labels import label_fit, outputs_of, sizes_of, types_of
 from spectra.fitting.spec import from_tables
 from spectra.fitting.understand import understand
 from spectra.verbs import note, resolve
@@ -20,6 +21,7 @@ from xps.background import STRENGTHS
 from xps.counting import counting
 from xps.linefit import fit_lines, written
 from xps.links import LinkedModel
+from xps.together import Series
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -42,7 +44,7 @@ class _Layout:
 
 
 def fitted_inside(
-    dataset: xr.Dataset, linked: LinkedModel, active: Active, limits: tuple[float, float]
+    dataset: xr.Dataset, linked: LinkedModel, active: Active, limits: tuple[float, float], series: Series
 ) -> xr.Dataset:
     """Dataset with the variables of a fit of its counts inside ``limits`` by lines and ``active`` background."""
     x = dataset[AXIS].values
@@ -55,27 +57,31 @@ def fitted_inside(
     known = counting(dataset)
     note(known.said)
     weighted = known.variance is not None
-    outputs = outputs_of(layout, AXIS) | {"background": (AXIS,), "net": (AXIS,)}
-    outputs |= {"fit_sigma": (AXIS,)} if weighted else {}
+    shared, dims = series.on(dataset[name], AXIS, linked, layout.free)
+    outputs = outputs_of(layout, AXIS, along=dims, joint=bool(shared))
+    curves = ("background", "net", *(("fit_sigma",) if weighted else ()))
+    outputs |= dict.fromkeys(curves, (*dims, AXIS))
     beyond = (part.start, x.size - part.stop)
 
     def kernel(counts: FloatArray, *given: FloatArray) -> Mapping[str, Any]:
         y = np.asarray(counts[..., part], float)
         variance = given[0][..., part] if given else None
-        result, sigma = fit_lines(model, x[part], y, variance=variance, seconds=known.seconds)
+        result, sigma = fit_lines(
+            model, x[part], y, variance=variance, seconds=known.seconds, shared=shared, start=series.start
+        )
         found = as_outputs(result, True) | ({"fit_sigma": sigma} if weighted else {})
         found = {n: _of_lines(v, outputs[n], lines) for n, v in found.items()}
         found["background"] = found["best_fit"] - found["component_curve"].sum(-2)
         found["net"] = y - found["background"]
         return {n: _padded(v, beyond) if AXIS in outputs[n] else v for n, v in found.items()}
 
-    kinds = {
-        n: (bool if n.startswith("flag_") else int) for n in outputs if n.startswith("flag_") or n == "nfev"
-    }
     arrays = [dataset[name], *([] if known.variance is None else [known.variance])]
-    found = map_spectra(kernel, [(a, (AXIS,)) for a in arrays], outputs, sizes=sizes_of(layout), dtypes=kinds)
+    found = map_spectra(
+        series.kernel(kernel, dims), [(with_dims(a, dataset[name], dims), (*dims, AXIS)) for a in arrays],
+        outputs, sizes=sizes_of(layout, shared), dtypes=types_of(outputs),
+    )  # fmt: skip
     own = {n: found.pop(n) for n in ("background", "net", "fit_sigma") if n in found}
-    result = label_fit(dataset.drop_vars(STATIC, errors="ignore"), found, layout, name)
+    result = label_fit(dataset.drop_vars(STATIC, errors="ignore"), found, layout, name, shared)
     units = dataset[name].attrs.get("units", "")
     labels = {
         "background": "background fitted with the lines",

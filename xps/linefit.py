@@ -6,6 +6,7 @@ that was counted, background included, and the uncertainty that the ends of the 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spectra.fitting import fit_arrays
-from spectra.fitting.arrays import FitResult, criteria
+from spectra.fitting.arrays import FitResult, Start, criteria
 from spectra.fitting.from_lmfit import build
 from spectra.fitting.spec import Model, Setting, from_tables
 from spectra.fitting.understand import understand
@@ -102,6 +103,8 @@ def fit_lines(
     variance: FloatArray | None = None,
     seconds: float | None = None,
     moves: Sequence[FloatArray] = (),
+    shared: Sequence[str] = (),
+    start: Start = "fresh",
 ) -> tuple[FitResult, FloatArray | None]:
     """Fit ``model`` to net counts.
 
@@ -122,7 +125,12 @@ def fit_lines(
         then taken from the fitted curve; that of the counts themselves pulls every area down.
     moves : sequence of (..., n) arrays
         One-sigma moves of the background, each independent of the others. The fit is repeated with each, and what
-        it changes is added to the uncertainties in quadrature.
+        it changes is added to the uncertainties in quadrature. In a joint fit they are independent from spectrum to
+        spectrum, too.
+    shared : sequence of str
+        Parameters with one value for all spectra along the last series dimension: a joint fit.
+    start : {"fresh", "previous", "neighbour"}
+        Start values, as :func:`spectra.fit` hands them along.
 
     Returns
     -------
@@ -130,20 +138,21 @@ def fit_lines(
         And the standard uncertainty of each point that the fit was weighted by.
     """
     understood = understand(model)
+    fit = functools.partial(fit_arrays, understood, None, x, start=start, shared=shared)
     if (
         seconds == 1.0 and np.ndim(background) == 0 and background == 0
     ):  # counts as they are: the engine's own weights
-        result = fit_arrays(understood, None, x, net, poisson=True)
+        result = fit(net, poisson=True)
         return result, np.sqrt(np.maximum(result.best_fit, 1.0))
     sigma: FloatArray | None = None if variance is None else np.sqrt(variance)
     rounds = 0 if sigma is None or seconds is None else ROUNDS
-    result = fit_arrays(understood, None, x, net, sigma=sigma, component_curves=not rounds)
+    result = fit(net, sigma=sigma, component_curves=not rounds, moves=() if rounds else moves)
     for left in reversed(range(rounds)):
         counted: FloatArray = np.sqrt(poisson_variance(result.best_fit + background, seconds or 1.0))
         sigma = np.asarray(np.where(np.isfinite(counted), counted, 0.0 if sigma is None else sigma))
-        result = fit_arrays(understood, None, x, net, sigma=sigma, component_curves=not left)
-    for move in moves:
-        moved = fit_arrays(understood, None, x, net - move, sigma=sigma, component_curves=False)
+        result = fit(net, sigma=sigma, component_curves=not left, moves=() if left else moves)
+    for move in () if shared else moves:  # a joint fit has them in its covariance
+        moved = fit(net - move, sigma=sigma, component_curves=False)
         result = _widened(result, moved)
     return result, sigma
 
