@@ -6,6 +6,8 @@ __getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
 
 #: Verbs that recipes can name (``raman.fit_bands``), announced by the entry point ``spectra.steps``.
 STEPS: tuple[str, ...] = (
+    "calibrate",
+    "diagnose_ordering",
     "fit_bands",
     "rank_phases",
     "read",

@@ -135,6 +135,13 @@ def _raman_series() -> xr.Dataset:
     return spectra.from_arrays(shift, counts, axis="raman_shift", units="counts", dims=("scan",), attrs=attrs)
 
 
+def _raman_axis() -> dict:
+    """A calibration of the Raman axis as a recipe writes it."""
+    shift = np.arange(300.0, 900.0, 2.0)
+    wafer = np.random.default_rng(8).poisson(50 + 9000 / (1 + ((shift - 522.0) / 4) ** 2))
+    return raman.calibrate_axis({"silicon": spectra.from_arrays(shift, wafer, axis="raman_shift")}).to_spec()
+
+
 def _survey() -> xr.Dataset:
     """O 1s and Mn 2p in one spectrum, counted alike."""
     energy = np.arange(515.0, 665.0, 0.5)
@@ -174,6 +181,8 @@ CASES = {
     "spectra.despike": (_raman_series, {"width": 3}),
     "spectra.subtract_baseline": (_raman_series, {"method": "arpls"}),
     "spectra.join_cycler": (_timed_series, {"cycler": _cycler_log(), "duration": 40.0}),
+    "raman.diagnose_ordering": (_raman_series, {"shift_sigma": 0.5}),
+    "raman.calibrate": (_raman_series, {"calibration": _raman_axis()}),
     "raman.fit_bands": (_raman_series, {"bands": (590.0, 633.0)}),
     "raman.rank_phases": (
         lambda: raman.fit_bands(_raman_series(), (590.0, 633.0)),
