@@ -160,6 +160,26 @@ class Basis:
         )
         return [("transmission_unknown", text)]
 
+    def factor_sigma(self, given: float | None) -> float:
+        """Relative uncertainty of what a line counts per atom: as given, else of the tables.
+
+        Raises
+        ------
+        InvalidInput
+        """
+        if given is not None:
+            if not 0 <= given < 1:
+                raise InvalidInput(
+                    f"factor_sigma is a share of the factor, from 0 to below 1 (0.1 for 10 %), got {given:g}."
+                )
+            return float(given)
+        entry = load_table("scofield")["about"]["accuracy"]
+        note(
+            f"atomic_fraction_systematic takes {number(entry):g} of every sensitivity factor, a value yet to be verified"
+        )
+        path = number(load_table("materials")["about"]["accuracy"]) if self.material is not None else 0.0
+        return float(np.hypot(number(entry), path))
+
     def attrs(self, by_file: bool) -> dict[str, str]:
         """The basis in words."""
         sent = "none"

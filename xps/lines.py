@@ -335,8 +335,6 @@ def _of_fit(dataset: xr.Dataset, name: str, how: How, alone: bool) -> dict[str, 
     _check_sublevel(name, mine)
     areas, covariance = component_areas(dataset, (mine,), name)
     note(f"area of {name} from its fit: {', '.join(mine)}")
-    if not alone:
-        note("areas of several lines of one fit were taken as independent of each other")
     first = {"group": 0, "group_2": 0}
     return {"area": areas.isel(group=0, drop=True), "sigma": covariance.isel(first, drop=True) ** 0.5}
 

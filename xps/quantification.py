@@ -13,6 +13,7 @@ from spectra.dataset import flag, map_spectra, series_dims, signal_name
 from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve, verb
 from xps.basis import Basis, sensitivities
+from xps.correlated import correlation_of_areas
 from xps.lines import How, Line, chosen_lines, measure, other_lines
 from xps.sensitivity import parse_level
 
@@ -46,6 +47,7 @@ def quantify(
     material: str | dict[str, Any] | None = None,
     photon_energy: float | None = None,
     pass_energy: Literal["same", "any"] = "same",
+    factor_sigma: float | None = None,
 ) -> xr.Dataset:
     r"""Atomic fractions from the areas of one line per element; add ``atomic_fraction`` and what it was made of.
 
@@ -56,8 +58,9 @@ def quantify(
     electrons come from; the angular term is taken as common to all lines.
 
     ``atomic_fraction_sigma`` holds the counting statistics of all lines, through the ends of their backgrounds and
-    the correlations inside their fits. It holds no doubt about S, T and λ, which is 10 % and more and common to all
-    spectra of a series: compare spectra by sigma, and compositions with others' only beyond these 10 %.
+    the correlations inside their fits, between lines of one fit too. The doubt about S, T and λ stands beside it, in
+    ``atomic_fraction_systematic``: it is the same for all spectra of a series. Compare spectra by sigma, and
+    compositions with others' by both.
 
     Parameters
     ----------
@@ -102,12 +105,15 @@ def quantify(
         In eV, instead of the files'.
     pass_energy : {"same", "any"}
         ``any`` accepts regions of different pass energy, whose transmissions differ, and flags the result.
+    factor_sigma : float, optional
+        Relative standard uncertainty of what one line counts per atom, S T λ, independent between lines; 0 for none.
+        Default: 0.1 (of the table, yet to be verified), with ``tpp2m`` its 0.11 in quadrature.
 
     Returns
     -------
     xarray.Dataset
-        ``line_area`` and its ``_sigma``, ``sensitivity`` (S T) and ``relative_path`` (``line``); ``atomic_fraction`` and
-        its ``_sigma`` (``element``). Flags: ``line_not_measured`` and ``background_above_line`` (NaN);
+        ``line_area`` and its ``_sigma``, ``sensitivity`` (S T) and ``relative_path`` (``line``); ``atomic_fraction``,
+        its ``_sigma`` and its ``_systematic`` (``element``). Flags: ``line_not_measured`` and ``background_above_line`` (NaN);
         ``line_not_seen``, ``transmission_unknown``,
         ``counting_time_unknown`` and ``different_pass_energy`` (warnings).
 
@@ -153,23 +159,33 @@ def quantify(
     warnings = [*check_comparable(all_lines, pass_energy), *basis.warnings(all_lines)]
     if regions is not None and all(line.area.chunks is None for line in all_lines):
         resolve(regions={"content": {line.name: line.to_spec() for line in others}})
-    resolve(lines=own)
-    return _with_fractions(dataset, all_lines, factor, basis, warnings)
+    doubt = basis.factor_sigma(factor_sigma)
+    resolve(lines=own, factor_sigma=doubt)
+    correlation = correlation_of_areas(dataset, own, how)
+    return _with_fractions(dataset, all_lines, factor, basis, warnings, doubt, correlation)
 
 
-def atomic_fractions(amount: npt.ArrayLike, sigma: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    r"""Fractions of independent amounts and their standard uncertainties; elements along the last dimension.
+def atomic_fractions(
+    amount: npt.ArrayLike, sigma: npt.ArrayLike, correlation: npt.ArrayLike | None = None
+) -> tuple[FloatArray, FloatArray]:
+    r"""Fractions of amounts and their standard uncertainties; elements along the last dimension.
 
-    .. math:: \sigma_{X_i}^2 = \sum_k (\delta_{ik} - X_i)^2\, \sigma_k^2 / N^2, \qquad N = \sum_k n_k
+    .. math:: \sigma_{X_i}^2 = \sum_{kl} (\delta_{ik} - X_i)(\delta_{il} - X_i)\, r_{kl}\, \sigma_k \sigma_l / N^2,
+              \qquad N = \sum_k n_k
 
-    Where an amount is not finite, or the sum not positive, all fractions of that spectrum are NaN.
+    with the ``correlation`` r (..., element, element) of the amounts; without it they are independent. Where an amount
+    is not finite, or the sum not positive, all fractions of that spectrum are NaN.
     """
     n, s = np.asarray(amount, float), np.asarray(sigma, float)
     total = n.sum(-1, keepdims=True)
     total = np.where(total > 0, total, np.nan)
     x = n / total
-    others = (s**2).sum(-1, keepdims=True) - s**2
-    return x, np.sqrt((1 - x) ** 2 * s**2 + x**2 * others) / total
+    if correlation is None:
+        others = (s**2).sum(-1, keepdims=True) - s**2
+        return x, np.sqrt((1 - x) ** 2 * s**2 + x**2 * others) / total
+    moved = (np.eye(n.shape[-1]) - x[..., :, None]) * s[..., None, :]
+    variance = np.einsum("...ik,...kl,...il->...i", moved, np.asarray(correlation, float), moved)
+    return x, np.sqrt(np.maximum(variance, 0)) / total
 
 
 def _check_lines(lines: Sequence[Line], how: How) -> None:
@@ -248,6 +264,8 @@ def _with_fractions(
     factor: Sequence[tuple[Any, float]],
     basis: Basis,
     warnings: Sequence[tuple[str, str]],
+    factor_sigma: float,
+    correlation: xr.DataArray | None,
 ) -> xr.Dataset:
     """Dataset with areas, sensitivities and fractions."""
     import xarray as xr
@@ -274,14 +292,16 @@ def _with_fractions(
     sensitivity = stacked([s for s, _ in factor])
     path = xr.DataArray([p for _, p in factor], dims="line")
 
-    def kernel(a: FloatArray, s: FloatArray, f: FloatArray) -> dict[str, Any]:
+    def kernel(a: FloatArray, s: FloatArray, f: FloatArray, *own: FloatArray) -> dict[str, Any]:
         f = f * path.values
-        x, doubt = atomic_fractions(a / f, s / f)
+        x, doubt = atomic_fractions(a / f, s / f, _among_all(own[0], a.shape) if own else None)
+        _, systematic = atomic_fractions(a / f, factor_sigma * np.abs(a / f))
         negative = np.asarray((a < -UNSEEN * np.nan_to_num(s)).any(-1))
         x = np.where(negative[..., None], np.nan, x)
         return {
             "x": x,
             "doubt": np.where(np.isfinite(x), doubt, np.nan),
+            "systematic": np.where(np.isfinite(x), systematic, np.nan),
             "unseen": (a < UNSEEN * s).any(-1),
             "lost": ~np.isfinite(x).all(-1) & ~negative,
             "negative": negative,
@@ -289,8 +309,16 @@ def _with_fractions(
 
     found = map_spectra(
         kernel,
-        [(a, ("line",)) for a in (area, sigma, sensitivity)],
-        {"x": ("element",), "doubt": ("element",), "unseen": (), "lost": (), "negative": ()},
+        [
+            *((a, ("line",)) for a in (area, sigma, sensitivity)),
+            *([] if correlation is None else [(correlation, ("group", "group_2"))]),
+        ],
+        {
+            **dict.fromkeys(("x", "doubt", "systematic"), ("element",)),
+            "unseen": (),
+            "lost": (),
+            "negative": (),
+        },
         sizes={"element": len(lines)},
         dtypes=dict.fromkeys(("unseen", "lost", "negative"), bool),
     )
@@ -313,7 +341,20 @@ def _with_fractions(
     result["atomic_fraction_sigma"] = found["doubt"].assign_attrs(
         units="", long_name="standard uncertainty of the atomic fraction, counting statistics"
     )
+    result["atomic_fraction_systematic"] = found["systematic"].assign_attrs(
+        units="",
+        long_name="standard uncertainty of the atomic fraction from sensitivity, transmission and path",
+        factor_sigma=factor_sigma,
+    )
     return _flagged(result, found, warnings)
+
+
+def _among_all(own: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    """Correlation of all lines, out of that of the first ones, which are of one fit."""
+    whole = np.broadcast_to(np.eye(shape[-1]), (*shape, shape[-1])).copy()
+    k = own.shape[-1]
+    whole[..., :k, :k] = own
+    return whole
 
 
 def _flagged(
