@@ -29,7 +29,7 @@ def test_its_blocks_run(data_dir, tmp_path, monkeypatch):
         (tmp_path / name).symlink_to(data_dir / "xps" / "xpsdeeplearning" / name)
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     scope: dict[str, object] = {}
     for block in blocks:
         exec(compile(block, str(PAGE), "exec"), scope)
@@ -37,6 +37,9 @@ def test_its_blocks_run(data_dir, tmp_path, monkeypatch):
     assert abs(float(found.fraction.sel(state="V5+")) - 0.75) < 3 * float(found.fraction_sigma[1]) + 0.02
     assert abs(float(freer.mean_valence) - 4.75) < 0.1
     assert packet.sizes["component"] == 10
+    profile = scope["profile"]
+    off = profile.fraction.sel(state="Mn4+") - scope["depths"]
+    assert float(abs(off / profile.fraction_sigma.sel(state="Mn4+")).max()) < 3.5
     assert abs(float(packet.position[0]) - 853.7) < 0.1
     assert float(made.fraction.isel(scan=1).sel(reference="MnO")) < 0.1
     assert (tmp_path / "references.png").stat().st_size > 10_000
