@@ -73,11 +73,11 @@ def marked(scan: xr.Dataset) -> xr.Dataset:
             "the detector was saturated: heights, areas and widths there are too small or wrong; measure shorter",
             severity="warning",
         )
-    finite = np.isfinite(values)
-    negative = finite & (np.nan_to_num(values) < 0)
-    if negative.any():
+    with np.errstate(invalid="ignore"):
+        negative = int(np.count_nonzero(values < 0))
+    if negative:
         notes.append(
-            f"{int(negative.sum())} of {int(finite.sum())} intensities are negative: "
+            f"{negative} of {np.count_nonzero(np.isfinite(values))} intensities are negative: "
             "a dark signal or a baseline was subtracted before"
         )
     return add_note(scan, *notes)

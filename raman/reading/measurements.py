@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from raman.reading.faults import marked
+from raman.reading.labelled import as_raman
 from raman.reading.measured import detector_units
 from raman.reading.shift import Medium
 from spectra.dataset.conventions import series_dims, spectral_axis
@@ -88,7 +89,7 @@ def read(
     """
     options = _options(columns, axis, delimiter, decimal, encoding)
     scans = read_scans(path, reader=reader, options=options, hints=_hints(axis, laser, medium))
-    return marked(_measurement(choose(scans, select, file=os.fspath(path)), laser))
+    return marked(_measurement(choose(scans, select, file=os.fspath(path)), laser, medium))
 
 
 @reading_verb("raman.read_series")
@@ -164,7 +165,7 @@ def read_series(
     """
     options = _options(columns, axis, delimiter, decimal, encoding)
     each = read_each(paths, select=select, reader=reader, options=options, hints=_hints(axis, laser, medium))
-    scans = [(label, _measurement(scan, laser)) for label, scan in each]
+    scans = [(label, _measurement(scan, laser, medium)) for label, scan in each]
     if len(scans) == 1 and series_dims(scans[0][1]) and coordinate is None:
         return marked(scans[0][1])
     single = [one for label, scan in scans for one in _unrolled(label, scan)]
@@ -211,8 +212,10 @@ def _hints(axis: str | None, laser: float | None, medium: Medium) -> dict[str, A
     }
 
 
-def _measurement(scan: xr.Dataset, laser: float | None) -> xr.Dataset:
+def _measurement(scan: xr.Dataset, laser: float | None, medium: Medium) -> xr.Dataset:
     """The scan as vibrational spectrum: technique, names of the field, the laser that was told."""
+    if scan.attrs.get("reader") == "text":
+        scan = as_raman(scan, laser, medium)
     axis = spectral_axis(scan)
     if axis not in _TECHNIQUES:
         where = scan.encoding.get("file") or scan.attrs.get("title") or "the scan"

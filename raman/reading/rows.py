@@ -70,6 +70,8 @@ def number_rows(
     if decimal == ",":
         lines = [line.replace(",", ".") for line in lines]
     body = [line for line in lines if line.strip()]
+    if len(body) < 2:
+        raise ReadError(f"{file} is cut short: {len(body)} line of numbers; a spectrum needs at least 2.")
     try:
         values = np.loadtxt(body, delimiter=delimiter, comments=None, ndmin=2)
         if len(body) == len(lines) and values.shape[0] == len(body) >= 2:

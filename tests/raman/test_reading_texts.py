@@ -282,6 +282,34 @@ def test_encoding_can_be_told(tmp_path):
     assert raman.read(file, encoding="cp437").attrs["title"] == "°C"
 
 
+@pytest.mark.parametrize("label", ["Wavelength (nm)", "lambda/nm", "Wavelength"])
+def test_wavelengths_in_any_text_are_no_shifts(written, label):
+    """A label of nm over the first column: converted with the laser, refused without; never taken for a shift."""
+    text = f"{label}\tcounts\n540\t1\n545\t7\n550\t2\n"
+    with pytest.raises(ReadError, match="axis in nm with no laser wavelength"):
+        written(text)
+    scan = written(text, laser=532.0)
+    np.testing.assert_allclose(scan.raman_shift, 1e7 / 532 - 1e7 / np.array([540, 545, 550]), rtol=1e-12)
+    assert scan.attrs["technique"] == "raman"
+    stated = written(f"# Laser wavelength (nm): 532.2\n# Integration time: 4\n{text}")
+    assert stated.attrs["laser_wavelength"] == 532.2
+    assert stated.attrs["integration_time"] == 4.0
+
+
+def test_photon_energies_in_any_text(written):
+    text = "energy (eV)\tintensity\n2.0\t1\n2.1\t7\n2.2\t2\n"
+    with pytest.raises(ReadError, match="axis in eV with no laser wavelength"):
+        written(text)
+    scan = written(text, laser=532.0)
+    assert float(scan.raman_shift[0]) == pytest.approx(1e7 / 532 - 2.2 * 8065.543937)
+    assert scan.intensity.values.tolist() == [2, 7, 1]
+
+
+def test_header_of_any_text_names_the_laser(written):
+    scan = written("# Laser wavelength (nm): 785\nraman shift\tintensity\n100\t1\n200\t2\n")
+    assert scan.attrs["laser_wavelength"] == 785.0
+
+
 def test_text_may_be_infrared(written):
     scan = written("wavenumber/cm-1\tabsorbance\n400\t0.1\n500\t0.2\n")
     assert scan.attrs["technique"] == "ftir"
