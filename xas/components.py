@@ -71,19 +71,21 @@ def principal_components(
     kweight: float = 2.0,
     largest: int = 10,
 ) -> xr.Dataset:
-    r"""Decompose a series into principal components and say by six criteria how many of them are more than noise.
+    r"""Decompose a series into principal components and say by seven criteria how many of them are more than noise.
 
     The criteria are kept side by side, because they disagree: that is the uncertainty of the number. "indicator" and
     "imbedded_error" are minima of Malinowski's IND and IE, "significance" his F test at 5 %, "scree" the largest
     relative fall of the singular values, "cross_validation" the least error of predicting what was left out, "noise"
-    the first number whose real error is no larger than the noise of the points.
+    the first number whose real error is no larger than the noise of the points, "repeatability" the number that stands
+    out of what changes at random from one spectrum of the series to the next.
 
     Parameters
     ----------
     dataset : xarray.Dataset
         Normalised spectra of a series or map; at least 4.
     n : int, optional
-        Number of components that count. Default: the median of the criteria, rounded down.
+        Number of components that count. Default: that of "repeatability" for a series with a course (at least 9 spectra
+        in their order); otherwise the median of the criteria, rounded down.
     form : {"norm", "flat", "derivative", "chi"}
         What is decomposed; "chi" times k to the power ``kweight``.
     window : (float, float), optional
@@ -110,7 +112,9 @@ def principal_components(
     -----
     Nothing is centred: each component is a sum of spectra, and n components are n species. Spectra that drift in
     energy or were normalised differently add components that are no species. IND and F test depend on the noise and on
-    the number of spectra.
+    the number of spectra, and take it to be independent from point to point. Averaged, smoothed or interpolated scans
+    have noise that is not; "repeatability" sees it as it is, by what a cubic through its four neighbours in the series
+    does not predict of a spectrum. What drifts along the series counts as a component in every criterion.
 
     References
     ----------
@@ -135,7 +139,12 @@ def principal_components(
         raise InvalidInput(f"largest is at least 1, got {largest}.")
     x, matrix, good, curve = series_matrix(dataset, form, kweight, window, "xas.principal_components", 4)
     noise = float(np.median(estimate_noise(x, matrix))) if form in ("norm", "flat") else np.nan
-    made = decompose(matrix, largest=min(largest, min(matrix.shape) - 1), noise=noise)
+    made = decompose(
+        matrix,
+        largest=min(largest, min(matrix.shape) - 1),
+        noise=noise,
+        ordered=good.size == max(curve.shape[:-1]),
+    )
     kept = len(made.curves)
     number = _number(n, made.suggested, kept)
     resolve(n=number, window=_window(dataset, form, x))
@@ -164,7 +173,8 @@ def principal_components(
 
 def _number(given: int | None, suggested: Array, kept: int) -> int:
     if given is None:
-        return int(min(kept, max(1, np.floor(np.nanmedian(suggested)))))
+        told = suggested[-1] if np.isfinite(suggested[-1]) else np.floor(np.nanmedian(suggested))
+        return int(min(kept, max(1, told)))
     if not 1 <= given <= kept:
         raise InvalidInput(f"n is between 1 and the {kept} components that are kept (largest=), got {given}.")
     return given

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from spectra.dataset import flag, series_dims
+from spectra.dataset import flag, map_spectra, series_dims
 from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve, verb
 from xas.components import series_matrix
+from xas.mixture_noise import noise_of_curve
 from xas.mixtures import window_origin
 from xas.standards import Form, Standard, check_treatment, choose_standards, how_treated
 
@@ -80,8 +81,8 @@ def mcr_als(
     Returns
     -------
     xarray.Dataset
-        ``species_fraction`` (series, ``species``), ``species_spectrum`` (``species``, ``energy``), both also as
-        ``_least`` and ``_most`` for the bands, ``species_signal_least``, ``species_signal_most``; ``best_fit``,
+        ``species_fraction`` (series, ``species``) with ``_sigma``, ``species_spectrum`` (``species``, ``energy``), both
+        also as ``_least`` and ``_most`` for the bands, ``species_signal_least``, ``species_signal_most``; ``best_fit``,
         ``residual``, ``rfactor``; ``lack_of_fit`` in percent and ``iterations``. Spectra that took no part are flagged
         ``not_resolved``; if the iteration did not settle, all are flagged ``not_settled``.
 
@@ -93,9 +94,13 @@ def mcr_als(
 
     Notes
     -----
-    No standard uncertainties are given: the bands are wider than noise makes them, unless pure spectra or energies
-    where one species alone absorbs are in the series. They do not ask for unimodality. Points below zero, as in the
-    noise before the edge, are cut off in the spectra of unknown species.
+    ``species_fraction_sigma`` is what the noise of a spectrum and of its normalisation makes in its fractions with the
+    spectra of the species held as they were found: linear propagation, scaled by the residual, as in
+    :func:`xas.linear_combination`. It does not hold that the species' spectra may be others; that is what the bands
+    are for, and they are wider than noise makes them, unless pure spectra or energies where one species alone absorbs
+    are in the series. With ``unimodal`` a fraction depends on its neighbours, and no sigma is given. The bands do not
+    ask for unimodality. Points below zero, as in the noise before the edge, are cut off in the spectra of unknown
+    species.
 
     References
     ----------
@@ -145,7 +150,12 @@ def mcr_als(
             fraction_error=float(3 * error * np.sqrt(np.diag(inverse).max())), spectrum_error=float(3 * error),
         )  # fmt: skip
     names = [one.name for one in held] + [f"species {i}" for i in range(1, n - len(held) + 1)]
-    return _labelled(dataset, curve, matrix, good, made, found, names)
+    result = _labelled(dataset, curve, matrix, good, made, found, names)
+    return (
+        result
+        if unimodal
+        else result.assign(species_fraction_sigma=_sigma(dataset, curve, good, made, form, closure))
+    )
 
 
 def _check_options(dataset: xr.Dataset, n: int, unimodal: bool, max_iter: int, tol: float) -> None:
@@ -198,6 +208,37 @@ def _begin(matrix: Array, fixed: Array, n: int, choose: Any) -> Array:
         left = ((matrix - (matrix @ basis) @ basis.T) ** 2).sum(1)
         chosen.append(int(np.argmax(left)))
     return np.asarray(matrix[chosen])
+
+
+def _sigma(
+    dataset: xr.Dataset, curve: xr.DataArray, good: npt.NDArray[np.bool_], made: Resolved, form: Form, closure: bool
+) -> xr.DataArray:  # fmt: skip
+    """Standard uncertainty of the fractions with the species' spectra as they are."""
+    from spectra.mixtures import combine
+
+    axis = str(curve.dims[-1])
+    x = curve[axis].values.astype(float)
+    noise = noise_of_curve(dataset, form, 0.0, np.isin(dataset[axis].values, x), weighted=False)
+    curves = [lambda _, row=row: (row, np.zeros_like(row)) for row in made.spectra]
+
+    def kernel(y: Array, *arrays: Array) -> dict[str, Array]:
+        y, given = np.asarray(y, float), noise.named(arrays)
+        fitted = combine(
+            x, y, curves, shared_errors=noise.shared(x, y, given), noise_root=noise.root,
+            noise_sizes=given.get("sizes"), sum_to_one=closure, select="all",
+        )  # fmt: skip
+        return {"sigma": fitted.sigma}
+
+    sizes = {"species": len(made.spectra)}
+    sigma = map_spectra(kernel, [(curve, (axis,)), *noise.inputs], {"sigma": ("species",)}, sizes=sizes)[
+        "sigma"
+    ]
+    kept = good.reshape(curve.shape[:-1])[..., None]
+    about = {
+        "units": "",
+        "long_name": "standard uncertainty of the fraction with the spectra of the species as found",
+    }
+    return sigma.transpose(*curve.dims[:-1], "species").where(kept).assign_attrs(about)
 
 
 def _labelled(

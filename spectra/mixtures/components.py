@@ -7,18 +7,39 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["CRITERIA", "Decomposition", "Target", "cross_validation", "decompose", "project_target"]
+__all__ = [
+    "CRITERIA",
+    "Decomposition",
+    "Target",
+    "along_series",
+    "cross_validation",
+    "decompose",
+    "project_target",
+]
 
 Array = npt.NDArray[np.float64]
 
 #: Criteria for the number of components, in the order of :attr:`Decomposition.suggested`.
-CRITERIA = ("indicator", "imbedded_error", "significance", "scree", "cross_validation", "noise")
+CRITERIA = (
+    "indicator",
+    "imbedded_error",
+    "significance",
+    "scree",
+    "cross_validation",
+    "noise",
+    "repeatability",
+)
+#: Scores of a series that has a course change by less than this from one spectrum to the next, in units of what
+#: scores without order do (von Neumann's ratio over 2).
+ORDERED = 0.25
 #: Probability of a component being noise up to which it counts as significant.
 LEVEL = 0.05
 #: The real error may exceed the noise by this factor: what the noise's own estimate allows.
 ABOVE_NOISE = 1.1
 MOST_TRIED = 20
 MOST_ROWS = 400
+#: Stretches of neighbouring columns in each block of the cross-validation.
+STRETCHES = 3
 
 
 @dataclass(frozen=True)
@@ -39,7 +60,9 @@ class Decomposition:
     suggested: Array  # (criteria,) number of components; NaN where a criterion does not decide
 
 
-def decompose(spectra: Array, *, largest: int = 10, noise: float = np.nan) -> Decomposition:
+def decompose(
+    spectra: Array, *, largest: int = 10, noise: float = np.nan, ordered: bool = True
+) -> Decomposition:
     r"""Singular value decomposition with Malinowski's error theory.
 
     With singular values s of an r by c matrix (c the smaller side) and n components kept:
@@ -56,7 +79,10 @@ def decompose(spectra: Array, *, largest: int = 10, noise: float = np.nan) -> De
     largest : int
         Components that are kept.
     noise : float
-        Standard deviation of the noise of a point, where it is known.
+        Standard deviation of the noise of a point, where it is known. What neighbours in a series do not share is taken
+        instead where that is larger: noise that is correlated from point to point is not seen in a single spectrum.
+    ordered : bool
+        Whether neighbouring rows are neighbours in a series; of a map they are not, at the ends of its lines.
 
     Returns
     -------
@@ -85,10 +111,47 @@ def decompose(spectra: Array, *, largest: int = 10, noise: float = np.nan) -> De
     significance = f_distribution.sf(ratio, 1, c - n)
     press = cross_validation(spectra, largest=min(MOST_TRIED, c - 1))
     indicator, imbedded = real / (c - n) ** 2, real * np.sqrt(n / c)
+    unshared = along_series(spectra, curves, singular) if ordered else np.empty((0, spectra.shape[1]))
+    if unshared.size:
+        noise = float(np.fmax(noise, np.sqrt((unshared**2).mean())))
     suggested = _suggested(singular, real, imbedded, indicator, significance, press, noise)
+    suggested = np.append(suggested, _repeatable(singular, unshared, len(spectra)))
     return Decomposition(
         curves, spectra @ curves.T, singular, real, imbedded, indicator, significance, press, suggested
     )  # fmt: skip
+
+
+def along_series(spectra: Array, curves: Array, singular_values: Array) -> Array:
+    r"""What a cubic through its four neighbours in the series does not predict of each spectrum: its own noise.
+
+    .. math:: e_i = \frac{y_i - (4 y_{i-1} + 4 y_{i+1} - y_{i-2} - y_{i+2})/6}{\sqrt{1 + 34/36}}
+
+    It holds all that changes from one spectrum to the next, correlated along the axis or not: counting noise, noise that
+    was smoothed or interpolated, jitter of the energy, scatter of the normalisation.
+
+    Returns
+    -------
+    (rows - 4, n) array
+        Of the size of a spectrum's noise. Empty for fewer than 9 spectra, or where they come in no order: where the
+        second component changes from one to the next as much as it does altogether.
+    """
+    nothing = np.empty((0, spectra.shape[1]))
+    if len(spectra) < 9 or not singular_values[1:2].size:
+        return nothing
+    score = spectra @ curves[1] if len(curves) > 1 else spectra @ curves[0]
+    swing = ((score - score.mean()) ** 2).sum()
+    if not swing > 0 or (np.diff(score) ** 2).sum() / (2 * swing) > ORDERED:
+        return nothing
+    near = 4 * (spectra[1:-3] + spectra[3:-1]) - spectra[:-4] - spectra[4:]
+    return np.asarray((spectra[2:-2] - near / 6) / np.sqrt(1 + 34 / 36))
+
+
+def _repeatable(singular: Array, unshared: Array, rows: int) -> float:
+    """Components larger than the largest that noise of this kind makes in as many spectra."""
+    if not unshared.size:
+        return float("nan")
+    _, noise = _right_vectors(unshared)
+    return float(max(1, (singular > noise[0] * np.sqrt(rows / len(unshared))).sum()))
 
 
 def _right_vectors(spectra: Array) -> tuple[Array, Array]:
@@ -137,7 +200,8 @@ def cross_validation(spectra: Array, *, largest: int, folds: int = 5) -> Array:
         Of more than 400 rows that many are taken, evenly spread.
     largest : int
     folds : int
-        Blocks to each side; every fifth row and column belongs to one.
+        Blocks to each side: every fifth row, and stretches of columns, so that noise which is correlated from column to
+        column does not predict itself.
 
     Returns
     -------
@@ -157,7 +221,7 @@ def cross_validation(spectra: Array, *, largest: int, folds: int = 5) -> Array:
     for i in range(row_folds):
         out = np.arange(rows) % row_folds == i
         for j in range(column_folds):
-            cut = np.arange(columns) % column_folds == j
+            cut = (np.arange(columns) * STRETCHES * column_folds // columns) % column_folds == j
             u, s, v = np.linalg.svd(data[np.ix_(~out, ~cut)], full_matrices=False)
             good = s > 1e-12 * s[0]
             left, right = data[np.ix_(out, ~cut)] @ v.T, u.T @ data[np.ix_(~out, cut)]

@@ -47,12 +47,28 @@ def test_two_species_and_the_disagreement_is_shown(series):
         "scree",
         "cross_validation",
         "noise",
+        "repeatability",
     }
     assert (suggested[["indicator", "significance", "cross_validation"]] == 2).all()
     assert "number of components by criterion: indicator 2" in found.spectra.history[-1]["notes"][-1]
     np.testing.assert_allclose(found.pc_rms, 2e-3, rtol=0.3)
     table = found.spectra.table()
     assert len(table) == 20
+
+
+def test_scans_that_were_averaged_and_interpolated_do_not_add_components(charge):
+    """LiNiO2 on charge: criteria for independent noise say 10 and more; from scan to scan four stand out."""
+    found = xas.principal_components(charge)
+    suggested = found.pc_suggested.to_series()
+    assert suggested["indicator"] >= 10
+    assert suggested["repeatability"] in (3, 4)
+    assert suggested["noise"] in (3, 4)
+    assert int(found.pc_number) == suggested["repeatability"]
+    assert float(found.pc_rms.max()) < 2e-3
+    mixed = np.random.default_rng(0).permutation(charge.sizes["time"])
+    without_order = xas.principal_components(charge.isel(time=mixed)).pc_suggested.to_series()
+    assert np.isnan(without_order["repeatability"])
+    assert without_order["indicator"] == suggested["indicator"]
 
 
 def test_targets(series, pure):

@@ -41,6 +41,44 @@ def test_a_series_between_pure_ends(pure):
     assert {"species_fraction[species 1]", "species_fraction_least[species 1]"} <= set(table.columns)
 
 
+@pytest.mark.parametrize("closure", [True, False])
+def test_sigmas_cover_where_the_spectra_are_known(pure, closure):
+    """Then there is nothing to turn, and noise is all."""
+    energy = pure["low"].energy.values
+    mixed = 0.6 * pure["low"].mu.values + 0.4 * pure["high"].mu.values
+    mu = mixed + 4e-3 * np.random.default_rng(8).normal(size=(1500, energy.size))
+    scans = spectra.from_arrays(energy, mu, name="mu", dims=("scan",), attrs=ATTRS)
+    found = xas.mcr_als(scans, n=2, known=pure, closure=closure, bands=False)
+    off = np.abs(found.species_fraction - [0.6, 0.4]) < found.species_fraction_sigma
+    for covered in off.mean("scan").values:
+        assert 0.63 < covered < 0.73
+
+
+def test_sigmas_are_those_of_the_spectra_as_found(pure):
+    """New noise on what was found, fitted by the spectra as found: the spread of the fractions is the sigma."""
+    from spectra.mixtures import nonnegative_fractions
+
+    _, scans = charge_of(pure, 0.3, 0.7)
+    found = xas.mcr_als(scans, n=2, bands=False)
+    inside = np.isfinite(found.species_spectrum.values).all(0)
+    species = found.species_spectrum.values[:, inside]
+    fit = found.best_fit.values[10, inside]
+    noise = 1e-3 * np.random.default_rng(0).normal(size=(2000, fit.size))
+    spread = nonnegative_fractions(fit + noise, species, sum_to_one=True).std(0)
+    np.testing.assert_allclose(found.species_fraction_sigma.mean("scan"), spread, rtol=0.1)
+    assert "species_fraction[species 1]_sigma" in found.spectra.table().columns
+
+
+def test_one_maximum_leaves_no_linear_law(pure):
+    _, scans = charge_of(pure)
+    assert "species_fraction_sigma" not in xas.mcr_als(scans, n=2, unimodal=True, bands=False)
+    lost = scans.copy(deep=True)
+    lost["mu"][3] = np.nan
+    sigma = xas.mcr_als(lost, n=2, bands=False).species_fraction_sigma
+    assert np.isnan(sigma[3]).all()
+    assert np.isfinite(sigma.values[[0, 2, 4, 19]]).all()
+
+
 def test_a_known_end_narrows_the_bands(pure):
     share, scans = charge_of(pure, 0.2, 0.8)
     free = xas.mcr_als(scans, n=2)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from spectra.mixtures import CRITERIA, decompose, project_target
+from spectra.mixtures.components import along_series
 
 X = np.linspace(-20, 60, 120)
 
@@ -30,6 +31,42 @@ def test_the_number_of_species_is_found(k):
     found = dict(zip(CRITERIA, decompose(mixtures(k), noise=2e-3).suggested, strict=True))
     for name in ("indicator", "significance", "cross_validation", "noise"):
         assert found[name] == k, found
+
+
+def course(k, correlated, rows=40, noise=2e-3, seed=0):
+    """Species that come and go along a series; with ``correlated`` noise over 1 eV, as of interpolated scans."""
+    t = np.linspace(0, 1, rows)
+    shapes = [np.clip(1 - 2 * t, 0, 1) + 0.02, np.exp(-(((t - 0.4) / 0.2) ** 2))]
+    shapes += [np.exp(-(((t - 0.65) / 0.15) ** 2)), np.clip(2 * t - 1, 0, 1)]
+    fractions = np.stack(shapes[:k], axis=1)
+    fractions /= fractions.sum(1, keepdims=True)
+    white = np.random.default_rng(seed).normal(size=(rows, X.size + 40))
+    hat = np.exp(-0.5 * (np.arange(-20, 21) * (X[1] - X[0])) ** 2) if correlated else np.eye(41)[20]
+    hat = hat / np.sqrt((hat**2).sum())
+    return fractions @ species(k) + noise * np.stack([np.convolve(row, hat, "valid") for row in white])
+
+
+@pytest.mark.parametrize("k", [2, 3, 4])
+@pytest.mark.parametrize("correlated", [False, True])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_noise_that_is_correlated_makes_no_species(k, correlated, seed):
+    data = course(k, correlated, seed=seed)
+    found = dict(zip(CRITERIA, decompose(data).suggested, strict=True))
+    assert found["repeatability"] == k, found
+    assert found["noise"] == k, found
+    mixed = np.random.default_rng(seed).permutation(len(data))
+    without_order = decompose(data[mixed]).suggested
+    assert np.isnan(without_order[-1])
+    assert np.floor(np.nanmedian(without_order)) == k
+    assert np.isnan(decompose(data, ordered=False).suggested[-1])
+
+
+def test_what_neighbours_do_not_share_is_the_noise():
+    data = course(3, True, rows=200, noise=5e-3)
+    _, singular, curves = np.linalg.svd(data, full_matrices=False)
+    unshared = along_series(data, curves, singular)
+    assert unshared.std() == pytest.approx(5e-3, rel=0.05)
+    assert along_series(data[:8], curves, singular).size == 0
 
 
 def test_errors_are_malinowskis():
