@@ -4,6 +4,7 @@ from .background import subtract_background as subtract_background
 from .calibration import calibrate as calibrate
 from .components import deconvolve as deconvolve
 from .detection import detection_limit as detection_limit
+from .khervefitting import khervefitting_components as khervefitting_components
 from .multiplet import multiplet_splitting as multiplet_splitting
 from .overlayer import overlayer_thickness as overlayer_thickness
 from .quantification import quantify as quantify

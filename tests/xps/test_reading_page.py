@@ -11,6 +11,7 @@ FILES = {
     "profile.pro": "pynxtools/SnO2_10nm_1.pro",
     "states.xlsx": "battery_states/Multiplex Data - F1s.xlsx",
     "feo.vms": "pynxtools/FeO_analyzed.vms",
+    "fit.json": "khervefitting/LaSrTiO3.json",
 }
 
 
@@ -20,13 +21,14 @@ def test_its_blocks_run(data_dir, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     scope: dict[str, object] = {}
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         exec(compile(block, str(PAGE), "exec"), scope)
     assert scope["profile"].sizes["sputter_time"] == 21
     assert scope["states"].sizes["sample"] == 2
     assert scope["ti"].attrs["dwell_time"] == 0.8
     assert scope["fe"].sizes["component"] == 4
+    assert scope["sr"].sizes["component"] == 4
 
 
 def test_its_table_names_every_reader():
