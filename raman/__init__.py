@@ -7,9 +7,12 @@ __getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
 #: Verbs that recipes can name (``raman.fit_bands``), announced by the entry point ``spectra.steps``.
 STEPS: tuple[str, ...] = (
     "calibrate",
+    "correct_atr",
     "diagnose_ordering",
     "fit_bands",
+    "kubelka_munk",
     "rank_phases",
     "read",
     "read_series",
+    "to_absorbance",
 )

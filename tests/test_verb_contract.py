@@ -175,6 +175,19 @@ def _xps_references() -> dict[str, xr.Dataset]:
     return {"low": series.isel(scan=0), "high": moved.isel(scan=2)}
 
 
+def _infrared(signal: str = "absorbance") -> xr.Dataset:
+    """Two bands, growing along the series, with noise and its sigma."""
+    nu = np.arange(800.0, 4000.0, 2.0)
+    bands = 0.4 * np.exp(-(((nu - 1100) / 40) ** 2)) + 0.2 * np.exp(-(((nu - 2900) / 60) ** 2))
+    absorbance = 0.05 + bands * np.arange(1, N + 1)[:, None]
+    absorbance = absorbance + np.random.default_rng(8).normal(scale=1e-4, size=absorbance.shape)
+    values = absorbance if signal == "absorbance" else 10**-absorbance
+    return spectra.from_arrays(
+        nu, values, axis="wavenumber", name=signal, sigma=np.full(values.shape, 1e-4), dims=("scan",),
+        attrs={"technique": "ftir"},
+    )  # fmt: skip
+
+
 #: verb -> (dataset it works on, its options). A new verb needs a line here.
 CASES = {
     "spectra.crop": (_xps_series, {"window": (638, 648)}),
@@ -182,6 +195,9 @@ CASES = {
     "spectra.subtract_baseline": (_raman_series, {"method": "arpls"}),
     "spectra.join_cycler": (_timed_series, {"cycler": _cycler_log(), "duration": 40.0}),
     "raman.diagnose_ordering": (_raman_series, {"shift_sigma": 0.5}),
+    "raman.correct_atr": (_infrared, {"crystal_index": 2.4}),
+    "raman.to_absorbance": (lambda: _infrared("transmittance"), {}),
+    "raman.kubelka_munk": (lambda: _infrared("reflectance"), {}),
     "raman.calibrate": (_raman_series, {"calibration": _raman_axis()}),
     "raman.fit_bands": (_raman_series, {"bands": (590.0, 633.0)}),
     "raman.rank_phases": (
