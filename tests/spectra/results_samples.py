@@ -109,12 +109,26 @@ def xps_deconvolved() -> xr.Dataset:
     return xps.deconvolve(xps_measured(), states=("Mn3+", "Mn4+"), background="linear")
 
 
+def xps_together() -> xr.Dataset:
+    """All depths fitted at once, with positions and widths in common."""
+    import xps
+
+    return xps.deconvolve(
+        xps_measured(),
+        states=("Mn3+", "Mn4+"),
+        background="linear",
+        shared=("position", "fwhm"),
+        along="depth",
+    )
+
+
 SAMPLES = {
     "xas_series": xas_analysed,
     "xas_single": lambda: xas_analysed(None),
     "xps_series": xps_analysed,
     "xps_single": lambda: xps_analysed(None),
     "xps_deconvolved": xps_deconvolved,
+    "xps_together": xps_together,
     "xas_raw_series": xas_measured,
     "xps_raw_single": lambda: xps_measured(None),
 }

@@ -13,12 +13,23 @@ import spectra
 from spectra.results import load, save
 from spectra.results.rerun import largest_difference, rerun
 from spectra.verbs import verb
-from tests.spectra.results_samples import xas_analysed, xas_measured, xps_analysed, xps_deconvolved
+from tests.spectra.results_samples import (
+    xas_analysed,
+    xas_measured,
+    xps_analysed,
+    xps_deconvolved,
+    xps_together,
+)
 
 
 @pytest.fixture
 def both(tmp_path):
-    named = {"Mn K": xas_analysed(), "Mn 2p": xps_analysed(), "states": xps_deconvolved()}
+    named = {
+        "Mn K": xas_analysed(),
+        "Mn 2p": xps_analysed(),
+        "states": xps_deconvolved(),
+        "together": xps_together(),
+    }
     return save(tmp_path / "results.nxs", named)
 
 

@@ -110,6 +110,7 @@ def test_a_viewer_finds_a_plot_from_the_root(samples, name, tmp_path):
         "xps_series": ("fit/trend", "peak_0_area", ["depth"]),
         "xps_single": ("fit/data", "input_dependent", ["input_independent"]),
         "xps_deconvolved": ("fit/trend", "peak_0_area", ["depth"]),
+        "xps_together": ("fit/trend", "peak_0_area", ["depth"]),
         "xas_raw_series": ("data", "data", ["time", "energy"]),
         "xps_raw_single": ("data", "data", ["energy"]),
     }
@@ -133,6 +134,13 @@ def test_every_default_leads_to_data(samples, name):
     for path, group in defaults.items():
         target = groups[f"{path}/{group['@default']}"]
         assert target["@NX_class"] == "NXdata" or "@default" in target
+
+
+def test_what_a_joint_fit_shares_lies_in_its_fit(samples):
+    fit = tree_of(samples["xps_together"])["fit"]
+    assert {"shared_value", "shared_value_errors", "shared_covariance", "shared"} <= set(fit["parameters"])
+    assert "figure_of_merit_joint_redchi" in fit
+    assert {"joint_spectra", "joint_status"} <= set(fit["status"])
 
 
 def test_uncertainties_are_called_errors_and_found_by_viewers(tmp_path):
