@@ -21,7 +21,7 @@ from spectra.reading.scan import add_note
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["COUNTS", "Measured", "as_float", "detector_units"]
+__all__ = ["COUNTS", "LASERS", "Measured", "as_float", "detector_units"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -30,7 +30,7 @@ FloatArray = npt.NDArray[np.float64]
 COUNTS = "detector counts"
 
 #: Lasers of Raman spectrometers lie between these wavelengths (nm); what does not is no laser.
-_LASERS = (150.0, 2500.0)
+LASERS = (150.0, 2500.0)
 
 _NAMES = {"nm": "in nm", "eV": "in eV", "absolute": "in absolute wavenumbers"}
 
@@ -167,6 +167,6 @@ class Measured:
 
 def _laser(wavelength: float | None) -> float | None:
     """A wavelength that a laser can have; programs write 0 where they do not know it."""
-    if wavelength is None or not _LASERS[0] <= wavelength <= _LASERS[1]:
+    if wavelength is None or not LASERS[0] <= wavelength <= LASERS[1]:
         return None
     return float(wavelength)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from raman.reading.faults import marked
 from raman.reading.labelled import as_raman
-from raman.reading.measured import detector_units
+from raman.reading.measured import LASERS, detector_units
 from raman.reading.shift import Medium
 from spectra.dataset.conventions import series_dims, spectral_axis
-from spectra.errors import ReadError
+from spectra.errors import InvalidInput, ReadError
 from spectra.reading.registry import choose, read_scans
 from spectra.reading.scan import add_note
 from spectra.reading.series import Grid, read_each, stack
@@ -77,7 +77,7 @@ def read(
     ReadError
         The file cannot be read; the sentence says why and what to do.
     InvalidInput
-        The file holds several measurements and none or an unknown one was selected.
+        The file holds several measurements and none or an unknown one was selected; ``laser`` is no wavelength in nm.
 
     Examples
     --------
@@ -204,6 +204,11 @@ def _options(
 
 
 def _hints(axis: str | None, laser: float | None, medium: Medium) -> dict[str, Any]:
+    low, high = LASERS
+    if laser is not None and not low <= laser <= high:
+        raise InvalidInput(
+            f"laser must be a wavelength in nm between {low:g} and {high:g}, got {laser:g}; 532 nm is laser=532.0."
+        )
     return {
         "default_axis": axis or "raman_shift",
         "bad_lines": "skip",

@@ -143,7 +143,8 @@ def sub_spectra(content: bytes, header: Header, name: str) -> Iterator[SubSpectr
         shared = _floats(content, at, header.points, o, name)
         at += 4 * header.points
     number = 0
-    while number < header.count or (header.version == OLD and header.flags & MULTIPLE and at < len(content)):
+    several_old = header.version == OLD and header.flags & MULTIPLE  # which does not say how many
+    while number < header.count or (several_old and at + _SUB_HEADER + 4 * header.points <= len(content)):
         if at + _SUB_HEADER > len(content):
             raise _cut(name, number, header)
         _, exponent, _, z, _, _, points, _, w = struct.unpack_from(f"{o}BbHfffIIf", content, at)

@@ -80,9 +80,14 @@ def old_spc(x, y, *, exponent=14, x_type=13):
     struct.pack_into("<BBhfffBBH", head, 0, 0, 0x4D, exponent, len(x), x[0], x[-1], x_type, 4, 1995)
     head[20:24] = bytes((3, 17, 11, 45))
     head[64:77] = b"old spectrum\0"
-    whole = np.rint(y / 2.0 ** (exponent - 32)).astype(np.int32).view(np.uint32)
-    halves = np.stack([whole >> 16, whole & 0xFFFF], axis=1).astype("<u2")
-    return bytes(head) + halves.tobytes()
+    body = b""
+    for number, one in enumerate(np.atleast_2d(y)):
+        whole = np.rint(one / 2.0 ** (exponent - 32)).astype(np.int32).view(np.uint32)
+        halves = np.stack([whole >> 16, whole & 0xFFFF], axis=1).astype("<u2")
+        body += (bytes(32) if number else b"") + halves.tobytes()
+    if y.ndim > 1:
+        head[0] = MULTIPLE
+    return bytes(head) + body
 
 
 def wdf(

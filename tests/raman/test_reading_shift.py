@@ -51,6 +51,15 @@ def test_medium_is_an_option(data_dir):
         raman.read(file, laser=532.0, medium="water")
 
 
+@pytest.mark.parametrize("laser", [0.532, 0.0, -532.0, 5320.0, float("nan")])
+def test_a_laser_is_a_wavelength_in_nm(tmp_path, laser):
+    file = tmp_path / "two.txt"
+    file.write_text("100\t1\n200\t2\n")
+    for read in (raman.read, raman.read_series):
+        with pytest.raises(InvalidInput, match="laser must be a wavelength in nm between 150 and 2500"):
+            read(file, laser=laser)
+
+
 def test_units_of_detectors():
     assert {detector_units(u) for u in ("Cnt", "CCD cts", "Counts", "counts")} == {"detector counts"}
     assert detector_units("Cnt/sec") == "detector counts/s"
@@ -59,8 +68,6 @@ def test_units_of_detectors():
 
 def test_intensities_of_a_detector_are_not_fitted_as_counts(data_dir):
     """A CCD's numbers are whole and in counts, and their noise is still not their square root."""
-    from spectra.fitting.engine import fit  # noqa: F401  the engine is there
-
     scan = raman.read(data_dir / "raman" / "horiba" / "532nm-191216-Si_200mu.txt")
     assert (scan.intensity.values == np.rint(scan.intensity.values)).all()
     assert scan.intensity.attrs["units"] != "counts"

@@ -52,6 +52,14 @@ def test_old_format(written):
     assert scan.attrs["start_time"] == "1995-03-17T11:45:00"
 
 
+def test_several_spectra_in_the_old_format(written):
+    content = old_spc(X, np.stack([Y, 2 * Y, Y + 5]))
+    for trailing in (b"", b"end"):
+        scan = written(content + trailing)
+        assert dict(scan.sizes) == {"scan": 3, "raman_shift": 200}
+        np.testing.assert_allclose(scan.intensity, [Y, 2 * Y, Y + 5], atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("z_type", "dim", "factor"),
     [(2, "z", 1), (29, "z", 1e3), (4, "time", 1), (5, "time", 60), (0, "scan", 1)],
