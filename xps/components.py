@@ -33,6 +33,7 @@ from xps.linefit import (
     written,
 )
 from xps.links import LinkedModel, linked_model
+from xps.position_doubt import flag_positions
 from xps.together import Series
 
 if TYPE_CHECKING:
@@ -354,4 +355,4 @@ def _with_states(result: xr.Dataset, linked: LinkedModel, vary: bool) -> xr.Data
             both = (result[name] ** 2 + result["charge_shift_sigma"] ** 2) ** 0.5
             result[name] = both.transpose(*result[name].dims).assign_attrs(result[name].attrs)
         note("position_sigma and maximum_sigma include charge_shift_sigma")
-    return result
+    return flag_positions(result, linked)
