@@ -21,7 +21,7 @@ from spectra.reading.source import Source
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["reader", "scans", "sniff", "wavelength_of_labspec"]
+__all__ = ["is_stacked", "reader", "scans", "sniff", "wavelength_of_labspec"]
 
 FloatArray = npt.NDArray[np.float64]
 _ENTRY = re.compile(r"#\s*(.+?)\s*=\t?\s*(.*?)\s*$")
@@ -44,6 +44,22 @@ def sniff(source: Source) -> float:
     return (
         0.95 if head.lstrip(b"\xef\xbb\xbf").startswith(b"#") and sum(k in head for k in known) >= 2 else 0.0
     )
+
+
+def is_stacked(source: Source) -> bool:
+    """Whether a text without a header begins as LabSpec's maps and series do: one or two empty cells, then an axis.
+
+    No reader claims it for that alone, as other techniques write such tables too; who asks for Raman spectra means it.
+    """
+    first = re.match(rb"(?:\xef\xbb\xbf)?\t\t?(?!\t)([^\r\n]+)", source.head)
+    if first is None:
+        return False
+    cells = first.group(1).split(b"\t")[:-1]  # the last may be cut
+    try:
+        steps = np.diff(np.array(cells[:50], float))
+    except ValueError:
+        return False
+    return steps.size >= 4 and bool((steps > 0).all() or (steps < 0).all())
 
 
 def scans(source: Source, *, laser: float | None = None, medium: Medium = "vacuum") -> list[xr.Dataset]:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from raman.reading.faults import marked
 from raman.reading.labelled import as_raman
+from raman.reading.labspec_text import is_stacked
 from raman.reading.measured import LASERS, detector_units
 from raman.reading.shift import Medium
 from spectra.dataset.conventions import series_dims, spectral_axis
 from spectra.errors import InvalidInput, ReadError
 from spectra.reading.registry import choose, read_scans
 from spectra.reading.scan import add_note
-from spectra.reading.series import Grid, read_each, stack
+from spectra.reading.series import Grid, Paths, expand, read_each, stack
+from spectra.reading.source import Source
 from spectra.verbs import history, reading_verb
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ def read(
     array([1340., 1350., 1360.])
     """
     options = _options(columns, axis, delimiter, decimal, encoding)
-    scans = read_scans(path, reader=reader, options=options, hints=_hints(axis, laser, medium))
+    scans = read_scans(path, reader=_reader(path, reader), options=options, hints=_hints(axis, laser, medium))
     return marked(_measurement(choose(scans, select, file=os.fspath(path)), laser, medium))
 
 
@@ -164,7 +166,8 @@ def read_series(
     ('scan', 'raman_shift')
     """
     options = _options(columns, axis, delimiter, decimal, encoding)
-    each = read_each(paths, select=select, reader=reader, options=options, hints=_hints(axis, laser, medium))
+    hints = _hints(axis, laser, medium)
+    each = read_each(paths, select=select, reader=_reader(paths, reader), options=options, hints=hints)
     scans = [(label, _measurement(scan, laser, medium)) for label, scan in each]
     if len(scans) == 1 and series_dims(scans[0][1]) and coordinate is None:
         return marked(scans[0][1])
@@ -185,6 +188,14 @@ def _unrolled(label: str, scan: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
             at = start + datetime.timedelta(seconds=float(one["time"]))
             one = one.assign_attrs(start_time=at.isoformat())
         yield f"{label} {number}", one.drop_vars([name for name in ("time", "scan") if name in one.coords])
+
+
+def _reader(paths: Paths, told: str | None) -> str | None:
+    """The reader that is told, or that of LabSpec for its tables without a header, which no content gives away."""
+    if told is not None or not isinstance(paths, str | os.PathLike | Sequence):
+        return told
+    first = Source(expand(paths)[0])
+    return "labspec-text" if is_stacked(first) else None
 
 
 def _options(

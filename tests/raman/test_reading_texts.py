@@ -81,6 +81,21 @@ def test_labspec_map_in_text(written):
     assert any("taken as y" in note for note in notes(scan))
 
 
+def test_labspec_maps_and_series_without_a_header(written):
+    """Empty cells before an axis in the first row: a spectrum stands in each row, behind its place."""
+    axis = "\t".join(str(x) for x in range(100, 160))
+
+    def row(*cells):
+        return "\t".join(map(str, [*cells, *(100 * sum(cells) + k for k in range(60))])) + "\n"
+
+    scan = written(f"\t\t{axis}\n" + "".join(row(y, x) for y in (0, 10) for x in (0, 1, 2)))
+    assert dict(scan.sizes) == {"y": 2, "x": 3, "raman_shift": 60}
+    np.testing.assert_array_equal(scan.intensity[..., 0], [[0, 100, 200], [1000, 1100, 1200]])
+    series = written(f"\t{axis}\n" + "".join(row(t) for t in range(5)))
+    assert dict(series.sizes) == {"scan": 5, "raman_shift": 60}
+    np.testing.assert_array_equal(series.first_column, np.arange(5))
+
+
 def test_labspec_axis_in_nm(written):
     text = "#Acq. time (s)=\t1\n#Accumulations=\t1\n#Spectro (nm)=\t550\n#Laser=\t{}\n540\t1\n550\t2\n"
     np.testing.assert_allclose(
