@@ -9,6 +9,7 @@ STEPS: tuple[str, ...] = (
     "calibrate",
     "correct_atr",
     "diagnose_ordering",
+    "carbon_disorder",
     "fit_bands",
     "kubelka_munk",
     "rank_phases",

@@ -12,6 +12,8 @@ from .calibrating import calibrate_axis as calibrate_axis
 from .diffuse_reflection import kubelka_munk as kubelka_munk
 from .diffuse_reflection import remission_function as remission_function
 from .ordering import diagnose_ordering as diagnose_ordering
+from .carbon import carbon_disorder as carbon_disorder
+from .crystallites import crystallite_size as crystallite_size
 from .phase_ranking import identify_phases as identify_phases
 from .phases import phase_evidence as phase_evidence
 from .phases import rank_phases as rank_phases

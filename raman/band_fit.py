@@ -30,7 +30,7 @@ from spectra.verbs import note, resolve, verb
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["fit_bands"]
+__all__ = ["check_points", "fit_bands", "fitted_variable", "labelled", "say", "sigma_of_axis"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -142,7 +142,7 @@ def fit_bands(
     [485.2, 595.0]
     """
     axis = spectral_axis(dataset)
-    name = _fitted_variable(dataset, variable)
+    name = fitted_variable(dataset, variable)
     baseline = baseline or ("none" if name == "net" else "linear")
     wanted, limits = _inside(dataset, bands, axis, window)
     model = band_model(
@@ -150,9 +150,11 @@ def fit_bands(
         position_range=position_range, instrument_width=instrument_width, changes=changes,
     )  # fmt: skip
     noise = noise_of(dataset, name, weights)
-    _check_points(dataset, axis, limits, model)
+    check_points(dataset, axis, limits, model)
     written = from_tables(model.tables, model.params)
-    _say(written, name, baseline, limits, noise)
+    say(written, name, baseline, limits, noise)
+    if name == "net":
+        note("the baseline was taken as known: no uncertainty from it")
     sizes = [dataset.sizes[d] for d in (*series_dims(dataset), axis)]
     fitter = BandFitter(
         understand(written),
@@ -160,7 +162,7 @@ def fit_bands(
         dataset[axis].values.astype(float),
         limits,
         poisson=noise.weights == "poisson",
-        axis_sigma=_axis_sigma(dataset, axis),
+        axis_sigma=sigma_of_axis(dataset, axis),
         significance=significance,
         neighbours=start == "neighbour" or (start is None and {"y", "x"} <= set(dataset.dims)),
         curves=len(model.names) * int(np.prod(sizes)) <= KEPT
@@ -168,10 +170,10 @@ def fit_bands(
         else component_curves,
         workers=workers,
     )
-    return _labelled(dataset, fitter, noise, name, axis)
+    return labelled(dataset, fitter, noise, name, axis)
 
 
-def _fitted_variable(dataset: xr.Dataset, variable: str | None) -> str:
+def fitted_variable(dataset: xr.Dataset, variable: str | None) -> str:
     """What is fitted: bands must point upwards in it."""
     axis = spectral_axis(dataset)
     name = variable or ("net" if "net" in dataset else signal_name(dataset))
@@ -215,7 +217,8 @@ def _inside(
     return kept, (round(low, 6), round(high, 6))
 
 
-def _check_points(dataset: xr.Dataset, axis: str, limits: tuple[float, float], model: BandModel) -> None:
+def check_points(dataset: xr.Dataset, axis: str, limits: tuple[float, float], model: BandModel) -> None:
+    """Refuse a window with fewer points than parameters."""
     x = dataset[axis].values
     points = int(np.count_nonzero((x >= limits[0]) & (x <= limits[1])))
     free = sum("expr" not in s and s.get("vary", True) for s in model.params.values())
@@ -226,17 +229,15 @@ def _check_points(dataset: xr.Dataset, axis: str, limits: tuple[float, float], m
         )
 
 
-def _say(written: Model, name: str, baseline: str, limits: tuple[float, float], noise: Noise) -> None:
+def say(written: Model, name: str, baseline: str, limits: tuple[float, float], noise: Noise) -> None:
     """What was fitted, and how it was weighted, into the history."""
     note(noise.said)
-    if name == "net":
-        note("the baseline was taken as known: no uncertainty from it")
     tables, settings = written.to_tables()
     weights: dict[str, Any] = {"weights": noise.weights} | ({"sigma": noise.called} if noise.called else {})
     resolve(variable=name, baseline=baseline, window=limits, model=tables, params=settings, **weights)
 
 
-def _axis_sigma(dataset: xr.Dataset, axis: str) -> Floats | None:
+def sigma_of_axis(dataset: xr.Dataset, axis: str) -> Floats | None:
     """Uncertainty of a calibrated axis, where the dataset states one."""
     name = f"{axis}_sigma"
     if name not in dataset.variables or dataset[name].dims != (axis,):
@@ -245,7 +246,7 @@ def _axis_sigma(dataset: xr.Dataset, axis: str) -> Floats | None:
     return np.asarray(dataset[name].values, float)
 
 
-def _labelled(dataset: xr.Dataset, fitter: BandFitter, noise: Noise, name: str, axis: str) -> xr.Dataset:
+def labelled(dataset: xr.Dataset, fitter: BandFitter, noise: Noise, name: str, axis: str) -> xr.Dataset:
     """Dataset with the variables of the fit."""
     model = fitter.model
     outputs = outputs_of(fitter.understood, axis) | fitter.outputs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -35,7 +35,8 @@ class BandFitter:
     """A model of bands, ready to be fitted to any number of spectra on the axis ``x``.
 
     ``axis_sigma`` is the uncertainty of the axis at each point; ``neighbours`` tries doubtful fits again from where
-    those beside them ended; ``curves`` keeps the curve of each component.
+    those beside them ended; ``curves`` keeps the curve of each component; ``moves`` says of spectra and their
+    uncertainties by what one-sigma moves a baseline that was taken off could be wrong: the fit is repeated with each.
     """
 
     understood: Understood
@@ -48,6 +49,7 @@ class BandFitter:
     neighbours: bool = False
     curves: bool = True
     workers: int | None = None
+    moves: Callable[[Floats, Floats | None], Sequence[Floats]] | None = None
 
     @property
     def outputs(self) -> dict[str, tuple[str, ...]]:
@@ -71,6 +73,8 @@ class BandFitter:
         if self.neighbours and part.ndim > 1:
             result = self._from_neighbours(result, part, spread)
         made = as_outputs(result, self.curves)
+        for move in self.moves(np.asarray(y, float), sigma) if self.moves else ():
+            _widen(made, result, self._fit(part - move[..., self.inside], spread))
         for name in ("best_fit", *(["component_curve"] if self.curves else [])):
             made[name] = self._on_whole_axis(made[name])
         self._calibrated(made)
@@ -142,3 +146,14 @@ class BandFitter:
                 with np.errstate(invalid="ignore"):
                     stands[..., i] |= (at <= setting["min"] + room) | (at >= setting["max"] - room)
         return stands
+
+
+def _widen(made: dict[str, Any], result: FitResult, moved: FitResult) -> None:
+    """Add what the fit ``moved`` differs by as one more source of uncertainty; NaN where it failed."""
+    values = {"best_value": (result.value, moved.value)}
+    values |= {n: (result.quantity[n], moved.quantity[n]) for n in result.quantity}
+    for name, (one, other) in values.items():
+        made[f"{name}_sigma"] = np.hypot(made[f"{name}_sigma"], other - one)
+    free = [result.parameters.index(name) for name in result.free]
+    change = (moved.value - result.value)[..., free]
+    made["covariance"] = made["covariance"] + change[..., :, None] * change[..., None, :]

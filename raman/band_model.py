@@ -50,6 +50,10 @@ class BandModel:
     tables: tuple[dict[str, Any], ...]
     params: dict[str, dict[str, Any]]
 
+    def prefix(self, name: str) -> str:
+        """What stands before the parameters of the band ``name``."""
+        return self.prefixes[[band.name for band in self.bands].index(name)]
+
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the components."""

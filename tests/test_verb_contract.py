@@ -142,6 +142,16 @@ def _raman_axis() -> dict:
     return raman.calibrate_axis({"silicon": spectra.from_arrays(shift, wafer, axis="raman_shift")}).to_spec()
 
 
+def _carbon_series() -> xr.Dataset:
+    shift = np.arange(850.0, 1950.0, 4.0)
+    bands = 60 / (1 + ((shift - 1345) / 75) ** 2) + 280 / (1 + ((shift - 1585) / 40) ** 2)
+    counts = np.random.default_rng(8).poisson((bands + 200) * np.arange(1, N + 1)[:, None])
+    attrs = {"technique": "raman", "laser_wavelength": 532.0}
+    return spectra.from_arrays(
+        shift, counts, axis="raman_shift", name="counts", units="counts", dims=("scan",), attrs=attrs
+    )
+
+
 def _survey() -> xr.Dataset:
     """O 1s and Mn 2p in one spectrum, counted alike."""
     energy = np.arange(515.0, 665.0, 0.5)
@@ -199,6 +209,7 @@ CASES = {
     "raman.to_absorbance": (lambda: _infrared("transmittance"), {}),
     "raman.kubelka_munk": (lambda: _infrared("reflectance"), {}),
     "raman.calibrate": (_raman_series, {"calibration": _raman_axis()}),
+    "raman.carbon_disorder": (_carbon_series, {"measure": "area", "size": "cancado"}),
     "raman.fit_bands": (_raman_series, {"bands": (590.0, 633.0)}),
     "raman.rank_phases": (
         lambda: raman.fit_bands(_raman_series(), (590.0, 633.0)),
