@@ -33,7 +33,8 @@ def to_lmfit(dataset: xr.Dataset, **index: int) -> lmfit.model.ModelResult:
     Returns
     -------
     lmfit.model.ModelResult
-        lmfit's fit started at the engine's minimum, with the same weights, limits and ties.
+        lmfit's fit started at the engine's minimum, with the same weights, limits and ties. What a joint fit shares is
+        kept at its value there: one spectrum alone would move it.
 
     Raises
     ------
@@ -67,6 +68,10 @@ def to_lmfit(dataset: xr.Dataset, **index: int) -> lmfit.model.ModelResult:
     for parameter, value in zip(one["parameter"].values, best, strict=True):
         if not params[str(parameter)].expr:
             params[str(parameter)].value = float(value)
+    for parameter in (
+        one["shared"].values if "shared" in one.coords else ()
+    ):  # other spectra have a say in them
+        params[str(parameter)].vary = False
     return _fitted(model, params, one, name, said.get("weights", "none"), said.get("sigma", f"{name}_sigma"))
 
 

@@ -38,12 +38,14 @@ def monte_carlo(
     ----------
     dataset : xarray.Dataset
         Result of :func:`spectra.fit`, or of a verb that fits with its engine and whose history is there.
+        Spectra that were fitted together are drawn together: the dimension along which they share parameters stays.
     draws : int
         How many spectra.
     rng : int or numpy.random.Generator
         Seed, or generator.
     **index : int
-        Which spectrum, by position along each series dimension, as in ``Dataset.isel``.
+        Which spectrum, by position along each series dimension, as in ``Dataset.isel``; of joint fits along each
+        other dimension.
 
     Returns
     -------
@@ -81,7 +83,13 @@ def monte_carlo(
     if fit is None or "residual" not in dataset:
         raise InvalidInput("the dataset holds no fit with its history: call the verb that fits first.")
     one = dataset.isel(index)
-    left = [str(d) for d in series_dims(one)]
+    together = _fitted_together(steps[fit])
+    for name in (d for d in index if d in together):
+        raise InvalidInput(
+            f"the spectra along {name} were fitted together and are drawn together: leave it out."
+        )
+    steps[fit] = _for_draws(steps[fit], together)
+    left = [str(d) for d in series_dims(one) if d not in together]
     if left:
         raise InvalidInput(
             f"monte_carlo draws one spectrum; say which along {', '.join(left)}: {left[0]} = 0."
@@ -92,25 +100,44 @@ def monte_carlo(
     again = [n for n in range(fit + 1) if n == fit or _makes_background(steps[n], steps[fit], signal)]
     made = {name for n in again for name in steps[n].get("added", ())}
     base = one.drop_vars([n for n in made if n in one.variables]).drop_dims(
-        [d for d in one.dims if d != spectral_axis(one)], errors="ignore"
+        [d for d in one.dims if d != spectral_axis(one) and d not in together], errors="ignore"
     )
     base = base.drop_vars("status", errors="ignore")
-    axis = spectral_axis(one)
-    base[signal] = (("draw", axis), drawn, one[signal].attrs)
+    base[signal] = (("draw", *one[signal].dims), drawn, one[signal].attrs)
     kept = [step for n, step in enumerate(steps[:fit]) if n not in again]
     base.attrs["history"] = json.dumps(kept)
     base.encoding = {}
     return replay(base, [steps[n] for n in again])
 
 
+def _fitted_together(step: Mapping[str, Any]) -> tuple[str, ...]:
+    """Dimensions over which the fit shares parameters."""
+    said = {**step.get("options", {}), **step.get("resolved", {})}
+    return tuple(said.get("along") or ()) if said.get("shared") else ()
+
+
+def _for_draws(step: dict[str, Any], together: tuple[str, ...]) -> dict[str, Any]:
+    """The fit as it is done again: nothing is shared between draws, nor handed from one to the next."""
+    own: dict[str, Any] = {"along": together or None}
+    if step["options"].get("start") in ("previous", "neighbour"):
+        own["start"] = "fresh"
+    return step | {"options": {n: own.get(n, v) for n, v in step["options"].items()}}
+
+
 def _expected(one: xr.Dataset, step: Mapping[str, Any], signal: str) -> Floats:
     """What the fit expects of the measured quantity; measured values where it says nothing."""
-    measured, residual = one[signal].values.astype(float), one["residual"].values.astype(float)
+    dims = one[signal].dims
+    measured, residual = (
+        one[signal].values.astype(float),
+        one["residual"].transpose(*dims).values.astype(float),
+    )
     fitted = str({**step.get("options", {}), **step.get("resolved", {})}.get("variable") or signal)
-    beneath = measured - one[fitted].values if fitted in one else np.full(measured.shape, np.nan)
+    beneath = (one[signal] - one[fitted]).values if fitted in one else np.full(measured.shape, np.nan)
     if fitted != signal:
         known = np.isfinite(beneath)
-        background = one["background"].values if "background" in one else np.full(measured.shape, np.nan)
+        background = np.full(measured.shape, np.nan)
+        if "background" in one:
+            background = one["background"].broadcast_like(one[signal]).transpose(*dims).values
         if not np.allclose(beneath[known], background[known]) or not known.any():
             raise InvalidInput(
                 f"the fit is of {fitted!r}, which is not {signal!r} less a background: its noise cannot be drawn."
@@ -129,13 +156,14 @@ def _makes_background(step: Mapping[str, Any], fit: Mapping[str, Any], signal: s
 def _with_noise(
     one: xr.Dataset, signal: str, expected: Floats, draws: int, rng: np.random.Generator
 ) -> Floats:
-    shape = (draws, expected.size)
+    shape = (draws, *expected.shape)
     counted = one[signal].attrs.get("units") == "counts" and f"{signal}_sigma" not in one
     if counted:
         # a background may lie below zero; there, nothing is counted
         numbers = rng.poisson(np.broadcast_to(np.maximum(np.nan_to_num(expected), 0.0), shape))
         return np.where(np.isfinite(expected), numbers, np.nan)
-    known = next((one[n].values for n in (f"{signal}_sigma", "fit_sigma") if n in one), None)
+    spreads = [one[n] for n in (f"{signal}_sigma", "fit_sigma") if n in one]
+    known = spreads[0].broadcast_like(one[signal]).transpose(*one[signal].dims).values if spreads else None
     if known is None:
-        known = np.full(expected.size, float(np.nanstd(one["residual"].values)))
+        known = np.full(expected.shape, float(np.nanstd(one["residual"].values)))
     return np.asarray(expected + np.nan_to_num(known) * rng.normal(size=shape))

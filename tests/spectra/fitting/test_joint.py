@@ -218,6 +218,15 @@ def test_a_joint_fit_runs_again_from_its_file_and_from_its_history(tmp_path):
     xr.testing.assert_allclose(spectra.load(spectra.save(tmp_path / "a.nxs", mine)), mine)
 
 
+def test_one_spectrum_as_lmfits_own_result_keeps_what_is_shared():
+    mine = spectra.fit(series(), model=MODEL, params=PARAMS, shared=SHARED)
+    one = spectra.to_lmfit(mine, depth=2)
+    assert one.var_names == ["a_area", "b_area", "c0"]
+    assert one.params["a_fwhm"].value == float(mine.shared_value.sel(shared="a_fwhm"))
+    area = float(mine.area.isel(depth=2).sel(component="a"))
+    assert one.params["a_area"].value == pytest.approx(area, rel=1e-5)
+
+
 def test_a_second_fit_without_sharing_leaves_nothing_of_the_first():
     mine = spectra.fit(series(), model=MODEL, params=PARAMS, shared=SHARED)
     alone = spectra.fit(mine, model=MODEL, params=PARAMS)

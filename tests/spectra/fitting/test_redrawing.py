@@ -71,3 +71,26 @@ def test_bad_input(rng):
     broken = spectra.fit(data * np.nan, model=MODEL, params=START, weights="none")
     with pytest.raises(InvalidInput, match="failed"):
         spectra.monte_carlo(broken, scan=0)
+
+
+def test_spectra_fitted_together_are_drawn_together(rng):
+    """A width in common: it scatters from draw to draw, not within one, as its uncertainty says."""
+    data = counts(3, rng)
+    options = {"model": MODEL, "params": START, "weights": "poisson", "shared": ("fwhm",)}
+    fitted = spectra.fit(data, **options)
+    drawn = spectra.monte_carlo(fitted, draws=300)
+    assert dict(drawn.sizes)["scan"] == 3
+    assert np.ptp(drawn.fwhm.isel(component=0).values, axis=1).max() < 1e-9
+    stated = float(fitted.shared_value_sigma[0])
+    assert float(drawn.shared_value[:, 0].std()) == pytest.approx(stated, rel=0.15)
+    area = drawn.area.isel(component=0).std("draw") / fitted.area_sigma.isel(component=0)
+    np.testing.assert_allclose(area, 1.0, atol=0.15)
+    with pytest.raises(InvalidInput, match="along scan were fitted together and are drawn together"):
+        spectra.monte_carlo(fitted, scan=0)
+
+
+def test_start_values_are_not_handed_from_draw_to_draw(rng):
+    fitted = spectra.fit(counts(3, rng), model=MODEL, params=START, weights="poisson", start="previous")
+    fresh = spectra.fit(counts(3, rng), model=MODEL, params=START, weights="poisson")
+    assert spectra.monte_carlo(fitted, draws=20, scan=1).sizes["draw"] == 20
+    assert spectra.monte_carlo(fresh, draws=20, scan=1).sizes["draw"] == 20
