@@ -15,10 +15,10 @@ from spectra.dataset import failed, signal_name
 from spectra.errors import InvalidInput, did_you_mean
 from spectra.fitting.spec import from_tables
 from spectra.verbs import history
+from xps.alike import different_pass_energies
 from xps.audit_evidence import Component, Evidence, Origin, Setting, named
 from xps.audit_foreign import foreign_background, foreign_components, region_rsf
 from xps.audit_refit import Refit, owner
-from xps.checks import different_pass_energies
 from xps.counting import counting
 from xps.links import identifier
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from spectra.dataset import signal_name
 from spectra.errors import InvalidInput
-from xps.checks import different_pass_energies
+from xps.alike import different_pass_energies
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -11,7 +11,6 @@ from spectra.dataset import flag_names
 from spectra.errors import InvalidInput
 from spectra.reading.scan import notes_of
 from spectra.verbs import history
-from xps.checks import flag_coarse_step
 
 STATES = ("Mn3+", "Mn4+")
 LINES = {
@@ -139,16 +138,10 @@ class TestStep:
         coarse = xps.deconvolve(manganese(rng, step=0.8), states=("Mn3+",), background="linear")
         (finding, *_) = xps.audit(coarse).spectra.audit().of_rule("A33")
         assert "step 0.8 eV, 0.4" in finding.found
-        assert "coarse_step" in flag_names(flag_coarse_step(coarse))
 
     def test_a_finer_one_is_not_marked(self, rng):
         fine = xps.deconvolve(manganese(rng, step=0.2), states=("Mn3+",), background="linear")
-        assert "coarse_step" not in flag_names(flag_coarse_step(fine))
         assert xps.audit(fine).spectra.audit().of_rule("A33") == ()
-
-    def test_what_holds_no_fit_is_left_as_it_is(self, rng):
-        one = manganese(rng)
-        assert flag_coarse_step(one) is one
 
 
 class TestPassEnergies:

@@ -14,7 +14,7 @@ from spectra.reading.registry import choose, read_scans
 from spectra.reading.scan import add_note
 from spectra.reading.series import Grid, read_each, stack
 from spectra.verbs import note, reading_verb
-from xps.checks import different_pass_energies
+from xps.alike import different_pass_energies
 from xps.reading.levels import core_level
 from xps.reading.spectrum import QUANTITY_UNITS, UNITS, are_whole
 
