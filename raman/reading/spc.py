@@ -24,6 +24,7 @@ from raman.reading.spc_layout import (
 )
 from spectra.errors import ReadError
 from spectra.reading.registry import Reader
+from spectra.reading.scan import add_note
 from spectra.reading.source import Source
 
 if TYPE_CHECKING:
@@ -76,7 +77,14 @@ def scans(source: Source, *, laser: float | None = None, medium: Medium = "vacuu
     found = list(sub_spectra(content, header, source.name))
     if not header.flags & OWN_AXES or len(found) == 1:
         return [_dataset(source, header, found, log, laser, medium)]
-    return [_dataset(source, header, [one], log, laser, medium, number) for number, one in enumerate(found)]
+    whole = [(number, one) for number, one in enumerate(found) if one.x.size >= 2]
+    if not whole:
+        raise ReadError(f"{source.name}: none of its {len(found)} spectra has two points.")
+    several = [_dataset(source, header, [one], log, laser, medium, number) for number, one in whole]
+    if len(whole) < len(found):
+        said = f"{len(found) - len(whole)} of {len(found)} spectra of the file have fewer than two points"
+        several = [add_note(scan, said) for scan in several]
+    return several
 
 
 reader = Reader(

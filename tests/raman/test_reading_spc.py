@@ -6,6 +6,7 @@ import pytest
 import raman
 from spectra.errors import InvalidInput, ReadError
 from spectra.reading.registry import read_scans
+from spectra.reading.scan import notes_of
 from tests.raman.spectrum_files import (
     MULTIPLE,
     OWN_AXES,
@@ -88,6 +89,22 @@ def test_spectra_with_axes_of_their_own(tmp_path):
     with pytest.raises(InvalidInput, match="3 scans"):
         raman.read(file)
     assert raman.read(file, select=2).sizes["raman_shift"] == 200
+
+
+def test_an_empty_spectrum_does_not_take_the_others_with_it(tmp_path):
+    axes = [X[:50], X[:0], X]
+    content = b""
+    for number, x in enumerate(axes):
+        y = Y[: len(x)]
+        one = spc(X, y, flags=MULTIPLE | OWN_AXES | VALUES_OF_X, axes=[x])
+        content += one[512:] if number else one
+    content = bytearray(content)
+    content[24:28] = (3).to_bytes(4, "little")
+    file = tmp_path / "gap.spc"
+    file.write_bytes(content)
+    scans = read_scans(file)
+    assert [scan.sizes["raman_shift"] for scan in scans] == [50, 200]
+    assert any("1 of 3 spectra" in note for note in notes_of(scans[0]))
 
 
 def test_infrared_keeps_its_quantity(written):

@@ -179,6 +179,22 @@ def test_bwtek_decimal_comma_and_blank_cells(measured):
     assert (float(row.intensity), float(row.raw), float(row.dark)) == (1793.0, 2943.5714, 1150.5714)
 
 
+def test_bwtek_numbers_its_spectra(tmp_path):
+    names = "Pixel;Wavelength;Raman Shift;Dark;Raw data #1;Dark Subtracted #1;Raw data #2;Dark Subtracted #2;"
+    rows = "".join(
+        f"{n};{540 + n},0;{300 + 10 * n},5;10;{20 + n};{10 + n};{40 + n};{30 + n};\n" for n in range(30)
+    )
+    file = tmp_path / "two.txt"
+    file.write_text(f"File Version;BWRam4.11\nlaser_wavelength;532,1\n{names}\n{rows}")
+    with pytest.raises(SpectraError, match="2 scans"):
+        raman.read(file)
+    second = raman.read(file, select=1)
+    np.testing.assert_array_equal(second.intensity, 30 + np.arange(30))
+    np.testing.assert_array_equal(second.raw, 40 + np.arange(30))
+    np.testing.assert_allclose(second.raman_shift, 300.5 + 10 * np.arange(30))
+    assert raman.read_series(file).sizes["scan"] == 2
+
+
 def test_bwtek_lamp_was_changed_by_its_program(measured):
     lamp = measured("bwtek/lamp Ne 10ms 0%.txt")
     assert any("not raw minus dark" in note for note in notes(lamp))
