@@ -16,4 +16,5 @@ STEPS: tuple[str, ...] = (
     "read",
     "read_series",
     "to_absorbance",
+    "transform_interferogram",
 )

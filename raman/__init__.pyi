@@ -11,6 +11,9 @@ from .calibrating import calibrate as calibrate
 from .calibrating import calibrate_axis as calibrate_axis
 from .diffuse_reflection import kubelka_munk as kubelka_munk
 from .diffuse_reflection import remission_function as remission_function
+from .interferograms import apodization_window as apodization_window
+from .interferograms import spectrum_of_interferogram as spectrum_of_interferogram
+from .interferograms import transform_interferogram as transform_interferogram
 from .ordering import diagnose_ordering as diagnose_ordering
 from .carbon import carbon_disorder as carbon_disorder
 from .crystallites import crystallite_size as crystallite_size

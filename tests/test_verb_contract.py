@@ -198,6 +198,17 @@ def _infrared(signal: str = "absorbance") -> xr.Dataset:
     )  # fmt: skip
 
 
+def _interferograms() -> xr.Dataset:
+    """Two bands of light, growing along the series."""
+    path = np.arange(-100, 900) / 15798.0
+    light = sum(np.cos(2 * np.pi * p * path) * np.exp(-((path / 0.003) ** 2)) for p in (1500.0, 2500.0))
+    values = light * np.arange(1, N + 1)[:, None]
+    return spectra.from_arrays(
+        path, values, axis="path_difference", name="interferogram", units="V", sigma=np.full(values.shape, 1e-3),
+        dims=("scan",), attrs={"technique": "ftir"},
+    )  # fmt: skip
+
+
 #: verb -> (dataset it works on, its options). A new verb needs a line here.
 CASES = {
     "spectra.crop": (_xps_series, {"window": (638, 648)}),
@@ -208,6 +219,7 @@ CASES = {
     "raman.correct_atr": (_infrared, {"crystal_index": 2.4}),
     "raman.to_absorbance": (lambda: _infrared("transmittance"), {}),
     "raman.kubelka_munk": (lambda: _infrared("reflectance"), {}),
+    "raman.transform_interferogram": (_interferograms, {"window": (1000, 3000)}),
     "raman.calibrate": (_raman_series, {"calibration": _raman_axis()}),
     "raman.carbon_disorder": (_carbon_series, {"measure": "area", "size": "cancado"}),
     "raman.fit_bands": (_raman_series, {"bands": (590.0, 633.0)}),
