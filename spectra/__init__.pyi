@@ -10,7 +10,10 @@ from .fitting import fit as fit
 from .fitting import monte_carlo as monte_carlo
 from .fitting import to_lmfit as to_lmfit
 from .pipeline import run as run
+from .preprocessing import denoise as denoise
 from .preprocessing import despike as despike
+from .preprocessing import resample as resample
+from .preprocessing import smooth as smooth
 from .preprocessing import subtract_baseline as subtract_baseline
 from .reading import inspect as inspect
 from .reading import read as read

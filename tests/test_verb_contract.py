@@ -78,7 +78,7 @@ def _long_series() -> xr.Dataset:
 
 
 #: Verbs whose results for one spectrum come from the whole series: no loop, no map and no lost spectrum leaves them.
-WHOLE_SERIES = {"xas.principal_components", "xas.target_transform", "xas.mcr_als"}
+WHOLE_SERIES = {"spectra.denoise", "xas.principal_components", "xas.target_transform", "xas.mcr_als"}
 
 
 def _timed_series() -> xr.Dataset:
@@ -213,6 +213,9 @@ def _interferograms() -> xr.Dataset:
 CASES = {
     "spectra.crop": (_xps_series, {"window": (638, 648)}),
     "spectra.despike": (_raman_series, {"width": 3}),
+    "spectra.smooth": (_raman_series, {"window": 7}),
+    "spectra.resample": (_raman_series, {"step": 3.0}),
+    "spectra.denoise": (lambda: _raman_series().isel(scan=[0, 1, 2, 0, 1, 2]), {"components": 2}),
     "spectra.subtract_baseline": (_raman_series, {"method": "arpls"}),
     "spectra.join_cycler": (_timed_series, {"cycler": _cycler_log(), "duration": 40.0}),
     "raman.diagnose_ordering": (_raman_series, {"shift_sigma": 0.5}),

@@ -6,4 +6,7 @@ from .baselines import whittaker_baselines as whittaker_baselines
 from .cosmic_rays import Spikes as Spikes
 from .cosmic_rays import despike_arrays as despike_arrays
 from .cosmic_rays import spike_threshold as spike_threshold
+from .denoising import denoise as denoise
 from .despiking import despike as despike
+from .resampling import resample as resample
+from .smoothing import smooth as smooth
