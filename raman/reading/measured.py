@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from raman.reading.shift import AxisUnits, Medium, raman_shift
+from raman.reading.shift import AxisUnits, Medium, shift_of
 from spectra.errors import InvalidInput, ReadError
 from spectra.reading.scan import add_note
 
@@ -151,7 +151,7 @@ class Measured:
             f"the axis, {_NAMES[self.units]}, was converted to Raman shift with the laser at {laser:g} nm "
             f"({by}; wavelengths in {self.medium})"
         )
-        shift = raman_shift(self.x, self.units, laser, self.medium)
+        shift = shift_of(self.x, self.units, laser, self.medium)
         return "raman_shift", np.where(np.isfinite(shift), shift, np.nan)
 
     def _attributes(self, axis: str) -> dict[str, Any]:
