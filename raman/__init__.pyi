@@ -5,10 +5,10 @@ from .attenuated_reflection import effective_thickness as effective_thickness
 from .attenuated_reflection import penetration_depth as penetration_depth
 from .axis_calibration import AxisCalibration as AxisCalibration
 from .axis_calibration import load_calibration as load_calibration
+from .axis_standards import calibrate_axis as calibrate_axis
 from .band_fit import fit_bands as fit_bands
 from .band_seeking import seek_bands as seek_bands
 from .calibrating import calibrate as calibrate
-from .calibrating import calibrate_axis as calibrate_axis
 from .diffuse_reflection import kubelka_munk as kubelka_munk
 from .diffuse_reflection import remission_function as remission_function
 from .interferograms import apodization_window as apodization_window
@@ -22,6 +22,8 @@ from .phases import phase_evidence as phase_evidence
 from .phases import rank_phases as rank_phases
 from .reading import read as read
 from .reading import read_series as read_series
+from .scatter_correction import emsc as emsc
+from .scatter_correction import multiplicative_correction as multiplicative_correction
 from .transmission import absorbance as absorbance
 from .transmission import to_absorbance as to_absorbance
 from .wavelengths import raman_shift as raman_shift
