@@ -22,6 +22,8 @@ Array = npt.NDArray[np.float64]
 
 #: E0 of a series is rounded to this many eV.
 ROUNDING = 0.1
+#: Below this (eV) no absorption edge is measured: an axis that ends there is in keV, or the angle of a monochromator.
+LOWEST = 30.0
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,11 @@ def choose_origins(dataset: xr.Dataset, e0: float | Literal["series", "each"] = 
     Raises
     ------
     InvalidInput
-        If no spectrum has an edge.
+        If no spectrum has an edge, or the axis is in keV or an angle.
     """
     import xarray as xr
 
+    _check_axis(dataset)
     if not isinstance(e0, str):
         return Origins(float(e0), xr.DataArray(float(e0)), None)
     common, near, why = series_e0(dataset)
@@ -86,3 +89,13 @@ def choose_origins(dataset: xr.Dataset, e0: float | Literal["series", "each"] = 
 
     made = map_spectra(kernel, [(array, ("energy",)) for array in inputs], {"e0": (), "e0_sigma": ()})
     return Origins(common, made["e0"], made["e0_sigma"])
+
+
+def _check_axis(dataset: xr.Dataset) -> None:
+    first, last = (float(dataset["energy"].values[i]) for i in (0, -1))
+    if last < LOWEST:
+        raise InvalidInput(
+            f"energies run from {first:g} to {last:g}, which is no absorption in eV. If they are in keV give "
+            "axis_units='keV' to spectra.from_arrays or xas.read; if they are the angle of a "
+            "monochromator, turn them into energies by its lattice plane first."
+        )

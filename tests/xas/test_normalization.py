@@ -282,3 +282,15 @@ def test_the_wrong_technique_is_refused():
     )
     with pytest.raises(ValueError, match="works along energy, and this dataset has binding_energy"):
         xas.normalize(xps)
+
+
+@pytest.mark.parametrize(("low", "high"), [(6.4, 6.9), (10.0, 12.0)])
+def test_an_axis_in_kev_or_degrees_is_told(low, high):
+    energy = np.linspace(low, high, 400)
+    mu = 0.3 + 0.8 / (1 + np.exp(-(energy - energy[150]) / 0.002))
+    scan = spectra.from_arrays(energy, mu, name="mu", attrs={"element": "Mn", "edge": "K"})
+    for options in ({}, {"e0": float(energy[150])}):
+        with pytest.raises(
+            ValueError, match=r"is no absorption in eV. If they are in keV give axis_units='keV'"
+        ):
+            xas.normalize(scan, **options)
