@@ -1,8 +1,7 @@
 """A fit that does not trust its first minimum where the data do not single one out.
 
-A clear spectrum has one minimum near any sensible start and is fitted once. Where a component is weak that has a place or
-width of its own to be found, or a parameter is not determined at all, neighbouring minima compete and the one reached
-depends on the path. Such a spectrum is
+A clear spectrum has one minimum near any sensible start and is fitted once. Where a component is weak, or a parameter
+is not determined at all, neighbouring minima compete and the one reached depends on the path. Such a spectrum is
 fitted again from a fixed sequence of other starts, the best minimum is kept, and the spectrum is marked if the
 starts did not agree.
 """
@@ -10,8 +9,6 @@ starts did not agree.
 from __future__ import annotations
 
 import math
-
-import numpy as np
 
 from spectra.fitting.compiled import kernel
 from spectra.fitting.drawing import set_rows
@@ -66,38 +63,6 @@ def weak_line(model, s, memory):
 
 
 @kernel
-def _astray(model, s, memory):
-    """Whether a free place or width hangs on weak lines alone; rows must be those of ``weak_line``.
-
-    A weak line whose place is known and whose width is that of clear lines is a matter of strength only, and has no
-    other minimum to go to.
-    """
-    moves, held_fast = np.zeros(s.free.size, np.bool_), np.zeros(s.free.size, np.bool_)
-    for c in range(model.kind.size):
-        strength = model.observed[c, 7]
-        weak = False
-        if strength >= 0:
-            slot = model.slots[c, 0] + strength
-            row = model.sizes[0] + slot
-            varied = model.touch_range[slot] < model.touch_range[slot + 1]
-            weak = varied and not abs(memory.rows[row]) >= WEAK * spread(
-                memory.slopes[row], s.covariance, s.held
-            )
-        for slot in range(model.slots[c, 0], model.slots[c, 1] - (model.tail[c] > 0)):
-            if strength >= 0 and slot == model.slots[c, 0] + strength:
-                continue
-            for at in range(model.touch_range[slot], model.touch_range[slot + 1]):
-                if weak:
-                    moves[model.touches[at]] = True
-                else:
-                    held_fast[model.touches[at]] = True
-    for j in range(s.free.size):
-        if moves[j] and not held_fast[j]:
-            return True
-    return False
-
-
-@kernel
 def _reaches(model, begin, s, memory):
     """How far another start may lie: the box of the bounds, the width of the line for a position, else 0 (a factor)."""
     set_rows(model, begin, memory, False)
@@ -147,7 +112,7 @@ def fit_robust(model, x, y, weight, begin, fresh, restarts, s, memory, tolerance
         model, x, y, weight, s, memory, CAUTIOUS, tolerance, max_nfev
     )
     weak = outcome == CONVERGED and weak_line(model, s, memory)
-    clear = outcome == CONVERGED and not undetermined and not (weak and _astray(model, s, memory))
+    clear = outcome == CONVERGED and not undetermined and not weak
     if restarts == 0 or clear or outcome > NOT_CONVERGED:
         return outcome, chi2, total, undetermined, weak, False
     several = False
