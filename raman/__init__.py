@@ -10,6 +10,7 @@ STEPS: tuple[str, ...] = (
     "correct_atr",
     "diagnose_ordering",
     "carbon_disorder",
+    "emsc",
     "fit_bands",
     "kubelka_munk",
     "rank_phases",

@@ -71,8 +71,10 @@ def _contains(x: FloatArray, grid: FloatArray) -> bool:
     return bool((np.abs(near - grid) < 1e-4).all())
 
 
-def second_spectrum(given: Any, name: str, *, verb: str, quantity: tuple[str, ...] = ()) -> SecondSpectrum:
-    """``given`` as one finite spectrum along wavenumbers.
+def second_spectrum(
+    given: Any, name: str, *, verb: str, quantity: tuple[str, ...] = (), axis: str = "wavenumber"
+) -> SecondSpectrum:
+    """``given`` as one finite spectrum along ``axis``.
 
     Parameters
     ----------
@@ -84,6 +86,8 @@ def second_spectrum(given: Any, name: str, *, verb: str, quantity: tuple[str, ..
         For errors.
     quantity : tuple of str
         What it may have measured; anything where it is empty.
+    axis : str
+        ``wavenumber`` or ``raman_shift``.
 
     Raises
     ------
@@ -95,13 +99,13 @@ def second_spectrum(given: Any, name: str, *, verb: str, quantity: tuple[str, ..
     if isinstance(given, Mapping) and {"x", "y"} <= set(given) <= {"x", "y", "sigma"}:
         return _finite(name, given["x"], given["y"], given.get("sigma"), verb)
     if isinstance(given, str | os.PathLike):
-        given = _read(given, name, verb)
+        given = _read(given, name, verb, axis)
     if isinstance(given, tuple | list) and len(given) == 2:
         return _finite(name, given[0], given[1], None, verb)
     data = as_dataset(given, verb=f"{name} of {verb}")
-    axis, signal = spectral_axis(data), signal_name(data)
-    if axis != "wavenumber":
-        raise InvalidInput(f"{verb}: {name} lies along {axis}; a spectrum along wavenumber is needed.")
+    found, signal = spectral_axis(data), signal_name(data)
+    if found != axis:
+        raise InvalidInput(f"{verb}: {name} lies along {found}; a spectrum along {axis} is needed.")
     if series_dims(data):
         raise InvalidInput(
             f"{verb}: {name} is a series ({', '.join(series_dims(data))}); choose one spectrum with isel, or its mean."
@@ -113,7 +117,7 @@ def second_spectrum(given: Any, name: str, *, verb: str, quantity: tuple[str, ..
 
 
 def second_spectra(
-    given: Any, name: str, *, verb: str, quantity: tuple[str, ...] = ()
+    given: Any, name: str, *, verb: str, quantity: tuple[str, ...] = (), axis: str = "wavenumber"
 ) -> list[SecondSpectrum]:
     """One spectrum, or a mapping of names to several."""
     if isinstance(given, Mapping) and set(given) == {"content"}:
@@ -122,14 +126,16 @@ def second_spectra(
     named = dict(given) if plain else {name: given}
     if not named:
         raise InvalidInput(f"{verb}: {name} is empty; give a spectrum, or a mapping of names to spectra.")
-    return [second_spectrum(one, str(key), verb=verb, quantity=quantity) for key, one in named.items()]
+    return [
+        second_spectrum(one, str(key), verb=verb, quantity=quantity, axis=axis) for key, one in named.items()
+    ]
 
 
-def _read(path: str | os.PathLike[str], name: str, verb: str) -> Any:
+def _read(path: str | os.PathLike[str], name: str, verb: str, axis: str) -> Any:
     from spectra.reading.registry import choose, read_scans
 
     try:
-        return choose(read_scans(path, hints={"default_axis": "wavenumber"}), None, file=os.fspath(path))
+        return choose(read_scans(path, hints={"default_axis": axis}), None, file=os.fspath(path))
     except ReadError as error:
         raise InvalidInput(f"{verb}: {name} cannot be read: {error}") from error
 

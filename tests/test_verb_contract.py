@@ -223,6 +223,10 @@ CASES = {
     "raman.to_absorbance": (lambda: _infrared("transmittance"), {}),
     "raman.kubelka_munk": (lambda: _infrared("reflectance"), {}),
     "raman.transform_interferogram": (_interferograms, {"window": (1000, 3000)}),
+    "raman.emsc": (
+        _infrared,
+        {"reference": (_infrared().wavenumber.values, _infrared().absorbance.values[1] ** 1.1)},
+    ),
     "raman.calibrate": (_raman_series, {"calibration": _raman_axis()}),
     "raman.carbon_disorder": (_carbon_series, {"measure": "area", "size": "cancado"}),
     "raman.fit_bands": (_raman_series, {"bands": (590.0, 633.0)}),
