@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from spectra.dataset import failed, signal_name
 from spectra.errors import InvalidInput, did_you_mean
-from spectra.fitting.spec import from_tables
+from spectra.fitting.spec import Model, from_tables
 from spectra.verbs import history
 from xps.alike import different_pass_energies
 from xps.audit_evidence import Component, Evidence, Origin, Setting, named
@@ -241,8 +241,12 @@ def _refit(dataset: xr.Dataset, flat: _Flat) -> Refit | None:
     low, high = resolved.get("window") or (x[0], x[-1])
     y = flat.curve(variable)
     assert y is not None
+    model = from_tables(resolved["model"], resolved["params"])
+    common = dataset["shared"].values if "shared" in dataset.coords else ()
+    # what a joint fit shares is known from all spectra: kept where it ended, whichever value it started from
+    kept = {str(n): replace(model.settings[str(n)], value=np.nan, vary=False) for n in common}
     return Refit(
-        from_tables(resolved["model"], resolved["params"]),
+        Model(model.components, model.settings | kept),
         tuple(identifier(str(name)) for name in dataset["component"].values),
         x,
         np.where((x >= low) & (x <= high), y, np.nan),

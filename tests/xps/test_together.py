@@ -227,3 +227,12 @@ def test_measured_reduction_and_oxidation_as_a_trend(data_dir):
 def test_bad_input_is_refused_in_one_sentence(options, sentence):
     with pytest.raises(ValueError, match=sentence):
         together(etching(repeats=2), **options)
+
+
+def test_the_audit_asks_for_a_component_with_what_is_shared_kept():
+    """Alone, no spectrum needs two lines 0.7 eV apart; where their places are known from all, it does."""
+    data = etching(5000.0, shares=np.linspace(0.3, 0.7, 6))
+    alone = xps.audit(xps.deconvolve(data, states=STATES, position_range=0.3)).spectra.audit().of_rule("A09")
+    joint = xps.audit(together(data)).spectra.audit().of_rule("A09")
+    assert alone
+    assert not joint
