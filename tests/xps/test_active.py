@@ -245,3 +245,22 @@ def test_a_broken_spectrum_touches_no_neighbour():
     np.testing.assert_array_equal(found.fraction[0], found.fraction[2])
     assert int(found.status[1]) != 0
     assert int(found.status[0]) == 0
+
+
+def test_a_wide_common_width_swallows_no_line(rng):
+    """Three states in known places: one broad line in their middle is a minimum too, and not the one to end in."""
+    states, places = ("Mn2+", "Mn3+", "Mn4+"), (640.4, 641.6, 642.7)
+    s = sum(
+        sgl(X, p, 8000.0 * share, 1.8, 0.3) + sgl(X, p + 11.65, 4000.0 * share, 1.98, 0.3)
+        for p, share in zip(places, (0.3, 0.36, 0.34), strict=True)
+    )
+    draws = rng.poisson(np.broadcast_to(400.0 + s + K * below(s), (40, X.size)))
+    found = xps.deconvolve(
+        region(draws),
+        states=states,
+        positions=dict(zip(states, places, strict=True)),
+        splittings=dict.fromkeys(states, 11.65),
+        position_range=0.0,
+        background="active_shirley",
+    )
+    assert (found.redchi < 1.5).all()
