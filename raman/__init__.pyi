@@ -7,6 +7,7 @@ from .axis_calibration import AxisCalibration as AxisCalibration
 from .axis_calibration import load_calibration as load_calibration
 from .axis_standards import calibrate_axis as calibrate_axis
 from .band_fit import fit_bands as fit_bands
+from .band_maps import plot_map as plot_map
 from .band_seeking import seek_bands as seek_bands
 from .calibrating import calibrate as calibrate
 from .diffuse_reflection import kubelka_munk as kubelka_munk

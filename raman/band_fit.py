@@ -36,6 +36,8 @@ Floats = npt.NDArray[np.float64]
 
 #: The window reaches this many start widths beyond the outermost bands.
 REACH = 3.0
+#: A series is large from here on.
+MANY = 500
 #: Curves of components are kept unasked up to this many numbers.
 KEPT = 20_000_000
 
@@ -56,6 +58,7 @@ def fit_bands(
     weights: Literal["auto", "sigma", "poisson", "none"] = "auto",
     significance: float = 3.0,
     start: Literal["fresh", "neighbour"] | None = None,
+    restarts: int | None = None,
     component_curves: bool | None = None,
     workers: int | None = None,
 ) -> xr.Dataset:
@@ -103,6 +106,9 @@ def fit_bands(
     start : {"fresh", "neighbour"}, optional
         Start values: the table's, or, where they fail or a spectrum stands out, the result of a neighbour along any
         series dimension. Default: "neighbour" for maps (``y`` and ``x``), else "fresh".
+    restarts : int, optional
+        Other starts that are tried where a band is weak or not determined. Default: 8, of more than 500 spectra 1: a
+        large map has many pixels without a band, and none of them is worth nine fits.
     component_curves : bool, optional
         Keep ``component_curve``. Default: unless it would hold more than 20 million numbers.
     workers : int, optional
@@ -149,13 +155,18 @@ def fit_bands(
         wanted, shape=shape, baseline=baseline, origin=round(sum(limits) / 2, 3), widths=widths,
         position_range=position_range, instrument_width=instrument_width, changes=changes,
     )  # fmt: skip
+    if restarts is not None and restarts < 0:
+        raise InvalidInput(f"restarts must be 0 or more, got {restarts}.")
     noise = noise_of(dataset, name, weights)
     check_points(dataset, axis, limits, model)
     written = from_tables(model.tables, model.params)
     say(written, name, baseline, limits, noise)
     if name == "net":
         note("the baseline was taken as known: no uncertainty from it")
-    sizes = [dataset.sizes[d] for d in (*series_dims(dataset), axis)]
+    spectra = int(np.prod([dataset.sizes[d] for d in series_dims(dataset)]))
+    if restarts is None:
+        restarts = 8 if spectra <= MANY else 1
+    resolve(restarts=restarts)
     fitter = BandFitter(
         understand(written),
         model,
@@ -165,10 +176,11 @@ def fit_bands(
         axis_sigma=sigma_of_axis(dataset, axis),
         significance=significance,
         neighbours=start == "neighbour" or (start is None and {"y", "x"} <= set(dataset.dims)),
-        curves=len(model.names) * int(np.prod(sizes)) <= KEPT
+        curves=len(model.names) * spectra * dataset.sizes[axis] <= KEPT
         if component_curves is None
         else component_curves,
         workers=workers,
+        restarts=restarts,
     )
     return labelled(dataset, fitter, noise, name, axis)
 

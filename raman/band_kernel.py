@@ -49,6 +49,7 @@ class BandFitter:
     neighbours: bool = False
     curves: bool = True
     workers: int | None = None
+    restarts: int = 8
     moves: Callable[[Floats, Floats | None], Sequence[Floats]] | None = None
 
     @property
@@ -83,7 +84,7 @@ class BandFitter:
     def _fit(self, y: Floats, sigma: Floats | None, **options: Any) -> FitResult:
         return fit_arrays(
             self.understood, None, self.x[self.inside], y, sigma=sigma, poisson=self.poisson,
-            component_curves=self.curves, workers=self.workers, **options,
+            component_curves=self.curves, workers=self.workers, **{"restarts": self.restarts, **options},
         )  # fmt: skip
 
     def _from_neighbours(self, result: FitResult, y: Floats, sigma: Floats | None) -> FitResult:
@@ -91,7 +92,9 @@ class BandFitter:
         spread = None if sigma is None else sigma.reshape(rows.shape)
 
         def refit(pairs: npt.NDArray[np.intp]) -> FitResult:
-            return self._fit(rows[pairs], None if spread is None else spread[pairs], start="previous")
+            return self._fit(
+                rows[pairs], None if spread is None else spread[pairs], start="previous", restarts=0
+            )
 
         found, moved = refit_from_neighbours(result, refit)
         if moved:

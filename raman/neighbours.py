@@ -15,6 +15,8 @@ __all__ = ["refit_from_neighbours"]
 
 #: A reduced chi-square this many times that of its neighbours is looked at again.
 WORSE = 1.5
+#: So many neighbours are tried, the best fitted first.
+TRIED = 2
 #: A minimum is another one where chi-square falls by more than this share.
 LOWER = 1e-6
 
@@ -67,12 +69,18 @@ def _pairs(result: FitResult, shape: tuple[int, ...]) -> npt.NDArray[np.intp]:
         for k, (here, there) in enumerate(((ahead, behind), (behind, ahead))):
             beside.append(np.stack([number[there].ravel(), number[here].ravel()], -1))
             around[2 * axis + k][here] = quality[there]
-    # neither all of the neighbours nor the spectrum itself need be sound: a comparison with NaN is false
-    usual = _median(around)
-    with np.errstate(invalid="ignore"):
-        doubted = (wild | (result.redchi > WORSE * usual)).ravel()
+    with np.errstate(invalid="ignore"):  # a comparison with NaN is false
+        doubted = (
+            ~np.isfinite(result.chi2)
+            | result.flags["several_minima"]
+            | (result.redchi > WORSE * _median(around))
+        )
     pairs = np.concatenate(beside) if beside else np.empty((0, 2), np.intp)
-    return np.asarray(pairs[doubted[pairs[:, 1]] & ~wild.ravel()[pairs[:, 0]]])
+    pairs = pairs[doubted.ravel()[pairs[:, 1]] & ~wild.ravel()[pairs[:, 0]]]
+    pairs = pairs[np.lexsort((quality.ravel()[pairs[:, 0]], pairs[:, 1]))]
+    _, first, count = np.unique(pairs[:, 1], return_index=True, return_counts=True)
+    rank = np.arange(len(pairs)) - np.repeat(first, count)
+    return np.asarray(pairs[rank < TRIED])
 
 
 def _median(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -72,6 +72,8 @@ def plot(dataset: xr.Dataset, variable: str | None = None, *, ax: Axes | None = 
     if name == "best_fit":  # a fit is looked at one spectrum at a time
         index = {dim: index.get(dim, 0) for dim in dims}
     picked = dataset.isel(index)
+    if name == "best_fit":
+        picked = _where_fitted(picked)
     panel = style.new_axes() if ax is None else ax
     _draw(panel, picked, name)
     if index and not panel.get_title():
@@ -82,6 +84,13 @@ def plot(dataset: xr.Dataset, variable: str | None = None, *, ax: Axes | None = 
 def spectrum_name(dataset: xr.Dataset, **index: int) -> str:
     """What one spectrum of a series is called: its place in the series and its coordinate."""
     return ", ".join(coordinate(dataset, dim).text(i) for dim, i in index.items())
+
+
+def _where_fitted(dataset: xr.Dataset) -> xr.Dataset:
+    """The stretch of the axis that was fitted; all of it where nothing was."""
+    axis = conventions.axes_of(dataset, "best_fit")[0]
+    fitted = np.flatnonzero(np.isfinite(dataset["best_fit"].values))
+    return dataset.isel({axis: slice(fitted[0], fitted[-1] + 1)}) if fitted.size > 1 else dataset
 
 
 def _draw(ax: Axes, dataset: xr.Dataset, name: str) -> None:

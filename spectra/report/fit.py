@@ -70,9 +70,10 @@ def _legend_above(ax: Axes) -> None:
 def _subtracted(dataset: xr.Dataset, fitted: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The background that was taken off before the fit, so that the figure shows what was measured."""
     zero = np.zeros_like(fitted)
-    if "background" not in dataset or dataset["background"].dims != dataset["best_fit"].dims:
+    name = "background" if "background" in dataset else "baseline"
+    if name not in dataset or dataset[name].dims != dataset["best_fit"].dims:
         return zero
-    background = np.asarray(dataset["background"].values, float)
+    background = np.asarray(dataset[name].values, float)
     measured = np.asarray(dataset[signal_name(dataset)].values, float)
     scale = np.nanmax(np.abs(measured))
     return background if np.nanmax(np.abs(fitted + background - measured)) < 1e-6 * scale else zero
