@@ -7,6 +7,8 @@ __getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
 #: Verbs that recipes can name (``raman.fit_bands``), announced by the entry point ``spectra.steps``.
 STEPS: tuple[str, ...] = (
     "calibrate",
+    "calibrate_intensity",
+    "normalize",
     "correct_atr",
     "diagnose_ordering",
     "carbon_disorder",

@@ -15,6 +15,8 @@ from .diffuse_reflection import remission_function as remission_function
 from .interferograms import apodization_window as apodization_window
 from .interferograms import spectrum_of_interferogram as spectrum_of_interferogram
 from .interferograms import transform_interferogram as transform_interferogram
+from .intensity_calibration import calibrate_intensity as calibrate_intensity
+from .normalization import normalize as normalize
 from .ordering import diagnose_ordering as diagnose_ordering
 from .carbon import carbon_disorder as carbon_disorder
 from .crystallites import crystallite_size as crystallite_size

@@ -55,7 +55,7 @@ class _Matched:
 def calibrate_axis(
     references: Mapping[str, Any],
     *,
-    laser_wavelength: float | None = None,
+    laser: float | None = None,
     degree: int | None = None,
     search: float = 10.0,
 ) -> AxisCalibration:
@@ -71,7 +71,7 @@ def calibrate_axis(
     ----------
     references : mapping of str to xarray.Dataset or path
         Spectra by the name of the standard: ``neon``, ``silicon``, ``polystyrene``, ``cyclohexane``, ``paracetamol``.
-    laser_wavelength : float, optional
+    laser : float, optional
         As the laser is called, in nm: only where lamp lines are looked for depends on it, unless no Raman standard is
         among the references. Default: ``attrs["laser_wavelength"]`` of a reference.
     degree : int, optional
@@ -119,9 +119,9 @@ def calibrate_axis(
         if name not in known:
             raise InvalidInput(f"{name!r} is no standard of the table; {did_you_mean(name, known)}.")
     spectra_of = {name: _reference(name, given) for name, given in references.items()}
-    laser = laser_wavelength or _stated_laser(spectra_of)
-    matched = [_found(known[name], *_curve(name, data), laser, search) for name, data in spectra_of.items()]
-    return _fitted(matched, laser, degree)
+    nominal = laser or _stated_laser(spectra_of)
+    matched = [_found(known[name], *_curve(name, data), nominal, search) for name, data in spectra_of.items()]
+    return _fitted(matched, nominal, degree)
 
 
 def _reference(name: str, given: Any) -> xr.Dataset:
@@ -163,7 +163,7 @@ def _found(standard: dict[str, Any], x: Array, y: Array, laser: float | None, se
     if lamp:
         if laser is None:
             raise InvalidInput(
-                f"{name} has wavelengths, and without that of the laser they are no Raman shifts: give laser_wavelength "
+                f"{name} has wavelengths, and without that of the laser they are no Raman shifts: give laser "
                 "in nm (as the laser is called: 785), or set attrs['laser_wavelength']."
             )
         expected = raman_shift(vacuum_wavelength(values), laser)

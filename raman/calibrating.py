@@ -29,7 +29,7 @@ def calibrate(
     *,
     calibration: Any = None,
     references: Any = None,
-    laser_wavelength: float | None = None,
+    laser: float | None = None,
     degree: int | None = None,
     search: float = 10.0,
 ) -> xr.Dataset:
@@ -43,7 +43,7 @@ def calibrate(
         From :func:`raman.calibrate_axis`, its table, or the TOML or results file it was saved in.
     references : table of str to xarray.Dataset or path, optional
         Spectra of standards by name, from which the calibration is made: ``{"neon": "neon.txt", "silicon": "si.txt"}``.
-    laser_wavelength : float, optional
+    laser : float, optional
         As the laser is called, in nm, for lamp lines. Default: ``attrs["laser_wavelength"]`` of a reference or of the
         dataset.
     degree : int, optional
@@ -89,11 +89,11 @@ def calibrate(
         resolve(calibration={"content": made.to_spec()})
     else:
         stored = isinstance(references, Mapping) and set(references) == {"content"}
-        laser = laser_wavelength or dataset.attrs.get("laser_wavelength")
+        nominal = laser or dataset.attrs.get("laser_wavelength")
         made = (
             AxisCalibration.from_spec(references["content"])
             if stored
-            else _with_laser(references, laser, degree, search)
+            else _with_laser(references, nominal, degree, search)
         )
         resolve(references={"content": made.to_spec()})
     _say(made, dataset)
@@ -102,7 +102,7 @@ def calibrate(
 
 def _with_laser(references: Any, laser: float | None, degree: int | None, search: float) -> AxisCalibration:
     return calibrate_axis(
-        references, laser_wavelength=None if laser is None else float(laser), degree=degree, search=search
+        references, laser=None if laser is None else float(laser), degree=degree, search=search
     )
 
 

@@ -135,6 +135,11 @@ def _raman_series() -> xr.Dataset:
     return spectra.from_arrays(shift, counts, axis="raman_shift", units="counts", dims=("scan",), attrs=attrs)
 
 
+def _white_lamp() -> xr.Dataset:
+    shift = np.arange(250.0, 950.0, 3.0)
+    return spectra.from_arrays(shift, 1e4 - 5 * shift, axis="raman_shift", sigma=0.01 * shift)
+
+
 def _raman_axis() -> dict:
     """A calibration of the Raman axis as a recipe writes it."""
     shift = np.arange(300.0, 900.0, 2.0)
@@ -229,6 +234,8 @@ CASES = {
     ),
     "raman.calibrate": (_raman_series, {"calibration": _raman_axis()}),
     "raman.carbon_disorder": (_carbon_series, {"measure": "area", "size": "cancado"}),
+    "raman.normalize": (lambda: spectra.subtract_baseline(_raman_series()), {"method": "max"}),
+    "raman.calibrate_intensity": (_raman_series, {"source": _white_lamp()}),
     "raman.fit_bands": (_raman_series, {"bands": (590.0, 633.0)}),
     "raman.rank_phases": (
         lambda: raman.fit_bands(_raman_series(), (590.0, 633.0)),

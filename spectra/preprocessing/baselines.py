@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from spectra.dataset import flag, map_spectra, signal_name, spectral_axis
 from spectra.errors import InvalidInput, UnknownOption, did_you_mean
+from spectra.preprocessing.faults import flag_detector_faults
 from spectra.verbs import note, resolve, verb
 
 if TYPE_CHECKING:
@@ -232,7 +233,7 @@ def subtract_baseline(
     xarray.Dataset
         With ``baseline`` and ``net`` = ``variable`` − ``baseline``; ``net_sigma`` where the variable has a sigma (of the
         noise alone: nobody knows how far a baseline is off). Flags: ``no_baseline`` (NaN: fewer than five points, or the
-        method failed), ``baseline_not_settled`` (a warning).
+        method failed); warnings ``baseline_not_settled``, ``saturated`` and ``negative_intensity``.
 
     Raises
     ------
@@ -301,6 +302,7 @@ def subtract_baseline(
     if f"{name}_sigma" in dataset:
         about = {**units, "long_name": "standard uncertainty of net, from the noise alone"}
         result = result.assign(net_sigma=dataset[f"{name}_sigma"].assign_attrs(about))
+    result = flag_detector_faults(result, name)
     result = flag(
         result, made["failed"], "no_baseline",
         "the spectrum has fewer than five finite points, or the method failed on it: look at it, or use another method",

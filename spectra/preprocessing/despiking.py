@@ -10,6 +10,7 @@ import numpy.typing as npt
 from spectra.dataset import flag, map_spectra, series_dims, signal_name, spectral_axis
 from spectra.errors import InvalidInput, did_you_mean
 from spectra.preprocessing.cosmic_rays import SAFE, despike_arrays, spike_threshold
+from spectra.preprocessing.faults import flag_detector_faults
 from spectra.verbs import note, resolve, verb
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ def despike(
     -------
     xarray.Dataset
         With ``spike``, true along the axis where there was one, and ``n_spikes`` per spectrum; the history says how many.
-        Flags: ``empty`` (no finite point), ``many_spikes`` (a warning: more than 2 % of the points).
+        Flags: ``empty`` (no finite point); warnings ``many_spikes`` (more than 2 % of the points), ``saturated`` and
+        ``negative_intensity``.
 
     Raises
     ------
@@ -125,6 +127,7 @@ def despike(
         values = made["values"].transpose(*signal.dims)
         result = result.assign({name: values.assign_attrs(signal.attrs)})
     _say(result, method, width)
+    result = flag_detector_faults(result.assign({name: signal}), name).assign({name: result[name]})
     result = flag(
         result, number > MANY * n, "many_spikes",
         "more than 2 % of the points were taken for cosmic rays: bands narrower than the detector resolves, or noise that "
