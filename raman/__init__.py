@@ -18,6 +18,7 @@ STEPS: tuple[str, ...] = (
     "rank_phases",
     "read",
     "read_series",
+    "remove_atmosphere",
     "to_absorbance",
     "transform_interferogram",
 )

@@ -1,4 +1,6 @@
 from . import tables as tables
+from .atmosphere import fit_atmosphere as fit_atmosphere
+from .atmosphere import remove_atmosphere as remove_atmosphere
 from .attenuated_reflection import AttenuatedReflection as AttenuatedReflection
 from .attenuated_reflection import correct_atr as correct_atr
 from .attenuated_reflection import effective_thickness as effective_thickness

@@ -203,6 +203,12 @@ def _infrared(signal: str = "absorbance") -> xr.Dataset:
     )  # fmt: skip
 
 
+def _gas() -> tuple[np.ndarray, np.ndarray]:
+    """Lines of a gas on the axis of the infrared spectra."""
+    nu = _infrared().wavenumber.values
+    return nu, sum(0.1 / (1 + ((nu - p) / 3) ** 2) for p in np.arange(1400.0, 1900.0, 23.0))
+
+
 def _interferograms() -> xr.Dataset:
     """Two bands of light, growing along the series."""
     path = np.arange(-100, 900) / 15798.0
@@ -228,6 +234,7 @@ CASES = {
     "raman.to_absorbance": (lambda: _infrared("transmittance"), {}),
     "raman.kubelka_munk": (lambda: _infrared("reflectance"), {}),
     "raman.transform_interferogram": (_interferograms, {"window": (1000, 3000)}),
+    "raman.remove_atmosphere": (_infrared, {"atmosphere": _gas()}),
     "raman.emsc": (
         _infrared,
         {"reference": (_infrared().wavenumber.values, _infrared().absorbance.values[1] ** 1.1)},
