@@ -126,6 +126,14 @@ def fit(
     >>> fitted = spectra.fit(data, model=shape_model("gaussian"), params={"position": 5.0, "area": 8.0, "fwhm": 1.0})
     >>> fitted.position.values.round(3).tolist()
     [[4.8], [5.2]]
+
+    Both with one width, fitted together:
+
+    >>> model = ({"shape": "gaussian"},)
+    >>> start = {"position": 5.0, "area": 8.0, "fwhm": 1.0}
+    >>> together = spectra.fit(data, model=model, params=start, shared=("fwhm",), along="scan")
+    >>> together.shared_value.values.round(3).tolist()
+    [1.5]
     """
     name = variable or signal_name(dataset)
     axis = spectral_axis(dataset)

@@ -142,6 +142,16 @@ def test_everything_shared_is_one_fit_of_all_points():
     np.testing.assert_allclose(mine.sigma, np.tile(mean.sigma, (4, 1)), rtol=1e-5)
 
 
+def test_a_series_of_one_is_the_single_fit():
+    y = series(1).intensity.values
+    mine = fit_arrays(MODEL, PARAMS, X, y, sigma=0.3, shared=SHARED)
+    alone = fit_arrays(MODEL, PARAMS, X, y, sigma=0.3)
+    np.testing.assert_allclose(mine.value, alone.value, rtol=1e-6)
+    np.testing.assert_allclose(mine.sigma, alone.sigma, rtol=1e-5, atol=1e-12)
+    np.testing.assert_allclose(mine.covariance, alone.covariance, rtol=1e-4, atol=1e-9)
+    np.testing.assert_allclose(mine.redchi, alone.redchi, rtol=1e-9)
+
+
 def test_a_dead_spectrum_is_left_out_and_flagged_and_the_rest_is_the_fit_without_it():
     data = series(6)
     dead = data.copy(deep=True)
