@@ -124,11 +124,13 @@ class PhaseRanking:
                 "precision": round(m.precision, 3),
                 "support": m.support,
                 "matched": ", ".join(
-                    f"{self.positions[j]:g} ({b.position:g} {d:+.1f})" for b, j, d in m.pairs
+                    f"{round(self.positions[j], 1):g} ({b.position:g} {d:+.1f})" for b, j, d in m.pairs
                 ),
                 "missing": ", ".join(f"{b.position:g}" for b in m.missing),
                 "unexplained": ", ".join(
-                    f"{p:g}" for j, p in enumerate(self.positions) if j not in {k for _, k, _ in m.pairs}
+                    f"{round(p, 1):g}"
+                    for j, p in enumerate(self.positions)
+                    if j not in {k for _, k, _ in m.pairs}
                 ),
                 "unchecked": ", ".join(m.unchecked),
                 "heating_product_of": ", ".join(m.phase.heating_product_of),
