@@ -90,6 +90,10 @@ def raman_rows(
     sigma = _noise(y) if sigma is None else sigma
     seen = doublet_evidence(x, y, sigma, splitting=splitting, shift_sigma=shift_sigma)
     nothing = np.zeros(y.shape[:-1])
+    failed = np.isnan(seen.two) | np.isnan(
+        seen.both
+    )  # of two answers compared with the third, both must be known
+    two, both = (np.where(failed, np.nan, evidence) for evidence in (seen.two, seen.both))
     missing = ~(seen.a1g_height > SEEN * seen.a1g_height_sigma)
     hidden = np.full(y.shape[:-1], np.nan)
     lines, found, weak = _lines(
@@ -97,7 +101,7 @@ def raman_rows(
     )
     position = (np.hypot(seen.a1g_sigma, shift_sigma), seen.a1g) if calibrated else (hidden, hidden)
     return {
-        "F2g(3) splitting": Evidence(seen.splitting, seen.splitting_sigma, *_trusted("doublet", seen.two, seen.both)),
+        "F2g(3) splitting": Evidence(seen.splitting, seen.splitting_sigma, *_trusted("doublet", two, both)),
         "F2g(3) AICc": Evidence(seen.aicc, hidden, nothing, nothing),
         "A1g position": Evidence(position[1], position[0], nothing, nothing),
         "A1g width": Evidence(seen.a1g_fwhm, seen.a1g_fwhm_sigma, nothing, nothing),

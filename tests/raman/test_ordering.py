@@ -174,7 +174,8 @@ def _answers(n, seed, **kwargs):
     splitting = kwargs.get("splitting", (10.0, 30.0))
     y, sigma, truth = draw(n, np.random.default_rng(seed), **kwargs)
     seen = doublet_evidence(SHIFT, y, sigma, splitting=splitting, shift_sigma=kwargs.get("shift", 0.0))
-    weights = np.stack([np.zeros(n), np.nan_to_num(seen.two), np.nan_to_num(seen.both)])
+    weights = np.stack([np.zeros(n), seen.two, seen.both])
+    weights[:, np.isnan(weights).any(0)] = 0.0  # undecided
     return np.exp(weights - logsumexp(weights, axis=0)), truth, seen
 
 
@@ -182,7 +183,7 @@ def _answers(n, seed, **kwargs):
 @pytest.mark.parametrize(("splitting", "shift"), [((10.0, 30.0), 3.0), ((1.0, 30.0), 0.0)])
 def test_probabilities_are_what_they_say(splitting, shift):
     """Reliability within five points where the count allows to see it; confident verdicts wrong in less than 1 %."""
-    probability, truth, _ = _answers(1500, 6, splitting=splitting, shift=shift)
+    probability, truth, _ = _answers(700, 6, splitting=splitting, shift=shift)
     for number, said in enumerate(probability):
         true = truth["kind"] == number
         for low in np.arange(0.0, 1.0, 0.2):
@@ -198,9 +199,9 @@ def test_probabilities_are_what_they_say(splitting, shift):
 
 @pytest.mark.long
 def test_positions_and_splittings_cover():
-    _, truth, seen = _answers(900, 7, splitting=(16.0, 30.0), snr=(20.0, 100.0), kinds=(1,))
+    _, truth, seen = _answers(400, 7, splitting=(16.0, 30.0), snr=(20.0, 100.0), kinds=(1,))
     within = np.abs(seen.a1g - truth["a1g"]) < seen.a1g_sigma
-    assert 0.63 < within.mean() < 0.73
+    assert 0.6 < within.mean() < 0.76  # 400 spectra: 0.68 ± 0.023
     known = np.isfinite(seen.splitting_sigma) & (seen.splitting_sigma < 4)
     within = np.abs(seen.splitting - truth["splitting"]) < seen.splitting_sigma
-    assert 0.62 < within[known].mean() < 0.74
+    assert 0.6 < within[known].mean() < 0.76
