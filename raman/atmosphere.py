@@ -21,6 +21,7 @@ __all__ = ["AtmosphereFit", "bridged", "fit_atmosphere", "line_windows", "remove
 
 FloatArray = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+Index = npt.NDArray[np.int_]
 
 #: Structure of a gas below this part of its strongest line is none to fit by.
 _FAINT = 0.02
@@ -146,31 +147,28 @@ def fit_atmosphere(
     if errors is not None:
         used &= np.isfinite(errors) & (errors > 0)
     unmeasured = used.sum(-1) < model.shape[1] + _FEWEST
-    for key in dict.fromkeys(_alike(used, errors)):
-        which = np.array([k == key for k in _alike(used, errors)]) & ~unmeasured
-        if which.any():
-            first = int(np.flatnonzero(which)[0])
-            _fill(which, rows, errors, used[first], model, lines, len(gas), shift, curves, numbers)
+    for which in _alike(used, errors, ~unmeasured):
+        _fill(which, rows, errors, used[which[0]], model, lines, len(gas), shift, curves, numbers)
     corrected, error = (c.reshape(values.shape) for c in curves)
     amount, amount_sigma, moved = (a.reshape(*lead, len(gas)) for a in numbers)
     return AtmosphereFit(corrected, error, amount, amount_sigma, moved, unmeasured.reshape(lead))
 
 
-def _alike(used: Mask, errors: FloatArray | None) -> list[bytes]:
-    """What spectra share that can be solved together: their points and their weights."""
-    if errors is None:
-        return [row.tobytes() for row in used]
-    return [
-        row.tobytes() + np.where(row, error, 0).tobytes() for row, error in zip(used, errors, strict=True)
-    ]
+def _alike(used: Mask, errors: FloatArray | None, good: Mask) -> list[Index]:
+    """Spectra in groups that can be solved together: the same points, the same weights."""
+    groups: dict[bytes, list[int]] = {}
+    for i in np.flatnonzero(good):
+        key = used[i].tobytes() + (b"" if errors is None else np.where(used[i], errors[i], 0).tobytes())
+        groups.setdefault(key, []).append(int(i))
+    return [np.array(group) for group in groups.values()]
 
 
 def _fill(
-    which: Mask, rows: FloatArray, errors: FloatArray | None, used: Mask, model: FloatArray, lines: FloatArray,
+    which: Index, rows: FloatArray, errors: FloatArray | None, used: Mask, model: FloatArray, lines: FloatArray,
     gases: int, shift: bool, curves: FloatArray, numbers: FloatArray,
 ) -> None:  # fmt: skip
     """Fit spectra that share their points and weights, and write what came out into their rows."""
-    first = int(np.flatnonzero(which)[0])
+    first = which[0]
     weight = np.ones(used.sum()) if errors is None else 1 / errors[first, used]
     solve = np.zeros((model.shape[1], used.size))
     solve[:, used] = np.linalg.pinv(model[used] * weight[:, None]) * weight

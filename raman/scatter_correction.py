@@ -129,12 +129,15 @@ class _Rows:
             return
         variance = errors[which] ** 2
         counted = np.where(used, variance, 0.0)
-        shared = np.einsum("pn,sn,qn->spq", solve, counted, solve)
-        # how the corrected point answers to each term of the fit
-        answer = np.broadcast_to(model[:, :-1], (*y.shape, model.shape[1] - 1))
-        answer = np.concatenate([answer, corrected[..., None]], -1)
-        with_point = np.einsum("snp,pn->sn", answer, solve) * counted
-        spread = np.einsum("snp,spq,snq->sn", answer, shared, answer)
+        count = len(solve)
+        products = (solve[:, None] * solve[None]).reshape(count * count, -1)
+        shared = (counted @ products.T).reshape(-1, count, count)  # covariance of the terms of each spectrum
+        # a corrected point answers to each term of the baseline with the model, to the scale with itself
+        rest = model[:, :-1]
+        with_point = (np.einsum("np,pn->n", rest, solve[:-1]) + corrected * solve[-1]) * counted
+        squares = (rest[:, :, None] * rest[:, None]).reshape(len(rest), -1)
+        spread = shared[:, :-1, :-1].reshape(len(shared), -1) @ squares.T
+        spread += 2 * corrected * (shared[:, :-1, -1] @ rest.T) + corrected**2 * shared[:, -1, -1:]
         with np.errstate(divide="ignore", invalid="ignore"):
             self.curves[1, which] = np.sqrt(np.maximum(variance - 2 * with_point + spread, 0)) / np.abs(scale)
         self.numbers[1, which] = np.sqrt(shared[:, -1, -1])
