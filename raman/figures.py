@@ -19,7 +19,15 @@ MOST = 4
 
 
 def figures(dataset: xr.Dataset) -> Iterator[tuple[str, str, Any]]:
-    """Name, caption and matplotlib figure of each: maps of the bands, grey where there is nothing to show."""
+    """Name, caption and matplotlib figure of each: a verdict's evidence, and maps of the bands, grey where nothing is."""
+    if "evidence_weight" in dataset:
+        from raman.ordering_picture import plot_ordering
+
+        first = dict.fromkeys(series_dims(dataset), 0)
+        caption = "Bands that were judged, and what each row of evidence weighs" + (
+            " in the first spectrum." if first else "."
+        )
+        yield "ordering", caption, plot_ordering(dataset, **first)
     if (
         "found" not in dataset
         or len(series_dims(dataset)) != 2

@@ -1,5 +1,9 @@
 """The verdict on order: right where the truth is known, undecided where it cannot be, with its evidence."""
 
+import re
+from pathlib import Path
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from scipy.special import logsumexp
@@ -10,6 +14,7 @@ from raman.ordering_doublet import doublet_evidence
 from raman.ordering_infrared import infrared_bands
 from raman.ordering_lines import find_lines, log_presence
 from raman.ordering_rows import ROWS
+from raman.tables import load_table
 from spectra.dataset import failed
 from tests.raman.ordering_samples import SHIFT, draw, infrared, lnmo
 
@@ -205,3 +210,32 @@ def test_positions_and_splittings_cover():
     known = np.isfinite(seen.splitting_sigma) & (seen.splitting_sigma < 4)
     within = np.abs(seen.splitting - truth["splitting"]) < seen.splitting_sigma
     assert 0.6 < within[known].mean() < 0.76
+
+
+def test_the_evidence_as_a_table_and_as_a_picture():
+    result = raman.diagnose_ordering(lnmo("ordered", n=2))
+    table = raman.ordering_evidence(result, scan=1)
+    assert list(table.index) == list(result.evidence.values)
+    assert table.loc["F2g(3) splitting", "status"] == "to-verify"
+    np.testing.assert_allclose(table.ordered, result.evidence_weight.isel(scan=1).sel(order="ordered"))
+    figure = raman.plot_ordering(result, scan=0)
+    assert "ordered" in figure.get_suptitle()
+    plt.close(figure)
+    with pytest.raises(ValueError, match="which spectrum is not said; give scan=0"):
+        raman.ordering_evidence(result)
+    with pytest.raises(ValueError, match="call raman.diagnose_ordering first"):
+        raman.plot_ordering(lnmo("ordered"))
+
+
+def test_the_page_on_order(tmp_path, monkeypatch, capsys):
+    text = (Path(__file__).parents[2] / "docs" / "raman-ordering.md").read_text("utf-8")
+    monkeypatch.chdir(tmp_path)
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(block, "raman-ordering.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("ordered")
+    assert (tmp_path / "ordering.png").stat().st_size > 5_000
+    trust = load_table("ordering")["trust"]
+    for row, said in (("doublet", "6.4"), ("lines", "3.3"), ("ratio", "4.1"), ("extra", "4.1")):
+        t = trust[row]["value"]
+        assert f"{np.log((t + (1 - t) / 3) / ((1 - t) / 3)):.1f}" == said
+        assert f"| {said}" in text
