@@ -156,16 +156,18 @@ def checked_units(quantity: str, units: str, values: npt.NDArray[np.float64]) ->
             return units, [
                 f"{quantity} in percent reaches {high:.3g} only: if these are fractions, multiply them by 100"
             ]
-    at_top = int(np.count_nonzero(finite == finite.max()))
-    if quantity == "absorbance" and at_top >= _SEVERAL and finite.max() > 0:
-        return units, [
-            f"{at_top} points stand at the highest absorbance, {finite.max():.3g}: no light was left there"
-        ]
-    if quantity == "absorbance" and middle > _NO_ABSORBANCE:
-        return units, [
-            f"the file says absorbance, and half of the values lie above {middle:.3g}: they may be percent transmittance"
-        ]
-    return units, []
+    doubts = []
+    if quantity == "absorbance":
+        at_top, top = int(np.count_nonzero(finite == finite.max())), float(finite.max())
+        if at_top >= _SEVERAL and top > 0:
+            doubts.append(
+                f"{at_top} points stand at the highest absorbance, {top:.3g}: no light was left there"
+            )
+        if middle > _NO_ABSORBANCE:
+            doubts.append(
+                f"the file says absorbance, and half of the values lie above {middle:.3g}: they may be percent transmittance"
+            )
+    return units, doubts
 
 
 def floats(raw: bytes, dtype: str, count: int, offset: int = 0) -> npt.NDArray[np.float64]:

@@ -118,7 +118,7 @@ def _scan(
         if values.ndim == 2:
             dims, coords = ("direction",), {"direction": ("direction", np.array(["forward", "backward"]))}
     else:
-        axis = "raman_shift" if block.content == _RAMAN else "wavenumber"
+        axis = "raman_shift" if block.content == _RAMAN or about.get("DXU") == "RSH" else "wavenumber"
         x = even_steps(_number(about, "FXV"), _number(about, "LXV"), values.size, where)
         if about.get("DXU") == "MI":
             if not (x > 0).all():

@@ -69,11 +69,15 @@ def read_each(
     """Every selected scan of every file, each with its label: file, and name of the scan where a file has several."""
     files = expand(paths)
     found: list[tuple[str, xr.Dataset]] = []
-    stems = Counter(Path(f).name for f in files)
+    names, stems = Counter(Path(f).name for f in files), Counter(Path(f).stem for f in files)
     for file in files:
         scans = [prepare(scan) for scan in read_scans(file, reader=reader, options=options, hints=hints)]
         chosen = _chosen(scans, select, file)
-        name = Path(file).stem if stems[Path(file).name] == 1 else str(Path(file).with_suffix(""))
+        path = Path(file)
+        if names[path.name] > 1:
+            name = str(path.with_suffix(""))
+        else:  # scan.001 and scan.002 differ in what stands for an ending
+            name = path.stem if stems[path.stem] == 1 else path.name
         several = len(chosen) > 1 and len({scan_name(s) for s in chosen}) > 1
         found += [(f"{name} {scan_name(scan)}" if several else name, scan) for scan in chosen]
     return found

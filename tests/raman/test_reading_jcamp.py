@@ -87,6 +87,13 @@ def test_a_fraction_that_reaches_100_is_percent(tmp_path):
     assert any("if these are fractions" in note for note in scan.spectra.history[0]["notes"])
 
 
+def test_absorbance_that_cannot_be_one_is_doubted(tmp_path):
+    scan = read(tmp_path, jcamp(np.full(100, 900), factor=0.1))
+    notes = scan.spectra.history[0]["notes"]
+    assert any("they may be percent transmittance" in note for note in notes)
+    assert any("100 points stand at the highest absorbance, 90" in note for note in notes)
+
+
 def test_what_the_header_says_of_the_values_is_checked(tmp_path):
     wrong = jcamp(NUMBERS).replace("##YFACTOR=0.001", "##YFACTOR=0.0001")
     notes = read(tmp_path, wrong).spectra.history[0]["notes"]

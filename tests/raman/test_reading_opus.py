@@ -90,6 +90,7 @@ def test_a_series_takes_the_results(files):
     series = raman.read_series(files / "test.00*", dim="time")
     assert dict(series.sizes) == {"time": 2, "wavenumber": 2567}
     np.testing.assert_allclose(series.time, [0, 4.137])
+    assert list(series.label.values) == ["test.0000", "test.0001"]
     beside = raman.read_series(files / "test.00*", select="sample single channel")
     assert beside.single_channel.sizes["scan"] == 2
 
