@@ -36,6 +36,9 @@ __all__ = ["calibrate_axis"]
 Array = npt.NDArray[np.float64]
 
 AXIS = "raman_shift"
+#: Of the lines of a standard that lie on the axis at least this part is found (some of a lamp are faint: a little less),
+#: or what was found may be chance.
+FEWEST = 0.6
 
 
 @dataclass(frozen=True)
@@ -173,9 +176,10 @@ def _found(standard: dict[str, Any], x: Array, y: Array, laser: float | None, se
     lines = find_lines(x, y)
     first, second = match_lines(lines.position, expected[inside], search, lines.height)
     second = inside[second]
-    if not first.size:
+    if first.size < max((FEWEST - 0.1 * lamp) * inside.size, 1):
+        found = "no line" if not first.size else f"only {first.size} of {inside.size} lines"
         raise InvalidInput(
-            f"no line of {name} was found within {search:g} 1/cm of its place: of {len(entries)} lines {inside.size} lie on "
+            f"{found} of {name} was found within {search:g} 1/cm of its place: of {len(entries)} lines {inside.size} lie on "
             f"the axis ({x[0]:.0f} to {x[-1]:.0f} 1/cm), and the spectrum has {lines.position.size}. Look at the spectrum, at "
             "the wavelength of the laser, or raise search."
         )

@@ -94,6 +94,8 @@ def _fitted(
     ):
         return None
     sigma = float(np.sqrt(variance)) * step
+    if sigma > p[2] * step:  # found, and yet nowhere
+        return None
     return float(x[at] + p[0] * step), sigma, float(p[2]) * step, float(p[1]) * height
 
 

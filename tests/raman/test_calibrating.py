@@ -367,6 +367,15 @@ class TestBadInput:
         with pytest.raises(ValueError, match="of 11 lines 0 lie on the axis"):
             raman.calibrate_axis({"polystyrene": far})
 
+    def test_chance_agreements_are_no_calibration(self, rng):
+        neon, _ = measured(rng, "neon")
+        for laser in (532.0, 780.0, 784.0, 786.0, 830.0):
+            with pytest.raises(ValueError, match="of neon was found within 10 1/cm"):
+                raman.calibrate_axis({"neon": neon}, laser=laser)
+        for other in ("polystyrene", "cyclohexane", "paracetamol"):
+            with pytest.raises(ValueError, match=f"of {other} was found within 10 1/cm"):
+                raman.calibrate_axis({other: neon})
+
     def test_a_lamp_without_a_laser(self, rng):
         neon, _ = measured(rng, "neon")
         with pytest.raises(ValueError, match="neon has wavelengths, .* give laser "):
@@ -444,6 +453,33 @@ class TestMeasured:
         assert silicon.position == pytest.approx(522.6, abs=0.35)
         assert float(made.shift(silicon.position)) == pytest.approx(SILICON, abs=0.1)
         assert made.laser_wavelength == pytest.approx(785.0, abs=0.06)
+
+    @pytest.mark.parametrize(
+        "file",
+        [
+            "bwtek/PST10_iR532_Probe_100_3000msx7.txt",
+            "horiba/PST10_iR785_OP01_8000msx8.txt",
+            "other/lightnovo_polystyrene_worsened.tsv",
+            "other/neegala_PST_532_SEX139.txt",
+            "other/zolix_PST02_Zolix785_Probe_070_190ms.txt",
+            "renishaw/PST_Reflex532_Z050_010_10000msx2.txt",
+            "witec/PST_WiICV532_Z050OP02_075_800msx10.txt",
+        ],
+    )
+    def test_polystyrene_of_seven_makers(self, data_dir, file):
+        """Axes off by up to 5 1/cm: at least eight lines each, on a curve to about what the table is sure of."""
+        made = raman.calibrate_axis({"polystyrene": raman.read(str(data_dir / "raman" / file))})
+        used = [line for line in made.lines if line.used]
+        assert len(used) >= 8
+        assert made.rms < 1.1
+        strongest = next(line for line in used if line.name.startswith("1001.4"))
+        assert abs(strongest.residual) < 0.6
+
+    def test_wrong_files_are_refused(self, files, data_dir):
+        lamp = str(data_dir / "raman/bwtek/lamp Ne 10ms 0%.txt")  # which shows one line of neon at the most
+        for name, file in (("neon", lamp), ("polystyrene", files["neon"]), ("cyclohexane", files["neon"])):
+            with pytest.raises(ValueError, match=f"of {name} was found within 10 1/cm of its place"):
+                raman.calibrate_axis({name: file})
 
     def test_silicon_and_polystyrene_disagree(self, files):
         made = raman.calibrate_axis(files, laser=785.0)
