@@ -61,8 +61,8 @@ def decode_rows(lines: Sequence[tuple[int, str]], file: str) -> list[Row]:
 
     Examples
     --------
-    >>> [row.values for row in decode_rows([(1, "599A00J1%jT"), (2, "602A00%")], "a.dx")]
-    [[100.0, 111.0, 111.0, 110.0, 109.0]]
+    >>> [row.values for row in decode_rows([(1, "599A00J1%jT"), (2, "603A09%")], "a.dx")]
+    [[100.0, 111.0, 111.0, 110.0, 109.0], [109.0]]
     """
     packed = any(_LETTERS.search(text) for _, text in lines)
     rows: list[Row] = []
