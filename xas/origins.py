@@ -12,6 +12,7 @@ from spectra.dataset import map_spectra, series_dims, signal_name
 from spectra.errors import InvalidInput
 from spectra.verbs import note
 from xas.e0 import first_indices, measure_e0, series_e0
+from xas.tables import edge_energy
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -24,6 +25,8 @@ Array = npt.NDArray[np.float64]
 ROUNDING = 0.1
 #: Below this (eV) no absorption edge is measured: an axis that ends there is in keV, or the angle of a monochromator.
 LOWEST = 30.0
+#: An axis that ends here or below may be an angle in degrees, unless a named edge lies on it.
+RIGHT_ANGLE = 90.0
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,12 @@ def choose_origins(dataset: xr.Dataset, e0: float | Literal["series", "each"] = 
 
 def _check_axis(dataset: xr.Dataset) -> None:
     first, last = (float(dataset["energy"].values[i]) for i in (0, -1))
+    named = edge_energy(dataset.attrs.get("element"), dataset.attrs.get("edge"))
+    if LOWEST <= last <= RIGHT_ANGLE and not (named is not None and first <= named <= last):
+        raise InvalidInput(
+            f"energies run from {first:g} to {last:g}, which may be eV or degrees of a monochromator. If they are eV "
+            "name the edge: dataset.attrs['element'] = 'Al', dataset.attrs['edge'] = 'L3'."
+        )
     if last < LOWEST:
         raise InvalidInput(
             f"energies run from {first:g} to {last:g}, which is no absorption in eV. If they are in keV give "

@@ -284,6 +284,17 @@ def test_the_wrong_technique_is_refused():
         xas.normalize(xps)
 
 
+def test_an_axis_that_may_be_an_angle_needs_its_edge_named():
+    energy = np.linspace(40.0, 85.0, 400)
+    mu = 0.3 + 0.8 / (1 + np.exp(-(energy - 54.7) / 0.3))
+    with pytest.raises(
+        ValueError, match="may be eV or degrees of a monochromator. If they are eV name the edge"
+    ):
+        xas.normalize(spectra.from_arrays(energy, mu, name="mu"))
+    named = spectra.from_arrays(energy, mu, name="mu", attrs={"element": "Li", "edge": "K"})
+    assert 0.5 < xas.normalize(named, pre=(-14, -4), post=(8, 29)).edge_step < 1.2
+
+
 @pytest.mark.parametrize(("low", "high"), [(6.4, 6.9), (10.0, 12.0)])
 def test_an_axis_in_kev_or_degrees_is_told(low, high):
     energy = np.linspace(low, high, 400)
