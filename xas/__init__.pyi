@@ -1,3 +1,4 @@
+from . import eels as eels
 from .alignment import align as align
 from .background import autobk as autobk
 from .calibration import Calibration as Calibration

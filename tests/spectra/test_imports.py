@@ -14,13 +14,13 @@ def _fresh(code: str) -> dict:
     return json.loads(out.splitlines()[-1])
 
 
-@pytest.mark.parametrize("package", ["spectra", "xas", "xps", "raman"])
+@pytest.mark.parametrize("package", ["spectra", "xas", "xas.eels", "xps", "raman"])
 def test_import_loads_nothing_heavy(package):
     code = f"import {package}, sys, json; print(json.dumps([m for m in {HEAVY} if m in sys.modules]))"
     assert _fresh(code) == []
 
 
-@pytest.mark.parametrize("package", ["spectra", "xas", "xps", "raman"])
+@pytest.mark.parametrize("package", ["spectra", "xas", "xas.eels", "xps", "raman"])
 def test_every_public_name_resolves(package):
     code = (
         f"import {package} as p, json; bad = [n for n in p.__all__ if getattr(p, n, None) is None];"

@@ -1,0 +1,8 @@
+"""Core-loss spectra of electrons, and soft X-ray L edges: the edges of X-ray absorption on another background."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+
+#: Verbs that recipes can name (``xas.eels.subtract_background``), announced by the entry point ``spectra.steps``.
+STEPS: tuple[str, ...] = ()
