@@ -90,7 +90,7 @@ def whittaker_baselines(
     Returns
     -------
     Baselines
-        Equal to those of pybaselines to 1e-6 of the spectrum.
+        Equal to those of pybaselines to 1e-6 of the spectrum for ``lam`` up to 1e8; beyond, rounding shows in both.
 
     References
     ----------

@@ -119,27 +119,25 @@ def despike_arrays(
         raise InvalidInput(f"width is a number of points between 1 and {LONGEST}, got {width}.")
     given = np.asarray(y, float)
     shape, n = given.shape, given.shape[-1]
-    rows = np.where(np.isfinite(given), given, np.nan).reshape(-1, n)
-    known = (
-        np.empty((0, n)) if sigma is None else np.array(np.broadcast_to(sigma, shape), float).reshape(-1, n)
-    )
+    rows = given.reshape(-1, n)
+    known = None if sigma is None else np.broadcast_to(np.asarray(sigma, float), shape).reshape(-1, n)
     values, marks = np.empty_like(rows), np.zeros(rows.shape, bool)
     threshold = spike_threshold(n, width, false_alarms)
     table = neighbour_table(shape[:-1], neighbours)
-    empty = np.empty((0, n))
+    if table.shape[1] and not rows.flags.writeable:
+        rows = rows.copy()  # read-only arrays are another type to the compiler
+    nothing = np.empty((0, n))
 
     def work(start: int, stop: int) -> None:
-        reference = empty
+        reference = nothing
         if table.shape[1]:
             reference = np.empty((stop - start, n))
             references(rows, table[start:stop], reference)
-        find_runs(
-            rows[start:stop], reference, known[start:stop] if len(known) else known, threshold, width,
-            values[start:stop], marks[start:stop],
-        )  # fmt: skip
+        part = np.array(rows[start:stop])
+        noise = nothing if known is None else np.array(known[start:stop])
+        find_runs(part, reference, noise, threshold, width, values[start:stop], marks[start:stop])
 
     in_shares(work, len(rows), _SHARE, workers)
-    values = np.where(marks, values, given.reshape(-1, n))
     return Spikes(values.reshape(shape), marks.reshape(shape))
 
 

@@ -185,7 +185,7 @@ def find_runs(rows, reference, sigma, threshold, width, values, marks):
     """Spikes of all ``rows``: ``marks`` set, ``values`` with the runs on their cubics.
 
     ``reference`` (rows, n), or without rows: what neighbouring spectra show in its place, NaN where nothing is known; the
-    spectrum less the multiple of it that fits best is then looked at. ``sigma`` likewise. Missing points are NaN.
+    spectrum less the multiple of it that fits best is then looked at. ``sigma`` likewise. Points that are not finite are missing.
     """
     count, n = rows.shape
     y, level, floor, noise = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
@@ -195,7 +195,7 @@ def find_runs(rows, reference, sigma, threshold, width, values, marks):
         m = 0
         for i in range(n):
             values[r, i] = rows[r, i]
-            there[i] = rows[r, i] == rows[r, i]
+            there[i] = rows[r, i] - rows[r, i] == 0.0  # finite
             if there[i] and len(sigma) and not sigma[r, i] > 0.0:
                 there[i] = False
             if there[i]:
@@ -282,7 +282,7 @@ def references(rows, neighbours, out):
                 if other < 0:
                     continue
                 value = rows[other, i]
-                if value != value:
+                if value - value != 0.0:
                     continue
                 j = m
                 while j > 0 and sample[j - 1] > value:
