@@ -77,9 +77,8 @@ def _splines(x: FloatArray, inside: Mask, spacing: float) -> FloatArray:
     for part in parts:
         grid = x[part]
         if grid.size <= _FEWEST:
-            columns.extend(
-                np.eye(x.size)[part]
-            )  # too few to smooth: each stands for itself and tells nothing
+            # too few to smooth: each stands for itself and tells nothing
+            columns.extend((np.arange(x.size) == point).astype(float) for point in part)
             continue
         pieces = max(1, min(round((grid[-1] - grid[0]) / spacing), (grid.size - 1) // _FEWEST))
         knots = np.linspace(grid[0], grid[-1], pieces + 1)

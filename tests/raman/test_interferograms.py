@@ -161,14 +161,18 @@ def test_faults_are_flagged_and_touch_no_neighbour():
     assert np.isnan(made.single_channel[1:]).all()
 
 
-@pytest.mark.parametrize(("before", "after"), [(800, 800), (100, 1500)])
-def test_sigmas_cover(rng, before, after):
+@pytest.mark.parametrize(
+    ("before", "after", "phase"), [(800, 800, "mertz"), (100, 1500, "mertz"), (800, 800, "magnitude")]
+)
+def test_sigmas_cover(rng, before, after, phase):
     """Where there is light; in the dark the phase is noise, and the real part is turned towards it."""
     path, y = interferogram(before, after)
-    clean = raman.transform_interferogram(dataset(path, y), window=(1000, 3100))
-    noisy = y + rng.normal(scale=0.05, size=(300, y.size))
+    options = {"window": (1000, 3100), "phase": phase}
+    clean = raman.transform_interferogram(dataset(path, y), **options)
+    sigma = 0.02 * (1 + 4 * (np.abs(path) < 0.01) + (path > 0))
+    noisy = y + rng.normal(size=(300, y.size)) * sigma
     made = raman.transform_interferogram(
-        dataset(path, noisy, sigma=np.full(noisy.shape, 0.05), dims=("scan",)), window=(1000, 3100)
+        dataset(path, noisy, sigma=np.broadcast_to(sigma, noisy.shape), dims=("scan",)), **options
     )
     bright = clean.single_channel.values > 0.1 * clean.single_channel.values.max()
     off = (made.single_channel - clean.single_channel).values[:, bright]
