@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raman.transmission import fraction_of
-from spectra.dataset import flag, map_spectra
+from spectra.dataset import flag, map_spectra, signal_name
 from spectra.verbs import note, verb
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["RemissionFunction", "kubelka_munk", "remission_function"]
 
 FloatArray = npt.NDArray[np.float64]
+
+_LN10 = float(np.log(10.0))
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def kubelka_munk(dataset: xr.Dataset, *, units: Literal["fraction", "percent"] |
     Parameters
     ----------
     dataset : xarray.Dataset
-        With ``reflectance`` along ``wavenumber``; any series dimensions.
+        With ``reflectance``, or ``log_reflectance`` (log10 1/R), along ``wavenumber``; any series dimensions.
     units : {"fraction", "percent"}, optional
         What the reflectance is in. Default: what the dataset says; values that contradict it are refused.
 
@@ -100,15 +102,19 @@ def kubelka_munk(dataset: xr.Dataset, *, units: Literal["fraction", "percent"] |
     >>> raman.kubelka_munk(data).kubelka_munk.values
     array([0.25, 0.  ])
     """
-    signal, factor = fraction_of(dataset, units, "raman.kubelka_munk", ("reflectance",))
+    logarithmic = signal_name(dataset) == "log_reflectance"
+    if logarithmic:
+        signal, factor = "log_reflectance", 1.0
+    else:
+        signal, factor = fraction_of(dataset, units, "raman.kubelka_munk", ("reflectance", "log_reflectance"))
     sigma = dataset.get(f"{signal}_sigma")
     axis = "wavenumber"
     inputs = [(dataset[signal], (axis,))] + ([] if sigma is None else [(sigma, (axis,))])
 
     def kernel(light: FloatArray, errors: FloatArray | None = None) -> dict[str, FloatArray]:
-        return dict(
-            vars(remission_function(light * factor, sigma=None if errors is None else errors * factor))
-        )
+        r = 10.0**-light if logarithmic else light * factor
+        slope = _LN10 * r if logarithmic else factor
+        return dict(vars(remission_function(r, sigma=None if errors is None else errors * slope)))
 
     outputs: dict[str, tuple[str, ...]] = {"value": (axis,), "dark": (), "above": (), "blind": ()}
     if sigma is not None:

@@ -203,6 +203,14 @@ def test_kubelka_munk_undoes_the_reflectance_of_a_thick_layer(ratio):
     assert raman.remission_function(r).value == pytest.approx(ratio, rel=1e-6)
 
 
+def test_the_logarithm_of_reflectance_gives_the_same():
+    r = np.linspace(0.1, 0.9, 50)
+    one = raman.kubelka_munk(dataset(r, "reflectance", sigma=0.01 * r))
+    other = raman.kubelka_munk(dataset(-np.log10(r), "log_reflectance", sigma=np.full(50, 0.01 / np.log(10))))
+    np.testing.assert_allclose(other.kubelka_munk, one.kubelka_munk, rtol=1e-12)
+    np.testing.assert_allclose(other.kubelka_munk_sigma, one.kubelka_munk_sigma, rtol=1e-12)
+
+
 def test_faults_of_reflectance_are_flagged():
     values = np.full((4, 50), 0.5)
     values[1, 3], values[2, 3], values[3] = 0.0, 1.2, np.nan
@@ -213,7 +221,9 @@ def test_faults_of_reflectance_are_flagged():
         ["above_standard"],
         ["not_measured"],
     ]
-    with pytest.raises(InvalidInput, match="works on reflectance, and this dataset holds absorbance"):
+    with pytest.raises(
+        InvalidInput, match="works on reflectance or log_reflectance, and this dataset holds absorbance"
+    ):
         raman.kubelka_munk(dataset(np.ones(50), "absorbance"))
     with pytest.raises(InvalidInput, match="reaches 60, so it is percent"):
         raman.kubelka_munk(dataset(np.full(50, 60.0), "reflectance"))
