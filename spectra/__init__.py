@@ -18,6 +18,7 @@ STEPS = (
     "subtract_baseline",
     "resample",
     "denoise",
+    "mcr_als",
 )
 
 if "xarray" in _sys.modules:  # the user has datasets already: give them ``.spectra`` now, at no cost

@@ -78,7 +78,13 @@ def _long_series() -> xr.Dataset:
 
 
 #: Verbs whose results for one spectrum come from the whole series: no loop, no map and no lost spectrum leaves them.
-WHOLE_SERIES = {"spectra.denoise", "xas.principal_components", "xas.target_transform", "xas.mcr_als"}
+WHOLE_SERIES = {
+    "spectra.denoise",
+    "xas.principal_components",
+    "xas.target_transform",
+    "xas.mcr_als",
+    "spectra.mcr_als",
+}
 
 
 def _timed_series() -> xr.Dataset:
@@ -240,6 +246,7 @@ CASES = {
         {"reference": (_infrared().wavenumber.values, _infrared().absorbance.values[1] ** 1.1)},
     ),
     "raman.calibrate": (_raman_series, {"calibration": _raman_axis()}),
+    "spectra.mcr_als": (_raman_series, {"n": 1}),
     "raman.carbon_disorder": (_carbon_series, {"measure": "area", "size": "cancado"}),
     "raman.normalize": (lambda: spectra.subtract_baseline(_raman_series()), {"method": "max"}),
     "raman.calibrate_intensity": (_raman_series, {"source": _white_lamp()}),

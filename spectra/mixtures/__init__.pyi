@@ -12,6 +12,7 @@ from .curve_resolution import Resolved as Resolved
 from .curve_resolution import resolve_curves as resolve_curves
 from .purest import extreme_spectra as extreme_spectra
 from .purest import simplisma as simplisma
+from .resolving import mcr_als as mcr_als
 from .subsets import Subsets as Subsets
 from .subsets import list_subsets as list_subsets
 from .subsets import nonnegative_fractions as nonnegative_fractions

@@ -41,6 +41,11 @@ def test_the_page_on_bands(data_dir, tmp_path, monkeypatch, capsys):
     assert int(scope["sure"].isnull().sum()) == 12
     truth = np.where(np.isnan(scope["sure"]), np.nan, scope["moved"])
     assert np.nanmax(np.abs(scope["sure"].values - truth)) < 1.0
+    assert dict(scope["mixed"].species_amount.sizes) == {"y": 20, "x": 30, "species": 3}
+    agreement = np.corrcoef(
+        scope["mixed"].species_amount.values.reshape(-1, 3).T, scope["amounts"].reshape(-1, 3).T
+    )
+    assert (np.abs(agreement[:3, 3:]).max(0) > 0.99).all()
     assert (tmp_path / "map.png").stat().st_size > 5_000
 
 
