@@ -182,6 +182,8 @@ def fit_bands(
         workers=workers,
         restarts=restarts,
     )
+    if not fitter.curves:
+        note("curves of the single bands were not kept: component_curves=True keeps them")
     return labelled(dataset, fitter, noise, name, axis)
 
 
@@ -264,7 +266,6 @@ def labelled(dataset: xr.Dataset, fitter: BandFitter, noise: Noise, name: str, a
     outputs = outputs_of(fitter.understood, axis) | fitter.outputs
     if not fitter.curves:
         del outputs["component_curve"]
-        note("curves of the single bands were not kept: component_curves=True keeps them")
     inputs: list[Any] = [(dataset[name], (axis,))]
     if noise.sigma is not None:
         inputs.append((noise.sigma, (axis,)))

@@ -84,6 +84,7 @@ def carbon_disorder(
     -------
     xarray.Dataset
         The variables of ``raman.fit_bands``, ``id_ig_ratio`` and ``crystallite_size`` (nm), each with its ``_sigma``;
+        with "ends" also ``id_ig_ratio_systematic``, by how much a line fitted with the bands changes the ratio;
         their attributes say model, measure, laser, baseline and formula. Flags: ``size_outside_range`` (NaN size),
         ``size_conflicting`` (below 32 nm the ratio is disputed as a measure), ``amorphous`` (no one La), all warnings.
 
@@ -95,8 +96,9 @@ def carbon_disorder(
 
     Notes
     -----
-    The line through the ends takes the tails of wide Lorentzians with it: ratios by it are those of a protocol, and
-    "linear" is the baseline for a model that is taken at its word.
+    The line through the ends takes the tails of wide Lorentzians with it: ratios by it are those of a protocol, which
+    ``id_ig_ratio_sigma`` covers and the true ratio it does not; ``id_ig_ratio_systematic`` is of the size of the
+    difference. "linear" is the baseline for a model that is taken at its word.
 
     References
     ----------
@@ -130,6 +132,13 @@ def carbon_disorder(
     fitted, phase = _fitted(dataset, line, baseline, measure, model, window, shape, changes, weights)
     said = _convention(dataset, measure, model, phase, baseline, line, laser, fitted)
     result = _with_ratio(fitted, said)
+    if line is not None:
+        whole = dataset.drop_vars("net")
+        other, _ = _fitted(whole, None, "linear", measure, model, window, shape, changes, weights, told=False)
+        change = abs(other["best_value"].sel(parameter=RATIO, drop=True) - result[RATIO])
+        result[f"{RATIO}_systematic"] = change.assign_attrs(
+            units="", long_name="change of the ratio by a line that is fitted with the bands"
+        )
     amorphous = result["fwhm"].sel(component="G", drop=True) > number(
         load_table("carbon")["limits"]["amorphous"]
     )
@@ -168,6 +177,8 @@ def _fitted(
     shape: BandShape | None,
     changes: dict[str, dict[str, Any]] | None,
     weights: Literal["auto", "sigma", "poisson", "none"],
+    *,
+    told: bool = True,
 ) -> tuple[xr.Dataset, str]:
     """Dataset with the fit, the ratio among its parameters; the table's phase."""
     phase = find_phase(PHASES[model])
@@ -185,7 +196,8 @@ def _fitted(
     noise = noise_of(dataset, name, weights)
     check_points(dataset, AXIS, limits, bands)
     written = from_tables(bands.tables, bands.params)
-    say(written, name, baseline, limits, noise)
+    if told:
+        say(written, name, baseline, limits, noise)
     note(f"positions of {phase.name} that are to be verified or conflicting: {', '.join(phase.to_verify)}")
     if line is not None:
         note("the scatter of both ends of the baseline is in every uncertainty")
@@ -198,6 +210,7 @@ def _fitted(
         limits,
         poisson=noise.weights == "poisson",
         axis_sigma=sigma_of_axis(dataset, AXIS),
+        curves=told,
         moves=None if line is None else line.moves,
     )
     return labelled(dataset, fitter, noise, name, AXIS), phase.name

@@ -83,7 +83,7 @@ class TestUncertainty:
     @pytest.mark.parametrize("shape", ["lorentzian", "gaussian", "pseudo_voigt"])
     @pytest.mark.parametrize("kind", ["counts", "net", "unknown"])
     def test_covers_in_63_to_73_percent(self, kind, shape):
-        self.covered(kind, 2500, tolerance=0.05, shape=shape)
+        self.covered(kind, 1500, tolerance=0.05, shape=shape)
 
     @staticmethod
     def covered(kind, n, *, tolerance, shape="lorentzian"):

@@ -103,6 +103,16 @@ class TestRatio:
         assert 0.63 <= float((abs(off) < 1).mean()) <= 0.80
         assert abs(float(off.mean())) < 0.35
 
+    @pytest.mark.parametrize("measure", ["height", "area"])
+    def test_the_systematic_is_of_the_size_of_what_the_line_takes(self, measure):
+        truth = 1.5 if measure == "area" else 1.5 * 80 / 150
+        found = raman.carbon_disorder(soot(noise=0.5), measure=measure)
+        distance = abs(found.id_ig_ratio.item() - truth)
+        assert distance < 1.5 * found.id_ig_ratio_systematic.item() + 3 * found.id_ig_ratio_sigma.item()
+        fitted = raman.carbon_disorder(soot(noise=0.5), measure=measure, baseline="linear")
+        assert "id_ig_ratio_systematic" not in fitted
+        assert fitted.id_ig_ratio.item() == pytest.approx(truth, abs=4 * fitted.id_ig_ratio_sigma.item())
+
     def test_agrees_with_its_bands(self):
         for measure in ("height", "area"):
             found = raman.carbon_disorder(soot(3), measure=measure)
