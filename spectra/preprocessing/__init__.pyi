@@ -9,5 +9,6 @@ from .cosmic_rays import spike_threshold as spike_threshold
 from .denoising import denoise as denoise
 from .despiking import despike as despike
 from .faults import detector_faults as detector_faults
+from .peak_clipping import snip_baselines as snip_baselines
 from .resampling import resample as resample
 from .smoothing import smooth as smooth

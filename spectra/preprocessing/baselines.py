@@ -37,6 +37,7 @@ COMPILED: dict[str, dict[str, float]] = {
     "asls": {"lam": 1e6, "p": 1e-2, "max_iter": 50, "tol": 1e-3},
     "arpls": {"lam": 1e5, "max_iter": 50, "tol": 1e-3},
     "airpls": {"lam": 1e6, "max_iter": 50, "tol": 1e-3},
+    "snip": {"max_half_window": 0, "decreasing": False},
 }
 #: Methods of pybaselines that are no function of one spectrum: a series at once, or points chosen by hand.
 _OTHERS = {"collab_pls", "interp_pts"}
@@ -216,15 +217,15 @@ def subtract_baseline(
     dataset : xarray.Dataset
         Spectra of any technique, any series dimensions.
     method : str
-        Any method of pybaselines by its name: ``asls``, ``arpls``, ``airpls`` (these three are compiled), ``aspls``,
-        ``drpls``, ``imodpoly``, ``snip``, ``mor``, ``rolling_ball``, ``rubberband``, ``pspline_arpls``, ...
+        Any method of pybaselines by its name: ``asls``, ``arpls``, ``airpls``, ``snip`` (these are compiled), ``aspls``,
+        ``drpls``, ``imodpoly``, ``mor``, ``rolling_ball``, ``rubberband``, ``pspline_arpls``, ...
     options : table, optional
         Options of the method, as pybaselines names them: ``{"lam": 1e6, "p": 0.01}``. Default: pybaselines' own.
     variable : str, optional
         What the baseline is taken from. Default: the measured quantity.
     engine : {"auto", "pybaselines"}
         "auto" runs ``asls``, ``arpls`` and ``airpls`` compiled, where their options are ``lam``, ``p``, ``max_iter``
-        and ``tol``; "pybaselines" never.
+        and ``tol``, and ``snip`` where they are ``max_half_window`` (one number) and ``decreasing``; "pybaselines" never.
     workers : int, optional
         Threads of compiled methods. Default: all cores.
 
@@ -273,16 +274,16 @@ def subtract_baseline(
     if x.size < LEAST:
         raise InvalidInput(f"a baseline needs at least {LEAST} points; these spectra have {x.size}.")
     _check_options(x, method, given)
-    compiled = engine == "auto" and method in COMPILED and set(given) <= set(COMPILED[method])
+    compiled = engine == "auto" and _has_compiled(method, given)
     resolve(variable=name)
-    if method in COMPILED:
+    if method in COMPILED and method != "snip":
         resolve(options={**COMPILED[method], **given})
     if compiled:
         note(f"{method} ran compiled, {LEAST} points at least per spectrum")
 
     def kernel(y: Array) -> dict[str, npt.NDArray[Any]]:
         made = (
-            whittaker_baselines(y, method=method, workers=workers, **given)  # type: ignore[arg-type]
+            _compiled(y, method, given, workers)
             if compiled
             else pybaselines_curves(x, y, method=method, options=given)
         )
@@ -312,6 +313,23 @@ def subtract_baseline(
         "the baseline still moved in the last step: raise max_iter or tol, or look whether it follows the bands",
         severity="warning",
     )  # fmt: skip
+
+
+def _has_compiled(method: str, given: Mapping[str, Any]) -> bool:
+    """Whether the compiled form of a method has these options; SNIP's window must be one number."""
+    if method == "snip" and not isinstance(given.get("max_half_window"), int):
+        return False
+    return method in COMPILED and set(given) <= set(COMPILED[method])
+
+
+def _compiled(y: Array, method: str, given: Mapping[str, Any], workers: int | None) -> Baselines:
+    if method != "snip":
+        return whittaker_baselines(y, method=method, workers=workers, **given)  # type: ignore[arg-type]
+    from spectra.preprocessing.peak_clipping import snip_baselines
+
+    baseline = snip_baselines(y, workers=workers, **given)
+    failed = ~np.isfinite(baseline).all(-1)
+    return Baselines(baseline, ~failed, failed)
 
 
 def _check_options(x: Array, method: str, options: Mapping[str, Any]) -> None:

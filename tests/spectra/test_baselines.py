@@ -1,5 +1,7 @@
 """Baselines: a contract that every compiled algorithm keeps, pybaselines by name, the verb, bad input."""
 
+import warnings
+
 import h5py
 import numpy as np
 import pytest
@@ -7,7 +9,13 @@ from pybaselines import Baseline
 
 import spectra
 from spectra.dataset import flag_names
-from spectra.preprocessing import baseline_methods, pybaselines_curves, whittaker_baselines
+from spectra.preprocessing import (
+    Baselines,
+    baseline_methods,
+    pybaselines_curves,
+    snip_baselines,
+    whittaker_baselines,
+)
 
 LAM = {"asls": 1e5, "arpls": 1e5, "airpls": 1e5}
 
@@ -33,40 +41,24 @@ class CompiledContract:
     """What every compiled baseline promises; a new one inherits this."""
 
     method: str
+    options: dict
 
     def run(self, y, **options):
-        return whittaker_baselines(y, method=self.method, lam=LAM[self.method], **options)
+        raise NotImplementedError
 
     def test_equals_pybaselines_on_random_spectra(self, rng, frozen):
         y = frozen(some_spectra(rng)[0])
-        expected = peer(self.method, y, lam=LAM[self.method])
+        expected = peer(self.method, y, **self.options)
         np.testing.assert_allclose(self.run(y).baseline, expected, rtol=0, atol=1e-6 * np.ptp(y))
-
-    @pytest.mark.parametrize("lam", [1e3, 1e5, 1e7])
-    def test_equals_pybaselines_whatever_the_stiffness(self, rng, lam):
-        y = some_spectra(rng, 6)[0]
-        got = whittaker_baselines(y, method=self.method, lam=lam).baseline
-        np.testing.assert_allclose(got, peer(self.method, y, lam=lam), rtol=0, atol=1e-6 * np.ptp(y))
 
     def test_equals_pybaselines_on_measured_spectra(self, data_dir):
         with h5py.File(data_dir / "raman/map_plastics_29x287x672.h5") as file:
             y = file["intensity"][14, 100:140].astype(float)
         y = y[np.isfinite(y).all(1) & (np.ptp(y, axis=1) > 0)]
         assert len(y) > 30
-        expected = peer(self.method, y, lam=LAM[self.method])
+        expected = peer(self.method, y, **self.options)
         off = np.abs(self.run(y).baseline - expected).max(1) / np.ptp(y, axis=1)
         assert off.max() < 1e-6
-
-    def test_says_whether_it_settled_as_pybaselines_does(self, rng):
-        y = some_spectra(rng, 20)[0]
-        fitter = Baseline(np.arange(y.shape[1]))
-        for limit in (2, 50):
-            history = [
-                getattr(fitter, self.method)(row, lam=LAM[self.method], max_iter=limit)[1]["tol_history"]
-                for row in y
-            ]
-            got = self.run(y, max_iter=limit)
-            assert got.converged.tolist() == [bool(h[-1] < 1e-3) for h in history]
 
     def test_a_series_equals_a_loop_and_any_leading_shape(self, rng):
         y = some_spectra(rng, 36)[0]
@@ -127,6 +119,34 @@ class CompiledContract:
         for kind in (np.int32, np.float32, np.uint16):
             np.testing.assert_allclose(self.run(y.astype(kind)).baseline, self.run(y).baseline)
 
+
+class WhittakerContract(CompiledContract):
+    """What the penalised ones promise beside."""
+
+    @property
+    def options(self):
+        return {"lam": LAM[self.method]}
+
+    def run(self, y, **options):
+        return whittaker_baselines(y, method=self.method, **self.options, **options)
+
+    @pytest.mark.parametrize("lam", [1e3, 1e5, 1e7])
+    def test_equals_pybaselines_whatever_the_stiffness(self, rng, lam):
+        y = some_spectra(rng, 6)[0]
+        got = whittaker_baselines(y, method=self.method, lam=lam).baseline
+        np.testing.assert_allclose(got, peer(self.method, y, lam=lam), rtol=0, atol=1e-6 * np.ptp(y))
+
+    def test_says_whether_it_settled_as_pybaselines_does(self, rng):
+        y = some_spectra(rng, 20)[0]
+        fitter = Baseline(np.arange(y.shape[1]))
+        for limit in (2, 50):
+            history = [
+                getattr(fitter, self.method)(row, lam=LAM[self.method], max_iter=limit)[1]["tol_history"]
+                for row in y
+            ]
+            got = self.run(y, max_iter=limit)
+            assert got.converged.tolist() == [bool(h[-1] < 1e-3) for h in history]
+
     @pytest.mark.parametrize(
         ("options", "sentence"),
         [
@@ -142,16 +162,40 @@ class CompiledContract:
             whittaker_baselines(np.ones(10), method=self.method, **options)
 
 
-class TestAsls(CompiledContract):
+class TestAsls(WhittakerContract):
     method = "asls"
 
 
-class TestArpls(CompiledContract):
+class TestArpls(WhittakerContract):
     method = "arpls"
 
 
-class TestAirpls(CompiledContract):
+class TestAirpls(WhittakerContract):
     method = "airpls"
+
+
+class TestSnip(CompiledContract):
+    method = "snip"
+    options = {"max_half_window": 40}  # noqa: RUF012
+
+    def run(self, y, **options):
+        baseline = snip_baselines(y, **self.options, **options)
+        failed = ~np.isfinite(baseline).all(-1)
+        return Baselines(baseline, ~failed, failed)
+
+    @pytest.mark.parametrize("decreasing", [False, True])
+    @pytest.mark.parametrize("window", [1, 7, 149, 1000])
+    def test_equals_pybaselines_whatever_the_window(self, rng, window, decreasing):
+        y = some_spectra(rng, 6)[0]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of windows that reach beyond the spectrum
+            expected = peer("snip", y, max_half_window=window, decreasing=decreasing)
+        got = snip_baselines(y, max_half_window=window, decreasing=decreasing)
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-9 * np.ptp(y))
+
+    def test_a_window_of_no_points_is_refused(self):
+        with pytest.raises(ValueError, match="max_half_window is a number of points from 1 on, got 0"):
+            snip_baselines(np.ones(10), max_half_window=0)
 
 
 def test_the_fluorescence_is_found_again(rng):
@@ -186,9 +230,15 @@ def test_the_verb_adds_baseline_and_net_with_units_and_sigma():
 
 def test_compiled_and_pybaselines_give_the_same_through_the_verb():
     data = ramp()
-    for method in ("asls", "arpls", "airpls"):
+    for method, options in (
+        ("asls", None),
+        ("arpls", None),
+        ("airpls", None),
+        ("snip", {"max_half_window": 30}),
+    ):
         one, other = (
-            spectra.subtract_baseline(data, method=method, engine=e) for e in ("auto", "pybaselines")
+            spectra.subtract_baseline(data, method=method, options=options, engine=e)
+            for e in ("auto", "pybaselines")
         )
         assert "compiled" in one.spectra.history[-1]["notes"][0]
         assert "notes" not in other.spectra.history[-1]
