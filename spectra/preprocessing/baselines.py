@@ -328,7 +328,7 @@ def _compiled(y: Array, method: str, given: Mapping[str, Any], workers: int | No
     from spectra.preprocessing.peak_clipping import snip_baselines
 
     baseline = snip_baselines(y, workers=workers, **given)
-    failed = ~np.isfinite(baseline).all(-1)
+    failed = np.asarray(~np.isfinite(baseline).all(-1))
     return Baselines(baseline, ~failed, failed)
 
 
