@@ -66,7 +66,7 @@ def _grouped(rows: Iterable[dict[str, Any]], key: str) -> dict[str, str]:
 @app.command(name="list")
 def list_(
     what: Annotated[
-        str, typer.Argument(metavar="[KIND]", help="readers, steps, recipes, shapes, demos, bands.")
+        str, typer.Argument(metavar="[KIND]", help="readers, steps, recipes, shapes, demos, bands, states.")
     ] = "",
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="One of them: show all of it.")] = "",
 ) -> None:

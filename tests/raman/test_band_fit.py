@@ -158,6 +158,30 @@ class TestPeer:
                 assert abs(peer.params[name].value - value) < 0.02 * sigma, name
 
 
+class TestMeasured:
+    def test_silicon_lies_where_it_was_found_before(self, data_dir):
+        data = raman.read(data_dir / "raman" / "carbon" / "Si_spectrum01.txt")
+        found = raman.fit_bands(data, "silicon", shape="pseudo_voigt").sel(component="Si")
+        assert found.position.item() == pytest.approx(521.30, abs=0.01)
+        assert found.fwhm.item() == pytest.approx(7.5, abs=0.05)
+        other = raman.read(data_dir / "raman" / "calib" / "Ho785_Si_S0B.txt")
+        found = raman.fit_bands(other, "silicon", shape="pseudo_voigt").sel(component="Si")
+        assert found.position.item() == pytest.approx(522.72, abs=0.5)
+        assert found.fwhm.item() == pytest.approx(10.7, abs=0.5)
+
+    def test_a_piece_of_a_measured_map(self, data_dir):
+        """Plastics on a substrate, most pixels without these bands: every one has its numbers or says why not."""
+        data = raman.read(data_dir / "raman" / "map_plastics_29x287x672.h5").isel(
+            y=slice(0, 4), x=slice(0, 12)
+        )
+        found = raman.fit_bands(data, (1002.0, 1097.0), window=(960.0, 1140.0), widths="shared")
+        assert found.position.dims == ("y", "x", "component")
+        lost = failed(found).values
+        assert np.isfinite(found.position.values[~lost][:, :2]).all()
+        assert set(np.unique(found.found.values[~lost][:, :2])) <= {0.0, 1.0}
+        assert (found.height.values[~lost][:, :2] >= 0).all()
+
+
 class TestOptions:
     def test_widths_are_shared(self):
         data = lnmo()
