@@ -86,6 +86,7 @@ def despike(
     four points are not looked at. The noise comes from the spectrum, locally, where there is no sigma, and grows with
     the signal at least as that of counts; after a large constant offset it is overrated on bands, and small rays there
     are missed. ``_sigma`` of interpolated points stays what it was.
+    Counts in whole numbers stay whole.
 
     References
     ----------

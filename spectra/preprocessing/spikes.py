@@ -192,13 +192,14 @@ def find_runs(rows, reference, sigma, threshold, width, values, marks):
     place, there = np.empty(n, np.int64), np.empty(n, np.bool_)
     subtracted = np.zeros(n)
     for r in range(count):
-        m = 0
+        m, whole = 0, True
         for i in range(n):
             values[r, i] = rows[r, i]
             there[i] = rows[r, i] - rows[r, i] == 0.0  # finite
             if there[i] and len(sigma) and not sigma[r, i] > 0.0:
                 there[i] = False
             if there[i]:
+                whole = whole and rows[r, i] == math.floor(rows[r, i])
                 place[m] = i
                 m += 1
         if m < 4 * BESIDE:
@@ -221,7 +222,8 @@ def find_runs(rows, reference, sigma, threshold, width, values, marks):
         for k in range(m):
             if flags[k]:
                 marks[r, place[k]] = True
-                values[r, place[k]] = y[k] + subtracted[k]
+                value = y[k] + subtracted[k]
+                values[r, place[k]] = math.floor(value + 0.5) if whole else value  # counts stay counts
 
 
 @kernel

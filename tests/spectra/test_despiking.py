@@ -88,6 +88,14 @@ class TestSingleSpectra:
         assert np.isnan(found.values[0, 300:310]).all()
         assert np.isinf(found.values[0, 498])
 
+    def test_counts_stay_counts(self, rng):
+        """A fit that takes whole numbers for counts takes them so afterwards."""
+        y, _ = inject(rng, rng.poisson(100, (10, N)).astype(float), np.full(N, 10.0), 40, 2)
+        found = despike_arrays(np.rint(y))
+        assert found.marks.sum() >= 15
+        np.testing.assert_array_equal(found.values, np.rint(found.values))
+        np.testing.assert_allclose(found.values, despike_arrays(np.rint(y) + 0.25).values - 0.25, atol=0.5001)
+
     def test_dips_are_no_cosmic_rays(self, rng):
         y = rng.normal(100, 2, N)
         y[400] -= 80
