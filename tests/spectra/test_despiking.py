@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
+import raman
 import spectra
 from spectra.dataset import flag_names
 from spectra.preprocessing import despike_arrays, spike_threshold
@@ -192,6 +193,17 @@ def test_injected_rays_are_found_in_a_measured_map(rng, data_dir):
     flat[np.arange(len(flat)), at] += 20 * noise
     found = despike_arrays(flat).marks
     assert found[np.arange(len(flat)), at].mean() > 0.95
+
+
+def test_rays_of_a_measured_series_are_found_both_ways(data_dir):
+    """Forty rays and more in a series that a user measured: seen alone, and by the spectra before and behind."""
+    path = data_dir / "raman/horiba/serie190214-1.txt"
+    y = raman.read(path).intensity.values
+    alone, beside = despike_arrays(y).marks, despike_arrays(y, neighbours=1).marks
+    assert 70 < alone.sum() < 90
+    assert (alone & beside).sum() > 0.95 * max(alone.sum(), beside.sum())
+    wide = despike_arrays(y, width=3).marks
+    assert (wide & alone).sum() == alone.sum()
 
 
 def series(rng, scans=4):
