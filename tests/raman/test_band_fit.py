@@ -13,6 +13,8 @@ from raman.bands import list_phases
 from raman.noise import local_mean
 from spectra.dataset import failed, flag_names
 from spectra.errors import InvalidInput, UnknownOption
+from spectra.fitting.from_lmfit import build
+from spectra.fitting.spec import from_tables
 from spectra.results.rerun import rerun
 from spectra.verbs import history
 
@@ -105,6 +107,32 @@ class TestUncertainty:
             assert (np.abs(inside - 0.683) < tolerance).all(), (quantity, inside)
             assert (np.abs(off.mean(0)) < 0.25).all(), (quantity, off.mean(0))
 
+    @pytest.mark.long
+    @pytest.mark.parametrize("ratio", [3.0, 5.0, 10.0, 30.0, 100.0])
+    def test_covers_from_a_signal_to_noise_of_three_on(self, ratio):
+        """A band of that ratio beside one three times as high, both moved inside their ranges."""
+        n, x = 1500, np.arange(520.0, 720.0, 1.5)
+        moved = 590.0 + np.random.default_rng(1).uniform(-3, 3, n)
+        lines = {
+            "F2g(3)": {
+                "shape": "lorentzian",
+                "position": moved,
+                "area": ratio * np.pi / 2 * 20,
+                "fwhm": 20.0,
+            },
+            "A1g": {
+                "shape": "lorentzian",
+                "position": 633.0,
+                "area": 3 * ratio * np.pi / 2 * 18,
+                "fwhm": 18.0,
+            },
+        }
+        data = spectra.simulate(x, lines, background=10.0, noise=1.0, n=n, rng=2, axis="raman_shift")
+        found = raman.fit_bands(data.drop_vars("intensity_sigma"), "lnmo", window=(520.0, 720.0))
+        for quantity in ("position", "area", *(["fwhm"] if ratio > 3 else [])):
+            inside = (np.abs(off_by(found, data, quantity, 2)) < 1).mean(0)
+            assert ((inside >= 0.63) & (inside <= 0.73)).all(), (quantity, inside)
+
     def test_of_the_axis_is_in_that_of_positions(self):
         data = lnmo()
         of_axis = xr.DataArray(np.linspace(0.3, 0.8, SHIFT.size), dims="raman_shift", attrs={"units": "1/cm"})
@@ -156,6 +184,25 @@ class TestPeer:
         ):
             if np.isfinite(sigma) and sigma > 0:
                 assert abs(peer.params[name].value - value) < 0.02 * sigma, name
+
+    def test_weak_doublets_end_no_higher_than_lmfit(self, rng):
+        """Bands at 15 % of their neighbour, in the noise: the minimum is never above that of lmfit's own fit."""
+        lines = {
+            "a": {"shape": "lorentzian", "position": 585.0, "area": 900.0, "fwhm": 14.0},
+            "b": {"shape": "lorentzian", "position": 603.0, "area": 900.0, "fwhm": 14.0},
+            "c": {"shape": "lorentzian", "position": 640.0, "area": 7000.0, "fwhm": 16.0},
+        }
+        x = np.arange(520.0, 720.0, 2.0)
+        data = spectra.simulate(x, lines, background=20.0, noise=12.0, n=25, rng=3, axis="raman_shift")
+        found = raman.fit_bands(data, (585.0, 603.0, 640.0), window=(520.0, 720.0))
+        said = history(found)[-1]["resolved"]
+        model, params = build(from_tables(said["model"], said["params"]))
+        for i in range(data.sizes["scan"]):
+            params["b585_area"].value = params["b603_area"].value = params["b640_area"].value = 1000.0
+            peer = model.fit(
+                data.intensity.values[i], params, x=x, weights=1 / data.intensity_sigma.values[i]
+            )
+            assert found.redchi.values[i] <= peer.redchi * (1 + 1e-6)
 
 
 class TestMeasured:
