@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from raman.tables import load_table, number
 from raman.wavelengths import raman_shift, vacuum_wavelength
 from spectra.dataset import as_dataset, series_dims, signal_name, spectral_axis
 from spectra.errors import InvalidInput, did_you_mean
+from spectra.verbs import note
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -132,6 +134,8 @@ def _reference(name: str, given: Any) -> xr.Dataset:
         from raman.reading import read
 
         given = read(os.fspath(given))
+        for file in json.loads(given.attrs.get("inputs", "[]")):
+            note(f"{name} read from {file['file']}, SHA-256 {file['sha256']}")
     data = as_dataset(given, verb="calibrate_axis")
     if spectral_axis(data) != AXIS:
         raise InvalidInput(

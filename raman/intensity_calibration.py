@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -149,6 +150,8 @@ def _curve_of(given: Any, what: str) -> tuple[Array, Array, Array | None]:
         from raman.reading import read
 
         given = read(os.fspath(given))
+        for file in json.loads(given.attrs.get("inputs", "[]")):
+            note(f"{what} read from {file['file']}, SHA-256 {file['sha256']}")
     data = as_dataset(given, verb=f"calibrate_intensity ({what})")
     if spectral_axis(data) != AXIS:
         raise InvalidInput(

@@ -308,6 +308,8 @@ class TestVerb:
         done = raman.calibrate(data, references=named)
         expected = raman.calibrate(data, references=references)
         np.testing.assert_allclose(done.raman_shift, expected.raman_shift, atol=0.01)
+        said = " ".join(done.spectra.history[-1]["notes"])
+        assert "neon.txt, SHA-256" in said
 
     def test_a_part_beyond_the_lines_is_flagged(self, rng):
         made = raman.calibrate_axis(self.references(rng))
