@@ -141,6 +141,19 @@ def _raman_series() -> xr.Dataset:
     return spectra.from_arrays(shift, counts, axis="raman_shift", units="counts", dims=("scan",), attrs=attrs)
 
 
+def _core_loss() -> xr.Dataset:
+    """Mn L edges of electrons: two lines and two steps on a power law."""
+    loss = np.arange(590.0, 700.0, 0.4)
+    lines = 2.5 / (1 + ((loss - 643) / 1.4) ** 2) + 1.0 / (1 + ((loss - 654) / 1.4) ** 2)
+    steps = 0.4 * (loss > 643) + 0.2 * (loss > 654)
+    mean = (2000 * (loss / 640) ** -3.0 + 900 * (lines + steps)) * np.arange(1, N + 1)[:, None]
+    counts = np.random.default_rng(9).poisson(mean)
+    attrs = {"technique": "eels", "element": "Mn", "edge": "L3"}
+    return spectra.from_arrays(
+        loss, counts, axis="energy_loss", name="counts", units="counts", dims=("scan",), attrs=attrs
+    )
+
+
 def _white_lamp() -> xr.Dataset:
     shift = np.arange(250.0, 950.0, 3.0)
     return spectra.from_arrays(shift, 1e4 - 5 * shift, axis="raman_shift", sigma=0.01 * shift)
@@ -279,6 +292,7 @@ CASES = {
     "xas.principal_components": (_long_series, {}),
     "xas.mcr_als": (_long_series, {"n": 2}),
     "xas.target_transform": (lambda: xas.principal_components(_long_series()), {"candidates": _standards()}),
+    "xas.eels.subtract_background": (_core_loss, {"window": (595, 634)}),
     "xps.calibrate": (_xps_series, {"shift": 0.3}),
     "xps.subtract_background": (_xps_series, {}),
     "xps.quantify": (_survey, _SURVEYED),
