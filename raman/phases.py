@@ -22,6 +22,9 @@ Technique = Literal["raman", "ftir"]
 Floats = npt.NDArray[np.float64]
 
 _OF_BANDS = ("position", "position_sigma", "height", "fwhm", "found")
+_WORDS = np.dtype("U96")
+#: Phases that are kept whatever their score.
+SHOWN = 3
 SUPPORT = ("not supported", "possible", "supported")
 
 
@@ -47,14 +50,16 @@ def rank_phases(
     dataset : xarray.Dataset
         Result of ``raman.fit_bands``; any series dimensions.
     phases : tuple of str, optional
-        Candidates (``spectra list bands``). Default: all of the table.
+        Candidates (``spectra list bands``). Default: all of the table, of which the result keeps those that are
+        supported somewhere and the three with the highest scores (of lazy data all).
     reach : float, optional
         Largest distance in 1/cm between a band and its tabulated position. Default: that of the table.
 
     Returns
     -------
     xarray.Dataset
-        Per ``phase``: ``phase_score`` (0 to 1), ``phase_recall`` (share of its bands that are there),
+        ``explained_by``, the phases that explain the bands with one another (``v2o5 + carbon``), best first. Per
+        ``phase``: ``phase_score`` (0 to 1), ``phase_recall`` (share of its bands that are there),
         ``phase_precision`` (share of what is there that it explains), ``phase_support`` (0 not supported, 1 possible,
         2 supported); per phase and component ``phase_offset``, found minus tabulated position in 1/cm, NaN where they
         do not belong together. Flags: ``no_bands`` where none was found, ``laser_heating`` (warning) where a product
@@ -73,8 +78,8 @@ def rank_phases(
     ... }
     >>> oxide = spectra.simulate(np.arange(350.0, 1050.0), lines, noise=1.0, rng=1, axis="raman_shift")
     >>> oxide = raman.rank_phases(raman.fit_bands(oxide, raman.seek_bands(oxide)))
-    >>> oxide.phase_score.idxmax("phase").item()
-    'v2o5'
+    >>> oxide.explained_by.item(), round(oxide.phase_score.sel(phase="v2o5").item(), 1)
+    ('v2o5', 0.7)
     """
     if reach is not None and not reach > 0:
         raise InvalidInput(f"reach must be more than 0 1/cm, got {reach:g}.")
@@ -94,17 +99,24 @@ def rank_phases(
         flat = [np.reshape(v, (-1, v.shape[-1])) for v in of_bands]
         made = [_one(row, names, window, reach, technique) for row in zip(*flat, strict=True)]
         return {
-            name: np.array([row[name] for row in made]).reshape((*shape, *np.shape(made[0][name])))
+            name: np.array([row[name] for row in made], _WORDS if name == "explained_by" else None).reshape(
+                (*shape, *np.shape(made[0][name]))
+            )
             for name in made[0]
         }
 
-    quantities = dict.fromkeys(
+    outputs: dict[str, tuple[str, ...]] = dict.fromkeys(
         ("phase_score", "phase_recall", "phase_precision", "phase_support"), ("phase",)
     )
-    outputs = quantities | {"phase_offset": ("phase", "component"), "no_bands": (), "laser_heating": ()}
+    outputs |= {"phase_offset": ("phase", "component")}
+    outputs |= dict.fromkeys(("explained_by", "no_bands", "laser_heating"), ())
     inputs: list[Any] = [(dataset[n], ("component",)) for n in _OF_BANDS]
     made = map_spectra(
-        kernel, inputs, outputs, sizes={"phase": len(names)}, dtypes={"no_bands": bool, "laser_heating": bool}
+        kernel,
+        inputs,
+        outputs,
+        sizes={"phase": len(names)},
+        dtypes={"no_bands": bool, "laser_heating": bool, "explained_by": _WORDS},
     )
     about = {
         "phase_score": "how well the phase explains the bands",
@@ -114,10 +126,15 @@ def rank_phases(
         "phase_offset": "found minus tabulated position",
     }
     result = dataset.drop_dims("phase", errors="ignore")
+    result["explained_by"] = made["explained_by"].assign_attrs(
+        units="", long_name="phases that explain the bands with one another"
+    )
     for name, text in about.items():
         units = "1/cm" if name == "phase_offset" else ""
         result[name] = made[name].assign_attrs(units=units, long_name=text)
     result = result.assign_coords(phase=("phase", names, {"long_name": "phase"}))
+    if phases is None and made["phase_score"].chunks is None:
+        result = result.isel(phase=_worth_showing(result))
     lost = made["no_bands"] & ~failed(dataset)
     if lost.chunks is not None or bool(lost.any()):
         result = flag(
@@ -128,6 +145,14 @@ def rank_phases(
         text = "A product of heating by the laser explains bands: measure again with less power, on a fresh spot."
         result = flag(result, hot, "laser_heating", text, severity="warning")
     return result
+
+
+def _worth_showing(result: xr.Dataset) -> list[int]:
+    """Phases that are supported anywhere, and in any case those with the highest scores."""
+    series = [d for d in result["phase_score"].dims if d != "phase"]
+    score = np.nan_to_num(result["phase_score"].max(series).values, nan=0.0)
+    supported = np.nan_to_num(result["phase_support"].max(series).values, nan=0.0) == 2
+    return sorted({*np.flatnonzero(supported).tolist(), *np.argsort(-score, kind="stable")[:SHOWN].tolist()})
 
 
 def _one(
@@ -145,6 +170,7 @@ def _one(
         n: np.full(count, np.nan) for n in ("phase_score", "phase_recall", "phase_precision", "phase_support")
     }
     made |= {
+        "explained_by": "",
         "phase_offset": np.full((count, components), np.nan),
         "no_bands": not there.size,
         "laser_heating": False,
@@ -156,6 +182,7 @@ def _one(
         position[there], sigma=doubt, strengths=height[there], fwhm=fwhm[there], window=window, phases=names,
         technique=technique, reach=reach,
     )  # fmt: skip
+    made["explained_by"] = " + ".join(ranking.together)
     for match in ranking.matches:
         i = names.index(match.phase.name)
         made["phase_score"][i], made["phase_recall"][i] = match.score, match.recall

@@ -94,6 +94,19 @@ class TestSimulated:
         evidence = raman.phase_evidence(judged(simulated(*phases, rng=rng)))
         assert set(evidence.together) == set(pair)
 
+    def test_a_table_shows_what_explains_each_spectrum(self, rng, tmp_path):
+        data = simulated(list_phases()["licoo2"], list_phases()["carbon"], rng=rng, n=2)
+        found = judged(data)
+        assert set(found.explained_by.values[0].split(" + ")) == {"licoo2", "carbon"}
+        assert {"licoo2", "carbon"} <= set(found.phase.values)
+        assert 3 <= found.sizes["phase"] < 8
+        table = found.spectra.table()
+        assert table.explained_by.tolist() == [found.explained_by.values[0]] * len(table)
+        again = spectra.load(found.spectra.save(tmp_path / "phases.nxs"))
+        assert again.explained_by.values.tolist() == found.explained_by.values.tolist()
+        chosen = raman.rank_phases(found, phases=("vo2", "silicon"))
+        assert chosen.phase.values.tolist() == ["vo2", "silicon"]
+
     def test_a_heating_product_is_flagged(self, rng):
         mixture = simulated(list_phases()["alpha-mno2"], list_phases()["mn3o4"], rng=rng)
         found = judged(mixture)
