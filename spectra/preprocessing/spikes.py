@@ -25,6 +25,12 @@ PASSES = 3
 SUSPICIOUS = 0.7
 #: Standard deviations of a normal distribution per median absolute deviation.
 NORMAL = 1.4826
+#: Absolute value that four of five lie below, in standard deviations.
+FOUR_OF_FIVE = 1.2816
+#: Neighbours two points apart leave more than those beside by this factor: the noise is correlated.
+SMOOTHED = 1.2
+#: Whole numbers up to this are taken for counts, of which fewer than ten do not scatter as a normal distribution.
+FEW = 20.0
 
 # what a cubic through two neighbours to each side leaves of a point, per unit of noise
 _CUBIC_SPREAD = math.sqrt(1.0 + 2.0 * (4.0 / 6.0) ** 2 + 2.0 * (1.0 / 6.0) ** 2)
@@ -64,32 +70,51 @@ def _median(values, count):
 
 
 @kernel
-def _noise(y, level, noise, floor):
+def _noise(y, level, counted, noise, floor):
     """Standard deviation of the noise around each point, the level it belongs to, and the slope of variance with level.
 
-    From what a cubic through four neighbours leaves: the larger of the whole spectrum's and that around. The variance
-    grows along the blocks of the spectrum, and at least as that of counts without an offset does.
+    From what a cubic through four neighbours leaves: the larger of the whole spectrum's and that around, and more where
+    neighbours two points apart say so, as in spectra that were smoothed. The variance grows along the blocks of the
+    spectrum, and at least as that of counts without an offset does; few counts scatter by one more than they are.
     """
     n = y.size
     blocks = max(n // BLOCK, 1)
-    local, height = np.empty(blocks), np.empty(blocks)
-    sample = np.empty(max(2 * BLOCK, blocks))
+    local, height, wider = np.empty(blocks), np.empty(blocks), np.empty(blocks)
+    mean, upper = np.empty(blocks), np.empty(blocks)
+    sample, apart = np.empty(max(2 * BLOCK, blocks)), np.empty(2 * BLOCK)
     low, high = level[0], level[0]
     for b in range(blocks):
         first, last = n * b // blocks, n * (b + 1) // blocks
-        m, lowest = 0, level[first]
+        m, far, lowest, total = 0, 0, level[first], 0.0
         for i in range(first, last):
             lowest, low, high = min(lowest, level[i]), min(low, level[i]), max(high, level[i])
+            total += level[i]
             if 2 <= i < n - 2:
                 middle = (4.0 * (y[i - 1] + y[i + 1]) - y[i - 2] - y[i + 2]) / 6.0
                 sample[m] = abs(y[i] - middle) / _CUBIC_SPREAD
                 m += 1
-        local[b], height[b] = NORMAL * _median(sample, m), lowest
+            if 4 <= i < n - 4:
+                middle = (4.0 * (y[i - 2] + y[i + 2]) - y[i - 4] - y[i + 4]) / 6.0
+                apart[far] = abs(y[i] - middle) / _CUBIC_SPREAD
+                far += 1
+        wider[b] = NORMAL * _median(apart, far)
+        local[b], height[b], mean[b] = NORMAL * _median(sample, m), lowest, total / (last - first)
+        upper[b] = sample[(4 * m) // 5] / FOUR_OF_FIVE if m else 0.0
     for b in range(blocks):
         sample[b] = local[b]
-    whole = max(_median(sample, blocks), 1e-9 * (high - low))  # a spectrum without noise has rounding
+    whole = _median(sample, blocks)
     for b in range(blocks):
-        largest = max(local[max(b - 1, 0)], local[b], local[min(b + 1, blocks - 1)], whole)
+        sample[b] = upper[b]
+    # coarse digits: the median says nothing; and a spectrum without noise has rounding
+    whole = max(whole, _median(sample, blocks), 1e-9 * (high - low))
+    for b in range(blocks):
+        sample[b] = wider[b]
+    smoothed = _median(sample, blocks) / whole
+    smoothed = smoothed if smoothed > SMOOTHED else 1.0
+    for b in range(blocks):
+        largest = max(local[max(b - 1, 0)], local[b], local[min(b + 1, blocks - 1)], whole) * smoothed
+        if counted:
+            largest = max(largest, math.sqrt(1.0 + min(max(mean[b], 0.0), FEW)))
         for i in range(n * b // blocks, n * (b + 1) // blocks):
             noise[i], floor[i] = largest, height[b]
     mean_height = mean_square = up = across = 0.0
@@ -213,7 +238,7 @@ def find_runs(rows, reference, sigma, threshold, width, values, marks):
         if fill_from_reference:
             _subtract(y, reference[r], place, m, subtracted, noise)
         flags = np.zeros(m, np.bool_)
-        slope = _noise(y[:m], level[:m], noise, floor)
+        slope = _noise(y[:m], level[:m], whole and not fill_from_reference, noise, floor)
         if len(sigma):
             slope = 0.0
             for k in range(m):

@@ -19,7 +19,8 @@ def test_its_blocks_run_and_say_what_it_says(data_dir, tmp_path, monkeypatch, ca
     assert (1.4 <= film <= silicon <= 1.6) or (1.4 <= silicon <= film <= 1.6)
     assert 0.25 < float(scope["film"].raman_shift_sigma.sel(raman_shift=1001, method="nearest")) < 0.35
     assert int(scope["beside"].spike.values[5, 276].sum()) == 6
-    assert int((scope["beside"].n_spikes > 0).sum()) == 8
+    assert 0 < int(scope["beside"].n_spikes.isel(y=23, x=257)) < 8
+    assert int((scope["beside"].n_spikes > 0).sum()) < 20
     assert "arpls ran compiled" in said
     assert not scope["flat"].net.isnull().any()
     assert float((scope["shape"].norm ** 2).sum("raman_shift").max()) < 1.001
