@@ -39,7 +39,6 @@ _FOREIGN = (
     _foreign(rb"\s*(<\?xml|<!DOCTYPE|<[a-z]+[ >])", "an XML document", "export the spectra as text, VAMAS or NeXus"),
     _foreign(rb"\s*(\{\s*\"|\[\s*[\[{])", "a JSON document",
              "only Athena and KherveFitting projects are read from JSON"),
-    _foreign(rb"\s*#FORMAT\s*:", "an EMSA/MAS file (.msa)", "save the spectrum as two columns with a line of labels"),
     _foreign(rb"EC-Lab ASCII FILE", "an EC-Lab electrochemistry table",
              "it holds no spectra: join it to a series by wall-clock time"),
     _foreign(rb"(.*\n)?[^\n]*Feff\s.*Rmt=", "a FEFF path file", "it is theory for a fit of paths, not a spectrum"),

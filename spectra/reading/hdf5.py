@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     import h5py
     import xarray as xr
 
-__all__ = ["reader", "scans", "sniff"]
+__all__ = ["holds", "reader", "scans", "sniff"]
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _CREATOR = "redox-spectra"
+#: Bytes of a file in which names are looked for.
+_LOOKED_AT = 16 * 2**20
 #: Other spellings of the units of axes, in lower case.
 _SPELLINGS = {
     "ev": "eV",
@@ -42,6 +44,21 @@ def sniff(source: Source) -> float:
     """All but certain by the signature of HDF5 (also behind a user block): who knows what is inside knows better."""
     blocks = (0, 512, 1024, 2048)
     return 0.9 if any(source.head[at : at + 8] == _SIGNATURE for at in blocks) else 0.0
+
+
+def holds(source: Source, *names: bytes) -> bool:
+    """Whether a file is HDF5 and all ``names`` stand in its first bytes; a results file of ours never does.
+
+    Nothing is opened for that: of a damaged file the library of HDF5 may never come back.
+    """
+    if not sniff(source):
+        return False
+    try:
+        with source.path.open("rb") as file:
+            beginning = file.read(_LOOKED_AT)
+    except OSError:
+        return False
+    return all(name in beginning for name in names) and _CREATOR.encode() not in beginning
 
 
 def scans(

@@ -5,4 +5,9 @@ import lazy_loader as _lazy
 __getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
 
 #: Verbs that recipes can name (``xas.eels.subtract_background``), announced by the entry point ``spectra.steps``.
-STEPS: tuple[str, ...] = ("subtract_background",)
+STEPS: tuple[str, ...] = (
+    "read",
+    "read_series",
+    "subtract_background",
+    "white_line_ratio",
+)

@@ -51,15 +51,18 @@ def with_mu(scan: xr.Dataset, *, channel: Channel = "auto") -> xr.Dataset:
             f"{_where(scan)}: μ from channel {chosen!r} is nowhere finite; choose another channel."
         )
     channels = {role: scan[name].variable for role, name in roles.columns.items() if role != "mu"}
+    # the channels of an image have its dimensions, one incident intensity for all pixels only the energy
+    dims = max((v.dims for v in scan.data_vars.values() if v.ndim == values.ndim), key=len)
     if {"itrans", "irefer"} <= channels.keys() and "mu_ref" not in channels and chosen != "reference":
         reference = _log_ratio(channels["itrans"].values, channels["irefer"].values)[0]
-        channels["mu_ref"] = xr.Variable("energy", reference, {"units": ""})
-    mu = {"mu": xr.Variable("energy", values, {"units": "", "long_name": "absorption coefficient"})}
+        channels["mu_ref"] = xr.Variable(dims, reference, {"units": ""})
+    mu = {"mu": xr.Variable(dims, values, {"units": "", "long_name": "absorption coefficient"})}
     if sigma is not None:
         said = {"units": "", "long_name": "standard uncertainty of mu, counting"}
-        mu["mu_sigma"] = xr.Variable("energy", sigma, said)
+        mu["mu_sigma"] = xr.Variable(dims, sigma, said)
     attrs = {**scan.attrs, **_sample(scan), "technique": "xas", "signal": "mu", "channel": chosen}
-    result = xr.Dataset({**mu, **channels}, {"energy": scan.energy.variable}, attrs)
+    places = {str(name): scan[name].variable for name in scan.coords if name != "energy"}
+    result = xr.Dataset({**mu, **channels}, {"energy": scan.energy.variable, **places}, attrs)
     result.attrs["mu_from"] = _recipe(scan, roles, chosen)
     if chosen == "fluorescence" and roles.absorber and "element" not in result.attrs:
         result.attrs["element"] = roles.absorber
@@ -97,6 +100,11 @@ def _chosen(scan: xr.Dataset, roles: Roles, channel: Channel) -> tuple[str, list
     ]
     if hinted in possible or (hinted == "reference" and {"itrans", "irefer"} <= has):
         return str(hinted), notes
+    if set(has) == {"itrans"}:
+        raise ReadError(
+            f"{_where(scan)} holds the transmitted intensity without the incident one, so no μ; read it with "
+            "spectra.read and take the logarithm against a region without sample."
+        )
     if not possible:
         raise ReadError(
             f"{_where(scan)}: which columns make μ is not said by their names "
