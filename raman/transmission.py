@@ -116,7 +116,8 @@ def to_absorbance(
 
     :math:`A = -\log_{10} T`, with :math:`T = I / I_0` for single channels. Reflectance gives the apparent absorbance
     :math:`\log_{10}(1/R)`, which is not proportional to concentration (:func:`raman.kubelka_munk` is, for powders).
-    Where no light was measured (zero or below) the absorbance is NaN and the spectrum flagged ``no_light``.
+    Where no light was measured (zero or below) the absorbance is NaN and the spectrum flagged ``no_light``. What is
+    absorbance already stays as it is, so that files of both kinds go through one recipe.
 
     Parameters
     ----------
@@ -135,8 +136,8 @@ def to_absorbance(
     Raises
     ------
     InvalidInput
-        The dataset holds absorbance already or another quantity; a single channel without ``reference``; percent
-        that is called a fraction; a reference that does not reach.
+        The dataset holds another quantity, or ``reference`` and ``units`` are given beside absorbance; a single channel
+        without ``reference``; percent that is called a fraction; a reference that does not reach.
 
     Examples
     --------
@@ -147,7 +148,12 @@ def to_absorbance(
     """
     signal = signal_name(dataset)
     if signal == "absorbance":
-        raise InvalidInput("raman.to_absorbance: the dataset holds absorbance already.")
+        if reference is not None or units is not None:
+            raise InvalidInput(
+                "raman.to_absorbance: the dataset holds absorbance already; leave reference and units out."
+            )
+        note("absorbance already: left as it is")
+        return dataset
     sigma = dataset.get(f"{signal}_sigma")
     axis = "wavenumber"
     inputs = [(dataset[signal], (axis,))] + ([] if sigma is None else [(sigma, (axis,))])

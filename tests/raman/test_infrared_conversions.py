@@ -48,9 +48,17 @@ def test_percent_where_a_fraction_is_stated():
     np.testing.assert_allclose(scan.absorbance, 1.0)
 
 
+def test_absorbance_stays_as_it_is():
+    """Files of both kinds go through one recipe."""
+    given = dataset(np.linspace(0, 1, 50), "absorbance")
+    made = raman.to_absorbance(given)
+    np.testing.assert_array_equal(made.absorbance, given.absorbance)
+    assert made.spectra.history[-1]["notes"] == ["absorbance already: left as it is"]
+
+
 def test_what_is_no_transmittance_is_refused():
-    with pytest.raises(InvalidInput, match="holds absorbance already"):
-        raman.to_absorbance(dataset(np.ones(50), "absorbance"))
+    with pytest.raises(InvalidInput, match="holds absorbance already; leave reference and units out"):
+        raman.to_absorbance(dataset(np.ones(50), "absorbance"), units="percent")
     with pytest.raises(InvalidInput, match="holds intensity. Say units='fraction' or 'percent'"):
         raman.to_absorbance(dataset(np.ones(50), "intensity"))
     with pytest.raises(InvalidInput, match="holds kubelka_munk"):
