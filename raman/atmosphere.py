@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raman.second_spectrum import second_spectra
+from raman.transmission import refuse_percent
 from spectra.dataset import flag, map_spectra, signal_name
 from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve, verb
@@ -280,6 +281,7 @@ def remove_atmosphere(
         raise InvalidInput(
             f"raman.remove_atmosphere works on absorbance, and this dataset holds {signal}; call raman.to_absorbance first."
         )
+    refuse_percent(dataset, "raman.remove_atmosphere")
     grid = dataset["wavenumber"].values.astype(float)
     if not spacing > 2 * float(np.diff(grid).max()):
         raise InvalidInput(f"spacing must be wider than two steps of the axis, got {spacing:g} 1/cm.")

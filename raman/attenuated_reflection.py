@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raman.lost_spectra import flag_not_measured
+from raman.transmission import refuse_percent
 from spectra.dataset import map_spectra, signal_name
 from spectra.errors import InvalidInput
 from spectra.verbs import note, verb
@@ -191,6 +192,7 @@ def correct_atr(
             f"raman.correct_atr works on absorbance (-log10 R), and this dataset holds {signal}; "
             "call raman.to_absorbance first."
         )
+    refuse_percent(dataset, "raman.correct_atr")
     if bounces < 1:
         raise InvalidInput(f"bounces must be at least 1, got {bounces}.")
     if not path > 0:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from raman.ordering_rows import ROWS, combined, infrared_rows, raman_rows
 from raman.tables import load_table
+from raman.transmission import refuse_percent
 from spectra.dataset import as_dataset, flag, map_spectra, signal_name, spectral_axis
 from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve, verb
@@ -219,6 +220,8 @@ def _spectra(kinds: Mapping[str, xr.Dataset], variable: str | None) -> dict[str,
             raise InvalidInput(
                 f"infrared evidence needs absorbance, and this spectrum is {name}: use raman.to_absorbance first."
             )
+        if kind == "infrared":
+            refuse_percent(data, "raman.diagnose_ordering")
         found[kind] = (data, name)
     return found
 

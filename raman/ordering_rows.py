@@ -215,7 +215,9 @@ def _trusted(row: str, ordered: Array, mixed: Array) -> list[Array]:
 
 def _noise(y: Array) -> Array:
     """Standard deviation of white noise of each spectrum, from its third differences; (..., 1)."""
-    third = np.abs(np.diff(y, n=3, axis=-1))
     with np.errstate(all="ignore"):
-        size = 1.4826 * np.nanmedian(third, axis=-1, keepdims=True) / np.sqrt(20.0)
+        third = np.abs(np.diff(y, n=3, axis=-1))
+    measured = np.isfinite(third).any(axis=-1, keepdims=True)
+    third = np.where(np.isfinite(third), third, np.nan)
+    size = 1.4826 * np.nanmedian(np.where(measured, third, 0.0), axis=-1, keepdims=True) / np.sqrt(20.0)
     return np.asarray(np.where(size > 0, size, np.finfo(float).tiny))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from raman.mie_scatter import Spheres, component_count, mie_corrected
 from raman.second_spectrum import second_spectra, second_spectrum
+from raman.transmission import refuse_percent
 from spectra.dataset import flag, map_spectra, signal_name, spectral_axis
 from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve, verb
@@ -216,6 +217,7 @@ def emsc(
         raise InvalidInput(
             f"raman.emsc works on absorbance, and this dataset holds {signal}; call raman.to_absorbance first."
         )
+    refuse_percent(dataset, "raman.emsc")
     grid = dataset[axis].values.astype(float)
     chosen = second_spectrum(reference, "reference", verb="raman.emsc", axis=axis)
     content: dict[str, Any] = {"reference": {"content": chosen.to_spec()}}

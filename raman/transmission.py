@@ -16,13 +16,15 @@ from spectra.verbs import note, resolve, verb
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Absorbance", "absorbance", "fraction_of", "to_absorbance"]
+__all__ = ["Absorbance", "absorbance", "fraction_of", "refuse_percent", "to_absorbance"]
 
 FloatArray = npt.NDArray[np.float64]
 
 _LN10 = float(np.log(10.0))
 #: Fractions of light above this are none.
 _NO_FRACTION = 5.0
+#: No instrument sees so little light over half of a spectrum: percent.
+_NO_ABSORBANCE = 10.0
 _RATIOS = ("transmittance", "reflectance")
 
 
@@ -104,6 +106,19 @@ def fraction_of(
     return signal, 0.01 if percent else 1.0
 
 
+def refuse_percent(dataset: xr.Dataset, verb: str) -> None:
+    """Raise where what is called absorbance can be none: half of its values are above 10."""
+    values = dataset["absorbance"] if "absorbance" in dataset else None
+    if values is None or values.attrs.get("units") or not _in_memory(values):
+        return
+    middle = float(values.median(skipna=True))
+    if middle > _NO_ABSORBANCE:
+        raise InvalidInput(
+            f"{verb}: half of the absorbance is above {middle:.3g}, so it is no absorbance but percent transmittance: read it "
+            "as that, or rename the variable and the attribute signal to transmittance, with units '%'."
+        )
+
+
 def _in_memory(variable: xr.DataArray) -> bool:
     return isinstance(variable.variable._data, np.ndarray)
 
@@ -137,7 +152,7 @@ def to_absorbance(
     ------
     InvalidInput
         The dataset holds another quantity, or ``reference`` and ``units`` are given beside absorbance; a single channel
-        without ``reference``; percent that is called a fraction; a reference that does not reach.
+        without ``reference``; percent that is called a fraction, or absorbance; a reference that does not reach.
 
     Examples
     --------
@@ -152,6 +167,7 @@ def to_absorbance(
             raise InvalidInput(
                 "raman.to_absorbance: the dataset holds absorbance already; leave reference and units out."
             )
+        refuse_percent(dataset, "raman.to_absorbance")
         note("absorbance already: left as it is")
         return dataset
     sigma = dataset.get(f"{signal}_sigma")

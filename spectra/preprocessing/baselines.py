@@ -189,7 +189,7 @@ def pybaselines_curves(x: Array, y: npt.ArrayLike, *, method: str, options: Mapp
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
                 curve, about = run(row[there], **options)
-        except (ValueError, np.linalg.LinAlgError, IndexError):
+        except (ValueError, np.linalg.LinAlgError, IndexError, RuntimeError):
             continue
         out[i] = np.interp(x, x[there], curve)
         last = np.ravel(about.get("tol_history", [0.0]))[-1:]

@@ -52,9 +52,11 @@ def detector_faults(y: npt.ArrayLike) -> tuple[npt.NDArray[np.bool_], npt.NDArra
     saturated, negative = run >= PLATEAU, below > SHARE * n
     for i in np.flatnonzero(saturated | negative):  # few: only these need their noise
         row = rows[i][np.isfinite(rows[i])].astype(float)
-        noise = (
-            float(np.median(np.abs(np.diff(row)))) / 0.954
-        )  # median of |difference| of normal noise, per its sigma
+        if row.size < PLATEAU:  # nothing but infinities
+            saturated[i] = negative[i] = False
+            continue
+        # the median of |difference| of normal noise is 0.954 of its sigma
+        noise = float(np.median(np.abs(np.diff(row)))) / 0.954
         saturated[i] &= bool(row.max() > np.median(row) + ABOVE * noise)
         negative[i] &= noise > 0 and bool(np.mean(row < -BELOW * noise) > SHARE)
     return saturated.reshape(lead), negative.reshape(lead)
