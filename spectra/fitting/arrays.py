@@ -75,7 +75,7 @@ def fit_arrays(
     tolerance, max_nfev
         A fit ends when a step promises less than this share of chi-square, or fails after so many evaluations.
     restarts : int
-        Other starts tried where a component is weak or a parameter undetermined; the best minimum is kept.
+        Other starts tried where a component is weak or a parameter undetermined, until four led to the best minimum; that is kept.
     shared : sequence of str
         Free parameters that have one value for all spectra along the last series dimension: these are fitted together,
         one joint fit for each of the other dimensions. Sigmas and covariance of a spectrum's parameters are marginal.

@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from spectra.fitting.compiled import entry_point, kernel, open_kernel
 from spectra.fitting.drawing import add_tail, component, evaluate, scratch, set_rows
-from spectra.fitting.leastsq import CAUTIOUS, CONVERGED, NOT_CONVERGED, NOT_FINITE, fit_one, space
+from spectra.fitting.leastsq import CAUTIOUS, CONVERGED, NOT_CONVERGED, NOT_FINITE, fit_counts, space
 from spectra.fitting.linear import copy, fill
 from spectra.fitting.observing import QUANTITIES, observe
 from spectra.fitting.program import Compiled
-from spectra.fitting.robust import fit_robust, spread
+from spectra.fitting.robust import ROUGH, fit_robust, spread
 
 __all__ = [
     "AT_BOUND",
@@ -43,10 +43,10 @@ UNDETERMINED = 2
 WEAK = 4
 SEVERAL_MINIMA = 8
 
-#: Rounds in which Poisson weights are taken anew from the fitted curve, and the change of chi2 that ends them.
+#: Rounds in which a joint fit takes Poisson weights anew from its curves, and the change of chi2 that ends them.
 ROUNDS, SETTLED = 8, 1e-7
-#: What a step must promise, as a share of chi2, to be taken while the weights still change: 2e-5 of a sigma.
-BETWEEN = 1e-12
+#: What a step must promise, as a share of chi2, to be taken with the weights of counts: 2e-5 of a sigma.
+SURE = 1e-12
 
 Floats = npt.NDArray[np.float64]
 
@@ -183,26 +183,6 @@ def draw_all(model, x, free, memory, curve):
             curve[k] += memory.curve[k]
 
 
-@kernel
-def _fit_counts(model, x, y, weight, s, memory, chi2, tolerance, max_nfev):
-    """Fit again with weights from the fitted curve until they settle: the maximum of the Poisson likelihood.
-
-    Weights from the counts themselves favour the points that happen to lie low and pull every area down.
-    """
-    total, undetermined, outcome = 0, False, CONVERGED
-    for _ in range(ROUNDS):
-        draw_all(model, x, s.free, memory, s.trial_residual)
-        poisson_weights(s.trial_residual, weight)
-        before = chi2
-        outcome, chi2, nfev, undetermined = fit_one(
-            model, x, y, weight, s, memory, CAUTIOUS, max(tolerance, BETWEEN), max_nfev
-        )
-        total += nfev
-        if outcome != CONVERGED or nfev == 1 or abs(chi2 - before) <= SETTLED * chi2:
-            break
-    return outcome, chi2, total, undetermined
-
-
 @entry_point
 def fit_spectra(stamp):
     """Fit rows ``start`` to ``stop`` of ``y`` and fill the results.
@@ -245,12 +225,12 @@ def fit_spectra(stamp):
                 restarts,
                 s,
                 memory,
-                tolerance,
+                max(tolerance, ROUGH) if poisson else tolerance,
                 max_nfev,
             )
             if poisson and outcome == CONVERGED:
-                outcome, chi2, more, undetermined = _fit_counts(
-                    model, x, y[i], weight[i], s, memory, chi2, tolerance, max_nfev
+                outcome, chi2, more, undetermined = fit_counts(
+                    model, x, y[i], weight[i], s, memory, CAUTIOUS, max(tolerance, SURE), max_nfev
                 )
                 nfev += more
             out.outcome[i], out.chi2[i], out.nfev[i] = outcome, chi2, nfev

@@ -98,6 +98,32 @@ def _voigt_near(x, y, s, area, f, g0, g1, g2, g3, work):
 
 
 @kernel
+def _voigt_near_one(x, y, s, area, f, g0, g1, g2, g3):
+    """The same at one point, coefficient by coefficient."""
+    above, below = SCALE + y, SCALE - y
+    inverse = 1.0 / (above * above + x[0] * x[0])
+    zr, zi = (below * above - x[0] * x[0]) * inverse, (x[0] * above + below * x[0]) * inverse
+    r, q = 2.0 * zr, zr * zr + zi * zi
+    b1, b2 = NEAR[31], 0.0
+    for k in range(30, 0, -1):
+        b1, b2 = NEAR[k] + r * b1 - q * b2, b1
+    pr, pi = NEAR[0] + zr * b1 - q * b2, zi * b1
+    dr, di = above * inverse, x[0] * inverse
+    d2r, d2i = dr * dr - di * di, 2.0 * dr * di
+    re = 2.0 * (pr * d2r - pi * d2i) + INV_SQRT_PI * dr
+    im = 2.0 * (pr * d2i + pi * d2r) + INV_SQRT_PI * di
+    dw_re = -2.0 * (x[0] * re - y * im)
+    dw_im = -2.0 * (x[0] * im + y * re) + 2.0 * INV_SQRT_PI
+    height = area * INV_SQRT_PI / s
+    slope = height / s
+    f[0] = height * re
+    g0[0] = -slope * dw_re
+    g1[0] = INV_SQRT_PI / s * re
+    g2[0] = -slope * (re + x[0] * dw_re - y * dw_im)
+    g3[0] = -slope * dw_im
+
+
+@kernel
 def _voigt_far(x, y, s, area, f, g0, g1, g2, g3):
     n = x.size
     height = area * INV_SQRT_PI / s
@@ -147,7 +173,9 @@ def voigt(x, p, f, g, work):
             f[start:end],
         )  # rows of their own: contiguous, so the loops can use vectors
         g0, g1, g2, g3 = g[0, start:end], g[1, start:end], g[2, start:end], g[3, start:end]
-        if inside:
+        if inside and end - start == 1:
+            _voigt_near_one(part, y, s, p[1], values, g0, g1, g2, g3)
+        elif inside:
             _voigt_near(part, y, s, p[1], values, g0, g1, g2, g3, work)
         else:
             _voigt_far(part, y, s, p[1], values, g0, g1, g2, g3)

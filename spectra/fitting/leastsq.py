@@ -30,6 +30,7 @@ __all__ = [
     "NOT_CONVERGED",
     "NOT_FINITE",
     "Space",
+    "fit_counts",
     "fit_one",
     "solve_linear",
     "space",
@@ -39,6 +40,9 @@ __all__ = [
 CAUTIOUS, EAGER = 0.3, 100.0
 #: Least strength of a line at the start, as a share of the strongest.
 KEPT = 0.3
+
+#: Steps after which the weights of counts are no longer taken anew, should they not settle.
+REWEIGHED = 40
 
 CONVERGED = 0
 NOT_CONVERGED = 1
@@ -138,8 +142,39 @@ def solve_linear(model, x, y, weight, s, memory):
 
 
 @kernel
+def _reweigh(y, weight, residual, jacobian, changed):
+    """Weights of counts from the curve that ``residual`` belongs to, taken over by it and the slopes; its sum of squares."""
+    for k in range(y.size):
+        curve = y[k] + residual[k] / weight[k] if weight[k] > 0.0 else 1.0
+        changed[k] = 1.0 / (weight[k] * math.sqrt(max(curve, 1.0))) if weight[k] > 0.0 else 0.0
+    for k in range(y.size):
+        weight[k] *= changed[k]
+        residual[k] *= changed[k]
+    for j in range(jacobian.shape[0]):
+        slopes = jacobian[j]
+        for k in range(slopes.size):
+            slopes[k] *= changed[k]
+    return dot(residual, residual)
+
+
+@kernel
 def fit_one(model, x, y, weight, s, memory, first_radius, tolerance, max_nfev):
     """Fit from ``s.free``, which is moved to the minimum; (outcome, chi2, number of evaluations, undetermined)."""
+    return _fit(model, x, y, weight, s, memory, first_radius, tolerance, max_nfev, 0)
+
+
+@kernel
+def fit_counts(model, x, y, weight, s, memory, first_radius, tolerance, max_nfev):
+    """The same for counts: with every step the weights are taken anew from the curve, and written to ``weight``.
+
+    Where it ends the likelihood of Poisson counts is highest. Weights from the counts themselves favour the points
+    that happen to lie low and pull every area down.
+    """
+    return _fit(model, x, y, weight, s, memory, first_radius, tolerance, max_nfev, REWEIGHED)
+
+
+@kernel
+def _fit(model, x, y, weight, s, memory, first_radius, tolerance, max_nfev, reweighed):
     n = s.free.size
     residual, trial_residual = s.residual, s.trial_residual
     jacobian, trial_jacobian = s.jacobian, s.trial_jacobian
@@ -151,6 +186,8 @@ def fit_one(model, x, y, weight, s, memory, first_radius, tolerance, max_nfev):
     fill(s.covariance, np.nan)
     if not math.isfinite(chi2):
         return NOT_FINITE, chi2, nfev, False
+    if reweighed > 0:
+        chi2 = _reweigh(y, weight, residual, jacobian, trial_residual)
     radius = max(first_radius * math.sqrt(chi2), 1e-300)
     outcome = NOT_CONVERGED
     while outcome == NOT_CONVERGED:
@@ -187,6 +224,9 @@ def fit_one(model, x, y, weight, s, memory, first_radius, tolerance, max_nfev):
                 copy(s.free, s.trial)
                 residual, trial_residual = trial_residual, residual
                 jacobian, trial_jacobian = trial_jacobian, jacobian
+                if reweighed > 0:
+                    reweighed -= 1
+                    chi2 = _reweigh(y, weight, residual, jacobian, trial_residual)
                 break
             if radius <= 1e-14 * math.sqrt(chi2) or promised <= 1e-14 * chi2:
                 outcome = CONVERGED  # no step lowers the sum any more: the limit of the arithmetic

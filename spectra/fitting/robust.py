@@ -21,6 +21,10 @@ __all__ = ["fit_robust", "spread", "weak_line"]
 WEAK = 5.0
 #: Two minima are the same where their sums of squares agree within this.
 SAME = 1e-6
+#: What a step must promise, as a share of chi2, to be taken on the way to a minimum that is only compared with others.
+ROUGH = 1e-9
+#: Starts that must have led to the best minimum before no others are tried; one on a plateau says nothing.
+AGREED = 4
 
 
 @kernel
@@ -115,10 +119,10 @@ def fit_robust(model, x, y, weight, begin, fresh, restarts, s, memory, tolerance
     clear = outcome == CONVERGED and not undetermined and not weak
     if restarts == 0 or clear or outcome > NOT_CONVERGED:
         return outcome, chi2, total, undetermined, weak, False
-    several = False
+    several, agreed = False, 0 if undetermined else 1
     copy(s.best, s.free)
     if outcome == NOT_CONVERGED:
-        chi2 = math.inf
+        chi2, agreed = math.inf, 0
     _reaches(model, begin, s, memory)
     for number in range(restarts):
         radius = CAUTIOUS
@@ -128,15 +132,21 @@ def fit_robust(model, x, y, weight, begin, fresh, restarts, s, memory, tolerance
         else:
             _another_start(model, begin, number, s)
             solve_linear(model, x, y, weight, s, memory)
-        found, other, nfev, _ = fit_one(model, x, y, weight, s, memory, radius, tolerance, max_nfev)
+        found, other, nfev, lost = fit_one(
+            model, x, y, weight, s, memory, radius, max(tolerance, ROUGH), max_nfev
+        )
         total += nfev
         if found != CONVERGED:
             continue
         if abs(other - chi2) > SAME * min(other, chi2):
             several = several or math.isfinite(chi2)
+        elif number > 0 and not lost:
+            agreed += 1
         if other < (1.0 - SAME) * chi2:
-            outcome, chi2 = found, other
+            outcome, chi2, agreed = found, other, 0 if lost else 1
             copy(s.best, s.free)
+        if agreed >= AGREED:
+            break
     if outcome == CONVERGED:
         copy(s.free, s.best)
         outcome, chi2, nfev, undetermined = fit_one(
