@@ -293,6 +293,10 @@ CASES = {
     "xas.mcr_als": (_long_series, {"n": 2}),
     "xas.target_transform": (lambda: xas.principal_components(_long_series()), {"candidates": _standards()}),
     "xas.eels.subtract_background": (_core_loss, {"window": (595, 634)}),
+    "xas.eels.white_line_ratio": (
+        lambda: xas.eels.subtract_background(_core_loss(), window=(595, 634)),
+        {"method": "all"},
+    ),
     "xps.calibrate": (_xps_series, {"shift": 0.3}),
     "xps.subtract_background": (_xps_series, {}),
     "xps.quantify": (_survey, _SURVEYED),
