@@ -239,6 +239,20 @@ def _interferograms() -> xr.Dataset:
     )  # fmt: skip
 
 
+def _exposures() -> xr.Dataset:
+    """Photons on two detectors, the second 30 channels below, growing along the series."""
+    channel = np.arange(600.0)
+    line = [
+        np.exp(-0.5 * ((channel - c) / 6) ** 2) + 0.2 * np.exp(-0.5 * ((channel - c + 140) / 15) ** 2)
+        for c in (400, 370)
+    ]
+    counts = np.random.default_rng(9).poisson(1 + 100 * np.array(line) * np.arange(1, N + 1)[:, None, None])
+    return spectra.from_arrays(
+        channel, counts, axis="detector_channel", name="counts", units="counts", dims=("scan", "detector"),
+        attrs={"technique": "rixs"},
+    )  # fmt: skip
+
+
 #: verb -> (dataset it works on, its options). A new verb needs a line here.
 CASES = {
     "spectra.crop": (_xps_series, {"window": (638, 648)}),
@@ -297,6 +311,7 @@ CASES = {
         lambda: xas.eels.subtract_background(_core_loss(), window=(595, 634)),
         {"method": "all"},
     ),
+    "xas.rixs.reduce": (_exposures, {"dispersion": 0.01, "elastic": 400.0, "normalize": (1.0, 2.0)}),
     "xps.calibrate": (_xps_series, {"shift": 0.3}),
     "xps.subtract_background": (_xps_series, {}),
     "xps.quantify": (_survey, _SURVEYED),

@@ -27,12 +27,14 @@ AXES = {
     "raman_shift": "1/cm",
     "wavenumber": "1/cm",
     "path_difference": "cm",  # of an interferogram
+    "detector_channel": "",  # of photons before there is an energy scale
 }
 #: Units that an axis may be given in, by its own units: how many of these they are.
 SCALES = {
     "eV": {"eV": 1.0, "keV": 1e3, "meV": 1e-3},
     "1/cm": {"1/cm": 1.0, "1/m": 1e-2},
     "cm": {"cm": 1.0, "mm": 0.1, "um": 1e-4},
+    "": {"": 1.0},
 }
 
 

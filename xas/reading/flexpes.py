@@ -53,7 +53,8 @@ def _scan(group: h5py.Group, source: Source) -> xr.Dataset:
         "technique": "xas",
         "sample": said.get("compound"),
         "element": element_symbol(str(said.get("element", ""))),
-        "edge": edge_name(edge.group(0)) if edge else None,
+        # where both edges were scanned, the first of them is looked for
+        "edge": (edge_name(edge.group(0)) or "").replace("L2,3", "L3") if edge else None,
         "comment": said.get("comment"),
         "detector": said.get("detector"),
         "metadata": json.dumps(said),
