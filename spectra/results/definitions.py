@@ -20,13 +20,15 @@ from spectra.results.place import Tree
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["XAS_DEFINITION", "XPS_DEFINITION", "claim_definition", "describe_experiment"]
+__all__ = ["RAMAN_DEFINITION", "XAS_DEFINITION", "XPS_DEFINITION", "claim_definition", "describe_experiment"]
 
 _log = logging.getLogger(__name__)
 
 #: Name and version; the one for absorption is a draft and may be renamed.
 XPS_DEFINITION = ("NXxps", "v2026.01")
 XAS_DEFINITION = ("NXxas_trans", "draft-2026")
+RAMAN_DEFINITION = ("NXraman", "v2026.01")
+_RAMAN_URL = "https://fairmat-nfdi.github.io/nexus_definitions/classes/applications/NXraman.html"
 
 #: Fields of an instrument and the attributes of a dataset that fill them.
 _ANALYSER = {
@@ -51,6 +53,8 @@ def describe_experiment(start: xr.Dataset) -> Tree:
     if attrs.get("technique") == "xps":
         said["method"] = "X-ray photoelectron spectroscopy (XPS)"
         said["instrument"] = _spectrometer(attrs)
+    if attrs.get("technique") == "raman":
+        said |= _raman_bench(start)
     if attrs.get("technique") == "xas" and attrs.get("element"):
         symbol = str(attrs["element"])
         said["element"] = {"@NX_class": "NXelement", "symbol": symbol, "name": symbol}
@@ -78,6 +82,31 @@ def _spectrometer(attrs: Mapping[Any, Any]) -> Tree:
     return instrument
 
 
+def _raman_bench(start: xr.Dataset) -> Tree:
+    """Kind of experiment and NXinstrument of a Raman spectrometer."""
+    attrs = start.attrs
+    instrument: Tree = {"@NX_class": "NXinstrument"}
+    if attrs.get("scattering_configuration"):
+        instrument["scattering_configuration"] = str(attrs["scattering_configuration"])
+    if attrs.get("laser_wavelength"):
+        beam = _number("wavelength", attrs["laser_wavelength"], "nm")
+        instrument["beam_incident"] = {"@NX_class": "NXbeam", "parameter_reliability": "nominal", **beam}
+    channels = _detector_channels(attrs)
+    if channels:
+        instrument["detector_spectra"] = {"@NX_class": "NXdetector", "detector_channel_type": channels}
+    said: Tree = {"experiment_type": "Raman spectroscopy"}
+    kind = attrs.get("raman_experiment_type") or ("Raman imaging" if {"y", "x"} <= set(start.dims) else None)
+    if kind:
+        said["raman_experiment_type"] = str(kind)
+    return said | ({"instrument": instrument} if len(instrument) > 1 else {})
+
+
+def _detector_channels(attrs: Mapping[Any, Any]) -> str:
+    """Stated, or that of a CCD."""
+    array = re.search(r"\bccd\b", str(attrs.get("detector", "")), re.IGNORECASE)
+    return str(attrs.get("detector_channel_type") or ("multichannel" if array else ""))
+
+
 def claim_definition(entry: Tree, start: xr.Dataset, where: str) -> list[str]:
     """Write the definition that ``entry`` keeps; where it keeps none, say what is missing.
 
@@ -95,7 +124,9 @@ def claim_definition(entry: Tree, start: xr.Dataset, where: str) -> list[str]:
     list of str
         At most one line for the log.
     """
-    check = {"xps": _photoemission, "xas": _absorption}.get(str(start.attrs.get("technique", "")))
+    check = {"xps": _photoemission, "xas": _absorption, "raman": _raman}.get(
+        str(start.attrs.get("technique", ""))
+    )
     if check is None:
         return []
     (name, version), missing = check(entry, start)
@@ -103,13 +134,27 @@ def claim_definition(entry: Tree, start: xr.Dataset, where: str) -> list[str]:
         line = f"no NeXus definition {name} is claimed; it needs {', '.join(missing)}"
         _log.info("%s: %s", entry["title"], line)
         return [line]
+    if "fit" in entry and name != XPS_DEFINITION[0]:
+        _collected(entry["fit"])
     entry["definition"] = name
     entry["definition@version"] = version
+    if name == RAMAN_DEFINITION[0]:
+        entry["definition@URL"] = _RAMAN_URL
     if name == XAS_DEFINITION[0]:
         entry["is_experimental"] = np.bool_(start.attrs.get("simulated") in (None, "", "no", False))
         for field, source in (("energy", "energy"), ("intensity", "data")):
             entry[f">{field}"] = entry["data"][f"{source}@target"] = f"/{where}/data/{source}"
     return []
+
+
+def _collected(group: Tree) -> None:
+    """Say NXcollection, which every definition allows, where only NXxps knows the classes of a fit."""
+    if group["@NX_class"] in ("NXfit", "NXpeak", "NXfit_function"):
+        group["@collects"] = group["@NX_class"]
+        group["@NX_class"] = "NXcollection"
+    for below in group.values():
+        if isinstance(below, dict) and "@NX_class" in below:
+            _collected(below)
 
 
 def _photoemission(entry: Tree, start: xr.Dataset) -> tuple[tuple[str, str], list[str]]:
@@ -145,6 +190,17 @@ def _absorption(entry: Tree, start: xr.Dataset) -> tuple[tuple[str, str], list[s
     if signal.dtype.kind != "f":
         missing.append(f"{signal.name} as floating-point numbers")
     return XAS_DEFINITION, missing
+
+
+def _raman(entry: Tree, start: xr.Dataset) -> tuple[tuple[str, str], list[str]]:
+    attrs = start.attrs
+    needed = ["sample", "laser_wavelength", "scattering_configuration"]
+    missing = [f"the attribute {key}" for key in needed if attrs.get(key) in (None, "")]
+    if "raman_experiment_type" not in entry:
+        missing.append("the attribute raman_experiment_type")
+    if not _detector_channels(attrs):
+        missing.append("the attribute detector_channel_type ('multichannel' or 'single-channel')")
+    return RAMAN_DEFINITION, missing
 
 
 def _number(field: str, value: Any, unit: str) -> Tree:

@@ -1,4 +1,4 @@
-"""Small analyses of both techniques, simulated, as results files hold them."""
+"""Small analyses of each technique, simulated, as results files hold them."""
 
 from __future__ import annotations
 
@@ -122,7 +122,56 @@ def xps_together() -> xr.Dataset:
     )
 
 
+def raman_measured(pixels: int | None = 2) -> xr.Dataset:
+    """A map of a cathode, or one spectrum, with all that NXraman asks for."""
+    shift = np.arange(420.0, 680.0, 2.0)
+    bands = 300 / (1 + ((shift - 485) / 6) ** 2) + 900 / (1 + ((shift - 592) / 7) ** 2) + 50
+    values = np.random.default_rng(3).poisson(np.broadcast_to(bands, (2, pixels or 1, shift.size)))
+    dataset = xr.Dataset(
+        {"counts": (("y", "x", "raman_shift"), values.astype(float), {"units": "counts"})},
+        coords={
+            "raman_shift": ("raman_shift", shift, {"units": "1/cm"}),
+            "y": ("y", [0.0, 1.0], {"units": "um"}),
+            "x": ("x", np.arange(float(pixels or 1)), {"units": "um"}),
+        },
+        attrs={
+            "signal": "counts",
+            "technique": "raman",
+            "title": "cathode",
+            "sample": "LiCoO2",
+            "start_time": "2024-06-11T10:00:00+02:00",
+            "laser_wavelength": 532.0,
+            "scattering_configuration": "z(..)z",
+            "detector": "CCD",
+        },
+    )
+    single = {"raman_experiment_type": "non-resonant Raman spectroscopy"}
+    return dataset if pixels else dataset.isel(y=0, x=0, drop=True).assign_attrs(single)
+
+
+def raman_analysed(pixels: int | None = 2) -> xr.Dataset:
+    """Calibrated, baseline off, bands fitted, phases ranked."""
+    import raman
+
+    shift = np.arange(450.0, 600.0)
+    wafer = np.random.default_rng(4).poisson(50 + 1000 / (1 + ((shift - 521.0) / 2.5) ** 2))
+    silicon = spectra.from_arrays(shift, wafer, axis="raman_shift", attrs={"technique": "raman"})
+    data = raman.calibrate(raman_measured(pixels), references={"silicon": silicon})
+    data = spectra.subtract_baseline(data, method="arpls", options={"lam": 1e5})
+    return raman.rank_phases(raman.fit_bands(data, "licoo2"))
+
+
+def raman_ordering() -> xr.Dataset:
+    """A verdict with its evidence."""
+    import raman
+
+    return raman.diagnose_ordering(raman_measured(None), shift_sigma=0.5)
+
+
 SAMPLES = {
+    "raman_map": raman_analysed,
+    "raman_single": lambda: raman_analysed(None),
+    "raman_ordering": raman_ordering,
     "xas_series": xas_analysed,
     "xas_single": lambda: xas_analysed(None),
     "xps_series": xps_analysed,

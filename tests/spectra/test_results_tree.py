@@ -113,6 +113,9 @@ def test_a_viewer_finds_a_plot_from_the_root(samples, name, tmp_path):
         "xps_together": ("fit/trend", "peak_0_area", ["depth"]),
         "xas_raw_series": ("data", "data", ["time", "energy"]),
         "xps_raw_single": ("data", "data", ["energy"]),
+        "raman_map": ("fit/trend", "peak_0_area", ["y", "x"]),
+        "raman_single": ("fit/data", "input_dependent", ["input_independent"]),
+        "raman_ordering": ("process_01_diagnose_ordering/data_evidence", "evidence_value", [None]),
     }
     with h5py.File(save(tmp_path / "a.nxs", {"entry": samples[name]})) as file:
         found = nxdata.get_default(file)
