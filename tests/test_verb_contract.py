@@ -154,6 +154,17 @@ def _core_loss() -> xr.Dataset:
     )
 
 
+def _low_loss() -> xr.Dataset:
+    """Zero-loss peaks that wander, and a plasmon."""
+    loss = np.arange(-20.0, 80.0, 0.25)
+    at = 0.3 * np.arange(N)[:, None]
+    mean = 1e5 * np.exp(-(((loss - at) / 0.5) ** 2)) + 2e3 * np.exp(-(((loss - at - 22) / 4) ** 2)) + 20
+    counts = np.random.default_rng(10).poisson(mean)
+    return spectra.from_arrays(
+        loss, counts, axis="energy_loss", name="counts", units="counts", dims=("scan",), attrs={"technique": "eels"}
+    )
+
+
 def _white_lamp() -> xr.Dataset:
     shift = np.arange(250.0, 950.0, 3.0)
     return spectra.from_arrays(shift, 1e4 - 5 * shift, axis="raman_shift", sigma=0.01 * shift)
@@ -307,6 +318,8 @@ CASES = {
     "xas.mcr_als": (_long_series, {"n": 2}),
     "xas.target_transform": (lambda: xas.principal_components(_long_series()), {"candidates": _standards()}),
     "xas.eels.subtract_background": (_core_loss, {"window": (595, 634)}),
+    "xas.eels.thickness": (_low_loss, {}),
+    "xas.eels.align_zero_loss": (_low_loss, {}),
     "xas.eels.white_line_ratio": (
         lambda: xas.eels.subtract_background(_core_loss(), window=(595, 634)),
         {"method": "all"},

@@ -10,4 +10,6 @@ STEPS: tuple[str, ...] = (
     "read_series",
     "subtract_background",
     "white_line_ratio",
+    "align_zero_loss",
+    "thickness",
 )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Positions", "find_lines"]
+__all__ = ["Positions", "find_lines", "vertex"]
 
 Array = npt.NDArray[Any]
 
@@ -60,7 +60,7 @@ def find_lines(
     for place in (first, first + splitting):
         near = np.abs(energy - place[:, None]) <= REACH
         peak = np.where(near, top, -np.inf).argmax(-1)
-        position, by = _vertex(energy, net, energy[peak], (half + 1) * step)
+        position, by = vertex(energy, net, energy[peak], (half + 1) * step)
         position[~rows] = np.nan
         found.append((position, by))
     return Positions(found[0][0], found[1][0], found[0][1], found[1][1])
@@ -75,7 +75,7 @@ def _box(values: Array, width: int) -> Array:
     return np.asarray((running[:, high] - running[:, low]) / (high - low))
 
 
-def _vertex(energy: Array, net: Array, start: Array, reach: float) -> tuple[Array, Array]:
+def vertex(energy: Array, net: Array, start: Array, reach: float) -> tuple[Array, Array]:
     """Vertex of the parabola around ``start``, moved until its vertex is its middle; ``start`` where there is none.
 
     Weights fall to zero at ``reach``, so that the vertex does not jump as channels come and go.
