@@ -1,4 +1,6 @@
 from .background import subtract_background as subtract_background
+from .hydrogenic import CrossSection as CrossSection
+from .hydrogenic import cross_section as cross_section
 from .line_ratio import white_line_ratio as white_line_ratio
 from .reading import read as read
 from .reading import read_series as read_series
