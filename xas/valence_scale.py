@@ -49,7 +49,7 @@ def mixture_valence(fraction: Array, covariance: Array, valences: Array) -> tupl
         return v, np.sqrt(np.einsum("...i,...ij,...j->...", g, covariance, g))
 
 
-@verb("xas.valence", axis="energy")
+@verb("xas.valence", axis=("energy", "energy_loss"))
 def valence(
     dataset: xr.Dataset,
     *,
@@ -62,7 +62,8 @@ def valence(
     Parameters
     ----------
     dataset : xarray.Dataset
-        With the variable that the calibration was made from (``edge_position`` with its sigma, for example).
+        With the variable that the calibration was made from and its sigma: ``edge_position``, or ``l3_position`` or
+        ``branching_ratio`` of :func:`xas.eels.white_line_ratio`.
     calibration : Calibration or table
         From :func:`xas.calibrate_valence` or :func:`xas.load_calibration`; in a recipe, the table that its ``save``
         writes.

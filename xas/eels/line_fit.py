@@ -23,8 +23,8 @@ MODEL: tuple[dict[str, Any], ...] = (
 )
 
 
-#: A variance of zero, where no counts lie near, is none.
-_LEAST = 1e-3
+#: A channel's variance is no less than this share of the mean, where no counts lie near.
+LEAST = 1e-2
 #: Channels on each side over which the variance of counts is averaged.
 SIDE = 4
 
@@ -118,10 +118,15 @@ def _fitted(
     y = np.where(there, np.take_along_axis(net[rows], index, -1), np.nan)
     variance = np.take_along_axis(noise.variance[rows], index, -1)
     variance = _around(np.where(there, variance, np.nan))  # of a channel alone, low ones would weigh too much
-    stated = bool(np.isfinite(variance).any())
+    mean = np.nanmean(np.where(there.any(-1, keepdims=True), variance, 0.0), -1, keepdims=True)
+    stated = bool((variance > 0).any())
     top = np.where(there, y, 0.0).max(-1)
     top = np.where(top > 0, top, 1.0)[:, None]
-    sigma = np.sqrt(np.maximum(variance, _LEAST)) / top if stated else None
+    sigma = (
+        np.sqrt(np.where(mean > 0, np.maximum(variance, LEAST * mean), LEAST * top**2)) / top
+        if stated
+        else None
+    )
 
     def areas(values: Array) -> tuple[Array, Array]:
         found = fit_arrays(

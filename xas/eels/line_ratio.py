@@ -43,6 +43,8 @@ FLAGS = {
     "is_behind_another": ("edge_in_front", "failed", "another edge stands in front of L3 and under it: areas mean nothing; subtract it first"),
     "is_truncated": ("post_truncated", "warning", "the data end inside the window behind L2: the level was read from what is there"),
     "is_shrunk": ("windows_shrunk", "warning", "the lines lie closer than their windows: both windows were shrunk to half of the distance"),
+    "is_displaced": ("energy_scale_off", "warning", "L3 lies more than 2 eV outside of where compounds of the element have it: only distances and shifts inside one series count; align on the zero-loss peak"),
+    "is_odd_gap": ("splitting_off", "warning", "the lines lie more than 2 eV nearer or farther than the 2p levels: dispersion, or other lines"),
     "is_weak": ("weak_line", "warning", "L2 is less than two of its standard uncertainties: the ratio is hardly determined"),
     "is_touching": ("background_touches_line", "warning", "the window of the background reaches into that of L3: move it to lower energy"),
 }  # fmt: skip
@@ -110,7 +112,8 @@ def white_line_ratio(
         ``l2_position`` and ``splitting`` (eV), each with ``_sigma``; ``l3_half_width`` and ``l2_half_width`` as used;
         with ``normalized_sum`` that; with ``all`` ``ratio_by_method`` along ``line_method`` and ``ratio_spread``, the
         standard deviation between methods. Flags: ``no_post_edge``, ``edge_in_front`` and ``no_white_lines`` mean
-        failure; ``post_truncated``, ``windows_shrunk``, ``weak_line`` and ``background_touches_line`` are warnings.
+        failure; ``post_truncated``, ``windows_shrunk``, ``weak_line``, ``background_touches_line``, ``energy_scale_off`` and
+        ``splitting_off`` (against tabulated levels) are warnings.
 
     Raises
     ------
@@ -162,6 +165,7 @@ def white_line_ratio(
     )  # fmt: skip
     made = _measured(dataset, energy, methods, windows, places)
     refuse_if_all(made, energy, windows)
+    _name_offset(made, places)
     result = _labelled(dataset, made, symbol, method, methods, windows, places)
     for mask, (name, severity, explanation) in FLAGS.items():
         result = flag(result, made[mask] == 1, name, explanation, severity=severity)  # type: ignore[arg-type]
@@ -178,6 +182,18 @@ def _element(dataset: xr.Dataset, element: str | None) -> tuple[str, dict[str, A
         given = f"element {symbol!r} has no table of L edges" if symbol else "which element it is is not said"
         raise InvalidInput(f"{given}; {did_you_mean(symbol, table['edge'])}.")
     return symbol, table
+
+
+def _name_offset(made: dict[str, xr.DataArray], places: Places) -> None:
+    """Say in the history how far the energy scale is off, where it is (data in memory only)."""
+    found = made["l3_position"]
+    if found.chunks is None and bool((made["is_displaced"] == 1).any()):
+        low, high = places.l3_between
+        middle = float(found.where(made["is_displaced"] == 1).median())
+        note(
+            f"energy scale off: L3 at {middle:.1f} eV, {max(low - middle, middle - high) + 2:.1f} eV outside of where compounds "
+            "have it"
+        )
 
 
 def _windows(
@@ -227,6 +243,7 @@ def _places(
         raise InvalidInput(
             f"positions are those of L3 and L2, ascending, got ({positions[0]:g}, {positions[1]:g})."
         )
+    scale, slack = table["scale"], number(table["scale"]["tolerance"])
     return Places(
         search=(l3 + low, l3 + high),
         splitting=l2 - l3 if positions is None else positions[1] - positions[0],
@@ -235,6 +252,10 @@ def _places(
         behind=tuple(table["windows"]["normal"]["value"]),
         least_post=number(table["windows"]["least_post"]),
         window_end=float(window[1]) if window is not None else -np.inf,
+        l3_between=(l3 + scale["l3"]["value"][0] - slack, l3 + scale["l3"]["value"][1] + slack),
+        gap_between=tuple(
+            l2 - l3 + v + s for v, s in zip(scale["splitting"]["value"], (-slack, slack), strict=True)
+        ),
     )
 
 

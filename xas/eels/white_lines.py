@@ -42,6 +42,8 @@ class Places:
     behind: tuple[float, float]  # of the sum that both lines are compared with, eV behind L3
     least_post: float
     window_end: float  # eV; minus infinity where no background was fitted here
+    l3_between: tuple[float, float] = (-np.inf, np.inf)  # outside of it the energy scale is doubted, eV
+    gap_between: tuple[float, float] = (-np.inf, np.inf)
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,15 @@ def measure_lines(
         out["is_truncated"] = (post_end < found.l2 + windows.post[1] - 0.5) & (left >= places.least_post)
         out["is_without_post"] = left < places.least_post
         out["is_weak"] = ~(out["l2"] > 2 * out["l2_sigma"]) & np.isfinite(out["l2_sigma"])
+        out["is_displaced"] = _outside(found.l3, places.l3_between)
+        out["is_odd_gap"] = _outside(gap, places.gap_between)
         out["is_touching"] = places.window_end > found.l3 - halves[0]
     out["is_behind_another"] = _in_front(energy, net, found.l3, places)
     return out
+
+
+def _outside(values: Array, between: tuple[float, float]) -> Array:
+    return np.asarray((values < between[0]) | (values > between[1]))
 
 
 def _halves(gap: Array, windows: Windows) -> tuple[tuple[Array, Array], Array]:

@@ -121,7 +121,8 @@ def align_zero_loss(
     -------
     xarray.Dataset
         The signal moved (and its sigma, if there); channels at the ends for which nothing was measured hold NaN, the
-        axis keeps its length. ``zero_loss_position`` with sigma (eV) is where the peak was. Spectra without a peak are
+        axis keeps its length. ``zero_loss_position`` with sigma (eV) is where the peak was;
+        ``attrs["energy_scale"]`` says so. Spectra without a peak are
         flagged ``no_zero_loss`` and hold NaN.
 
     Raises
@@ -201,6 +202,7 @@ def align_zero_loss(
             units="eV", long_name="standard uncertainty of the position of the zero-loss peak"
         ),
     )  # fmt: skip
+    result.attrs["energy_scale"] = "zero-loss peak at 0 eV"
     return flag(
         result, made["position"].isnull(), "no_zero_loss",
         "no peak stands out inside the search, or it is cut off by its end: move the search, or leave the spectrum out",

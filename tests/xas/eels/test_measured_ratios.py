@@ -83,11 +83,19 @@ def test_the_level_behind_l2_where_the_data_end(name, expected, data_dir):
     """The data end inside the default window: a flag; and with 15 to 19 eV another ratio, without one."""
     element = "Co" if "Co" in name else "Mn"
     scan = measured(data_dir, f"eelsdb/{name}")
-    assert flag_names(xas.eels.white_line_ratio(scan, element)) == ["post_truncated"]
+    off = ["energy_scale_off"] if "LSMO" in name else []
+    assert flag_names(xas.eels.white_line_ratio(scan, element)) == ["post_truncated", *off]
     positions = tops(scan, xas.eels.white_line_ratio(scan, element))
     shorter = xas.eels.white_line_ratio(scan, element, post=(15, 19), positions=positions, **WHOLE)
     assert float(shorter.l3_l2_ratio) == pytest.approx(expected, abs=0.02)
-    assert flag_names(shorter) == []
+    assert flag_names(shorter) == off
+
+
+def test_an_axis_that_is_off_is_told(data_dir):
+    """Mn L3 at 648.7 eV instead of about 642."""
+    made = xas.eels.white_line_ratio(measured(data_dir, "eelsdb/LSMO_bulk_MnL.msa"), "Mn")
+    assert "energy_scale_off" in flag_names(made)
+    assert "L3 at 648.7 eV, 4.0 eV outside" in made.attrs["history"]
 
 
 def test_channels_by_their_part_hardly_differ(data_dir):
