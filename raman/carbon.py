@@ -10,6 +10,7 @@ from raman.band_model import BandModel, BandShape, BaselineDegree, band_model
 from raman.bands import find_phase
 from raman.crystallites import Measure, Size, crystallite_size, size_formula
 from raman.end_line import EndLine
+from raman.foreign_bands import foreign_band
 from raman.noise import noise_of
 from raman.tables import load_table, number
 from spectra.dataset import failed, flag, map_spectra
@@ -84,9 +85,10 @@ def carbon_disorder(
     -------
     xarray.Dataset
         The variables of ``raman.fit_bands``, ``id_ig_ratio`` and ``crystallite_size`` (nm), each with its ``_sigma``;
-        with "ends" also ``id_ig_ratio_systematic``, by how much a line fitted with the bands changes the ratio;
-        their attributes say model, measure, laser, baseline and formula. Flags: ``size_outside_range`` (NaN size),
-        ``size_conflicting`` (below 32 nm the ratio is disputed as a measure), ``amorphous`` (no one La), all warnings.
+        with "ends" also ``id_ig_ratio_systematic``, by how much a line or a parabola fitted with the bands changes the
+        ratio; their attributes say model, measure, laser, baseline and formula. Flags, all warnings:
+        ``size_outside_range`` (NaN size), ``size_conflicting`` (below 32 nm the ratio is disputed as a measure),
+        ``amorphous`` (no one La), ``other_band`` (a band that is not carbon's lies in the window).
 
     Raises
     ------
@@ -133,18 +135,52 @@ def carbon_disorder(
     said = _convention(dataset, measure, model, phase, baseline, line, laser, fitted)
     result = _with_ratio(fitted, said)
     if line is not None:
+        import xarray as xr
+
         whole = dataset.drop_vars("net")
-        other, _ = _fitted(whole, None, "linear", measure, model, window, shape, changes, weights, told=False)
-        change = abs(other["best_value"].sel(parameter=RATIO, drop=True) - result[RATIO])
-        result[f"{RATIO}_systematic"] = change.assign_attrs(
-            units="", long_name="change of the ratio by a line that is fitted with the bands"
+        changes_by = [
+            abs(_other(whole, degree, measure, model, window, shape, changes, weights) - result[RATIO])
+            for degree in ("linear", "quadratic")
+        ]
+        largest = xr.concat(changes_by, "baseline").max("baseline", skipna=True)
+        result[f"{RATIO}_systematic"] = largest.assign_attrs(
+            units="",
+            long_name="largest change of the ratio by a line or a parabola that is fitted with the bands",
         )
+    result = _with_other_band(result)
     amorphous = result["fwhm"].sel(component="G", drop=True) > number(
         load_table("carbon")["limits"]["amorphous"]
     )
     text = "G is wider than 100 1/cm: amorphous carbon has no one size of crystallites (a limit that is to be verified)."
     result = _warned(result, amorphous, "amorphous", text)
     return result if size is None else _with_size(result, size, measure, float(laser or 0.0), said)
+
+
+def _other(dataset: xr.Dataset, degree: str, *options: Any) -> xr.DataArray:
+    """The ratio with another baseline."""
+    fitted, _ = _fitted(dataset, None, degree, *options, told=False)
+    return fitted["best_value"].sel(parameter=RATIO, drop=True)
+
+
+def _with_other_band(result: xr.Dataset) -> xr.Dataset:
+    """A warning where what was fitted holds a band that is in no model, such as V=O beside a carbon coat."""
+    x = result[AXIS].values.astype(float)
+
+    def kernel(residual: Any) -> dict[str, Any]:
+        height, position = foreign_band(x, residual)
+        return {"height": height, "position": position}
+
+    made = map_spectra(kernel, [(result["residual"], (AXIS,))], {"height": (), "position": ()})
+    pair = [n for n in ("D", "D1", "G") if n in result["component"].values]
+    lower = result["height"].sel(component=pair).min("component")
+    share = number(load_table("carbon")["limits"]["other_band"])
+    at = made["position"]
+    where = f" near {float(at.median()):.0f} 1/cm" if at.chunks is None and bool(at.notnull().any()) else ""
+    text = (
+        f"A band{where} that is not carbon's lies inside what was fitted, and the ratio leans on it: leave it out by "
+        "window=(1100, 1900) and baseline='linear', or where it is not."
+    )
+    return _warned(result, made["height"] > share * lower, "other_band", text)
 
 
 def _end_line(dataset: xr.Dataset, ends: tuple[tuple[float, float], tuple[float, float]] | None) -> EndLine:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from raman.infrared_beside import infrared_beside, kept
 from raman.ordering_rows import ROWS, combined, infrared_rows, raman_rows
 from raman.tables import load_table
 from raman.transmission import refuse_percent
-from spectra.dataset import as_dataset, flag, map_spectra, signal_name, spectral_axis
+from spectra.dataset import flag, map_spectra, signal_name, spectral_axis
 from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve, verb
 
@@ -133,6 +134,9 @@ def diagnose_ordering(
     for kind, (data, name) in _spectra(kinds, variable).items():
         axis = spectral_axis(data)
         axes[kind] = data[axis].values
+        content = kept(data, name) if kind == "infrared" and infrared is not None else None
+        if content is not None:
+            resolve(infrared={"content": content})
         inputs += [(_renamed(data[name], axis, kind), (f"{axis}_{kind}",)), *_uncertainty(data, name, kind)]
     resolve(
         shift_sigma=shift, splitting=splitting or tuple(load_table("ordering")["raman"]["splitting"]["value"])
@@ -199,12 +203,7 @@ def _kinds(dataset: xr.Dataset, infrared: Any) -> dict[str, xr.Dataset]:
         return {"infrared": dataset}
     if infrared is None:
         return {"raman": dataset}
-    from raman.reading import read
-
-    beside = as_dataset(infrared, verb="infrared") if hasattr(infrared, "dims") else read(infrared)
-    if spectral_axis(beside) != "wavenumber":
-        raise InvalidInput(f"infrared must lie along wavenumber, it lies along {spectral_axis(beside)}.")
-    return {"raman": dataset, "infrared": beside}
+    return {"raman": dataset, "infrared": infrared_beside(infrared)}
 
 
 def _spectra(kinds: Mapping[str, xr.Dataset], variable: str | None) -> dict[str, tuple[xr.Dataset, str]]:
