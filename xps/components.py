@@ -23,6 +23,7 @@ from xps.casaxps import casaxps_components
 from xps.counting import counting
 from xps.doublets import doublet_components, known_states
 from xps.insidefit import fitted_inside
+from xps.khervefitting import khervefitting_components
 from xps.linefit import (
     MEAN_VALENCE,
     draw_lines,
@@ -34,6 +35,7 @@ from xps.linefit import (
 )
 from xps.links import LinkedModel, linked_model
 from xps.position_doubt import flag_positions
+from xps.sampling import flag_sampling
 from xps.together import Series
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def deconvolve(
     dataset: xr.Dataset,
     *,
     states: tuple[str, ...] | None = None,
-    components: Literal["casaxps"] | tuple[dict[str, Any], ...] | None = None,
+    components: Literal["casaxps", "khervefitting"] | tuple[dict[str, Any], ...] | None = None,
     window: tuple[float, float] | None = None,
     background: Background | None = None,
     degree: int | None = None,
@@ -80,7 +82,8 @@ def deconvolve(
     Their uncertainties include the correlations of the areas, and what the scatter of the background's end points
     changes in them (the fit is repeated with each end one sigma off), or the correlations with all parameters of a
     background inside the fit. A background that is wrong in itself, lines
-    that are no single doublets, and the choice of the shape are not in them. ``position_sigma`` includes
+    that are no single doublets, and the choice of the shape are not in them. A position that ends on its limit is
+    taken to be anywhere in its room, in every sigma. ``position_sigma`` includes
     ``charge_shift_sigma`` after a calibration; ``best_value_sigma`` is that of the fit alone.
 
     Parameters
@@ -91,11 +94,12 @@ def deconvolve(
     states : tuple of str, optional
         States of the table: ``("Mn3+", "Mn4+")``, or of several levels in one window,
         ``("V4+", "V5+", "O 1s lattice")``. Fractions are those of one level.
-    components : "casaxps" or tuple of tables, optional
+    components : {"casaxps", "khervefitting"} or tuple of tables, optional
         Lines of your own, each with ``name``, ``position`` and what else is known: ``shape``, ``fwhm``, ``area``,
         ``state``, ``valence``. A number is kept, ``{value, min, max}`` is fitted, a text is an expression. A line with
         ``partner``, ``splitting``, ``area_ratio`` and ``width_factor`` is the second of a doublet. ``"casaxps"`` takes
-        the components stored in the file.
+        the components stored in the file, ``"khervefitting"`` those of a project, on its own background unless there
+        is another.
     window : (float, float), optional
         Binding energies in eV that are fitted. Default: where there is a background.
     background : {"shirley", "tougaard", "linear", "slope", "polynomial", "active_shirley", \
@@ -149,7 +153,8 @@ def deconvolve(
         where all states of one level have a valence; ``_sigma`` of each unless nothing was fitted. A background inside
         the fit adds ``background`` and ``net`` inside the window, and its strength: ``shirley_k`` (1/eV; along
         ``component`` where each peak has its own), ``slope_k`` (1/eV²) or ``tougaard_b`` (eV²). A joint fit
-        adds ``shared_value`` per ``shared`` and ``joint_redchi``, and others. Flags as ``spectra.fit``.
+        adds ``shared_value`` per ``shared`` and ``joint_redchi``, and others. Flags as ``spectra.fit``, and
+        ``few_counts``, ``coarse_step`` and ``position_not_determined`` (warnings).
 
     Raises
     ------
@@ -182,23 +187,29 @@ def deconvolve(
     series = Series(shared, along, start)
     if active is not None:
         limits = _fitted_range(dataset, window, linked, active.degree + 2)
-        return _with_states(fitted_inside(dataset, linked, active, limits, series), linked, vary)
+        return flag_sampling(
+            _with_states(fitted_inside(dataset, linked, active, limits, series), linked, vary), limits
+        )
     if background is not None:
         subtract: Any = getattr(subtract_background, "__wrapped__", subtract_background)
         dataset = subtract(dataset, method=background, window=window, degree=degree)
+    elif "net" not in dataset and components == "khervefitting" and "khervefitting_background" in dataset:
+        dataset = dataset.assign(net=dataset[signal_name(dataset)] - dataset["khervefitting_background"])
+        note("net is the measured less khervefitting_background")
     elif "net" not in dataset:
         raise InvalidInput(
             "deconvolve fits the variable 'net', which is not there: call xps.subtract_background first, or name a "
             "background."
         )
     limits = _fitted_range(dataset, window, linked)
-    return _with_states(_fitted(dataset, linked, limits, vary, series), linked, vary)
+    result = _with_states(_fitted(dataset, linked, limits, vary, series), linked, vary)
+    return flag_sampling(result, limits) if vary else result
 
 
 def _tables(
     dataset: xr.Dataset,
     states: tuple[str, ...] | None,
-    components: Literal["casaxps"] | tuple[dict[str, Any], ...] | None,
+    components: Literal["casaxps", "khervefitting"] | tuple[dict[str, Any], ...] | None,
     given: Mapping[str, Any],
     drawn: Mapping[str, Any],
     changes: Mapping[str, Mapping[str, Any]],
@@ -216,6 +227,8 @@ def _tables(
         )
     elif components == "casaxps":
         tables, said = casaxps_components(dataset)
+    elif components == "khervefitting":
+        tables, said = khervefitting_components(dataset), []
     else:
         tables, said = tuple(dict(c) for c in components or () if isinstance(c, Mapping)), []
     for sentence in said:

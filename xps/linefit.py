@@ -22,6 +22,7 @@ from spectra.fitting.understand import understand
 from xps.background import Method
 from xps.counting import poisson_variance
 from xps.links import LinkedModel, identifier
+from xps.room import with_room
 
 __all__ = [
     "MEAN_VALENCE",
@@ -143,18 +144,19 @@ def fit_lines(
         seconds == 1.0 and np.ndim(background) == 0 and background == 0
     ):  # counts as they are: the engine's own weights
         result = fit(net, poisson=True)
-        return result, np.sqrt(np.maximum(result.best_fit, 1.0))
+        counted: FloatArray = np.sqrt(np.maximum(result.best_fit, 1.0))
+        return (result if shared else with_room(result, model, x, net, counted)), counted
     sigma: FloatArray | None = None if variance is None else np.sqrt(variance)
     rounds = 0 if sigma is None or seconds is None else ROUNDS
     result = fit(net, sigma=sigma, component_curves=not rounds, moves=() if rounds else moves)
     for left in reversed(range(rounds)):
-        counted: FloatArray = np.sqrt(poisson_variance(result.best_fit + background, seconds or 1.0))
+        counted = np.sqrt(poisson_variance(result.best_fit + background, seconds or 1.0))
         sigma = np.asarray(np.where(np.isfinite(counted), counted, 0.0 if sigma is None else sigma))
         result = fit(net, sigma=sigma, component_curves=not left, moves=() if left else moves)
     for move in () if shared else moves:  # a joint fit has them in its covariance
         moved = fit(net - move, sigma=sigma, component_curves=False)
         result = _widened(result, moved)
-    return result, sigma
+    return (result if shared or sigma is None else with_room(result, model, x, net, sigma)), sigma
 
 
 def _widened(result: FitResult, moved: FitResult) -> FitResult:

@@ -15,15 +15,15 @@ __all__ = ["flag_positions"]
 
 TEXT = (
     "A position ended on its limit, or is unsure by more than a quarter of its room: the limits then decide, and the "
-    "uncertainties of positions and fractions do not hold. Keep positions (position_range = 0) or count longer."
+    "uncertainties take it to be anywhere between them. Keep positions (position_range = 0) or count longer."
 )
 
 
 def flag_positions(result: xr.Dataset, linked: LinkedModel) -> xr.Dataset:
     """``position_not_determined`` where the limits of a fitted position say more about it than the counts do.
 
-    A position on its limit is held there, and every other number is then stated as if it were known: of two states
-    1 eV apart, one sigma of the fractions held the truth in half of such spectra.
+    A position on its limit is held there, and every other number rests on it: its room is in their sigmas
+    (:mod:`xps.room`), and should be as wide as what is really not known.
     """
     share = number(load_table("checks")["position_room"]["share"])
     doubt = None

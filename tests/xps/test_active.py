@@ -10,6 +10,7 @@ import pytest
 from scipy.integrate import cumulative_trapezoid
 
 import spectra
+import tests.test_verb_contract as contract
 import xps
 from spectra.errors import InvalidInput
 from spectra.fitting.lineshapes import sgl
@@ -264,3 +265,10 @@ def test_a_wide_common_width_swallows_no_line(rng):
         background="active_shirley",
     )
     assert (found.redchi < 1.5).all()
+
+
+@pytest.mark.parametrize("promise", [n for n in dir(contract.TestVerbContract) if n.startswith("test_")])
+def test_what_every_verb_promises_holds_with_the_background_inside(promise, monkeypatch):
+    options = {"states": ("Mn3+", "Mn4+"), "background": "active_shirley"}
+    monkeypatch.setitem(contract.CASES, "xps.deconvolve", (contract._xps_series, options))
+    getattr(contract.TestVerbContract(), promise)("xps.deconvolve")

@@ -42,6 +42,20 @@ class TestTooFewCounts:
         few = manganese(np.random.default_rng(seed), scale=5e-4)
         fit = xps.deconvolve(few, states=STATES, background=background)
         assert {"weak_component", "undetermined", "background_not_converged"} & set(flag_names(fit))
+        assert "few_counts" in flag_names(fit)
+
+    @pytest.mark.parametrize("background", ["active_shirley", "active_linear", "linear"])
+    def test_few_counts_in_a_series_are_marked_one_by_one(self, background):
+        together = manganese(np.random.default_rng(3), n=3)
+        together = together.assign(counts=together.counts.copy())
+        together.counts[1] = np.random.default_rng(1).poisson(together.counts[1] * 2e-3)
+        fit = xps.deconvolve(together, states=("Mn3+",), background=background)
+        assert ["few_counts" in flag_names(fit, scan=i) for i in range(3)] == [False, True, False]
+        said = fit.status.attrs["flag_explanations"].splitlines()
+        few = said[fit.status.attrs["flag_meanings"].split().index("few_counts")]
+        assert few.startswith(
+            "Hardly anything was counted: fewer than 2 counts per point in the window, or all lines"
+        )
 
     def test_the_audit_says_how_few(self, rng):
         weak = xps.deconvolve(
@@ -65,6 +79,7 @@ class TestZeroAndNegativeCounts:
         fit = xps.deconvolve(nothing, states=STATES, background=background)
         assert set(flag_names(fit)) & {"background_not_converged", "undetermined"}
         assert np.isnan(fit.fraction).all()
+        assert "few_counts" in flag_names(fit)
 
     def test_negative_counts(self, background, rng):
         wrong = manganese(rng)
@@ -138,10 +153,13 @@ class TestStep:
         coarse = xps.deconvolve(manganese(rng, step=0.8), states=("Mn3+",), background="linear")
         (finding, *_) = xps.audit(coarse).spectra.audit().of_rule("A33")
         assert "step 0.8 eV, 0.4" in finding.found
+        assert "coarse_step" in flag_names(coarse)
+        assert "more than 33% of the width of a line" in coarse.status.attrs["flag_explanations"]
 
     def test_a_finer_one_is_not_marked(self, rng):
         fine = xps.deconvolve(manganese(rng, step=0.2), states=("Mn3+",), background="linear")
         assert xps.audit(fine).spectra.audit().of_rule("A33") == ()
+        assert not {"coarse_step", "few_counts"} & set(flag_names(fine))
 
 
 class TestPassEnergies:

@@ -25,6 +25,15 @@ def strontium(data_dir):
     return [xps.read(data_dir / FOLDER / "LaSrTiO3.json", select=i) for i in range(5)]
 
 
+def test_a_project_is_fitted_on_its_own_background(strontium):
+    with_peaks = next(s for s in strontium if "peaks" in s.attrs.get("khervefitting", ""))
+    here = xps.deconvolve(with_peaks, components="khervefitting", vary=False)
+    there = drawn(with_peaks, vary=False)
+    np.testing.assert_array_equal(here.best_fit, there.best_fit)
+    np.testing.assert_array_equal(here.net, there.net)
+    assert "net is the measured less khervefitting_background" in here.attrs["history"]
+
+
 def test_the_curves_of_la_that_the_project_holds(data_dir):
     file = data_dir / FOLDER / "Pt4f.json"
     stored = json.loads(file.read_text())["Core levels"]["Pt4f1"]["Fitting"]["Peaks"]

@@ -128,7 +128,7 @@ def test_no_counts_at_all_are_left_out_too():
     for name in ("counts", "background", "net"):
         dead[name][4] = 0
     joint = together(dead.transpose("depth", ...))
-    assert flag_names(joint, depth=4) == ["no_signal"]
+    assert flag_names(joint, depth=4) == ["no_signal", "few_counts"]
     assert int(joint.joint_spectra) == 7
 
 
