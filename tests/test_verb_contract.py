@@ -161,7 +161,13 @@ def _low_loss() -> xr.Dataset:
     mean = 1e5 * np.exp(-(((loss - at) / 0.5) ** 2)) + 2e3 * np.exp(-(((loss - at - 22) / 4) ** 2)) + 20
     counts = np.random.default_rng(10).poisson(mean)
     return spectra.from_arrays(
-        loss, counts, axis="energy_loss", name="counts", units="counts", dims=("scan",), attrs={"technique": "eels"}
+        loss,
+        counts,
+        axis="energy_loss",
+        name="counts",
+        units="counts",
+        dims=("scan",),
+        attrs={"technique": "eels"},
     )
 
 
@@ -264,6 +270,22 @@ def _exposures() -> xr.Dataset:
     )  # fmt: skip
 
 
+def _two_edges() -> xr.Dataset:
+    """O K and Mn L edges of electrons on a power law."""
+    loss = np.arange(450.0, 720.0, 0.5)
+    mean = 9e3 * (loss / 500) ** -3 + 800 * ((loss > 532) & (loss < 585)) + 500 * (loss > 640)
+    counts = np.random.default_rng(10).poisson(mean * np.arange(1, N + 1)[:, None])
+    return spectra.from_arrays(
+        loss,
+        counts,
+        axis="energy_loss",
+        name="counts",
+        units="counts",
+        dims=("scan",),
+        attrs={"technique": "eels"},
+    )
+
+
 #: verb -> (dataset it works on, its options). A new verb needs a line here.
 CASES = {
     "spectra.crop": (_xps_series, {"window": (638, 648)}),
@@ -318,11 +340,20 @@ CASES = {
     "xas.mcr_als": (_long_series, {"n": 2}),
     "xas.target_transform": (lambda: xas.principal_components(_long_series()), {"candidates": _standards()}),
     "xas.eels.subtract_background": (_core_loss, {"window": (595, 634)}),
-    "xas.eels.thickness": (_low_loss, {}),
     "xas.eels.align_zero_loss": (_low_loss, {}),
+    "xas.eels.thickness": (_low_loss, {}),
     "xas.eels.white_line_ratio": (
         lambda: xas.eels.subtract_background(_core_loss(), window=(595, 634)),
         {"method": "all"},
+    ),
+    "xas.eels.quantify": (
+        _two_edges,
+        {
+            "background": ((460, 525), (590, 635)),
+            "signal": ((532, 582), (640, 690)),
+            "k": 1.4,
+            "k_sigma": 0.1,
+        },
     ),
     "xas.rixs.reduce": (_exposures, {"dispersion": 0.01, "elastic": 400.0, "normalize": (1.0, 2.0)}),
     "xps.calibrate": (_xps_series, {"shift": 0.3}),

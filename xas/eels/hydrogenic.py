@@ -41,10 +41,10 @@ class CrossSection:
 
 def cross_section(
     element: str,
-    shell: Literal["K", "L"],
+    shell: str,
     *,
-    beam_energy: float,
-    collection_angle: float,
+    beam_energy: float | None,
+    collection_angle: float | None,
     width: float,
     onset: float | None = None,
     model: Model = "sigmak_sigmal",
@@ -105,13 +105,9 @@ def cross_section(
         raise InvalidInput(
             f"no hydrogenic {shell} shell of {element!r} in the table; {did_you_mean(element, known)}."
         )
-    for name, value, units in (
-        ("beam_energy", beam_energy, "keV"), ("collection_angle", collection_angle, "mrad"), ("width", width, "eV"),
-    ):  # fmt: skip
-        if value is None or not 0 < value < np.inf:
-            raise InvalidInput(
-                f"cross_section needs {name} in {units}, a positive number; got {value}. Files that do not say it leave it to you."
-            )
+    beam_energy = _positive("beam_energy", beam_energy, "keV")
+    collection_angle = _positive("collection_angle", collection_angle, "mrad")
+    width = _positive("width", width, "eV")
     entry = known[element]
     first = float(onset if onset is not None else entry.get("onset", entry.get("l3", 0.0)))
     energy = np.linspace(first, first + width, 2 * round(width / _STEP / 2) + 1 if width > 2 * _STEP else 5)
@@ -121,6 +117,14 @@ def cross_section(
     density = per_energy(energy, entry, shell, beam_energy, collection_angle) * factor
     value = float((np.diff(energy) * (density[1:] + density[:-1])).sum() / 2)
     return CrossSection(value, element, shell, width, first, beam_energy, collection_angle, model)
+
+
+def _positive(name: str, value: float | None, units: str) -> float:
+    if value is None or not 0 < value < np.inf:
+        raise InvalidInput(
+            f"cross_section needs {name} in {units}, a positive number; got {value}. Files that do not say it leave it to you."
+        )
+    return float(value)
 
 
 def per_energy(

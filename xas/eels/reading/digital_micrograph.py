@@ -109,10 +109,17 @@ def _spectrum(image: Tags, source: Source) -> LossSpectrum | None:
         notes.append(
             f"values are counts of the detector; DigitalMicrograph takes {gain:.4g} electrons for each"
         )
+        units = "detector counts"  # whose noise is not their square root
     return LossSpectrum(
-        where, energy, cube, units="counts" if units in ("e-", "Counts") else counts_units(units, cube),
+        where, energy, cube, units=_counted(units, cube),
         dims=dims, coords=coords, settings=settings, attrs=attrs, notes=notes,
     )  # fmt: skip
+
+
+def _counted(units: str, cube: npt.NDArray[Any]) -> str:
+    if units == "detector counts":
+        return units
+    return "counts" if units in ("e-", "Counts") else counts_units(units, cube)
 
 
 def _calibration(image: Tags, number: int) -> tuple[float, float, str]:
