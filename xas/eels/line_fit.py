@@ -130,7 +130,13 @@ def _fitted(
 
     def areas(values: Array) -> tuple[Array, Array]:
         found = fit_arrays(
-            MODEL, _start(splitting, width), relative, values / top, sigma=sigma, component_curves=False
+            MODEL,
+            _start(splitting, width),
+            relative,
+            values / top,
+            sigma=sigma,
+            component_curves=False,
+            restarts=0,
         )
         place = [found.free.index(f"{line}_area") for line in ("l3", "l2")]
         area = found.quantity["area"][:, :2] * top

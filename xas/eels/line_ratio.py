@@ -267,7 +267,7 @@ def _measured(
     end = last + (0 if places.given else places.splitting + 3) + max(windows.post[1], 12.0) + 3
     if "normalized_sum" in methods:
         end = max(end, last + places.behind[1] + 3)
-    near = (energy >= first - MARGIN) & (energy <= end)
+    near = slice(*np.searchsorted(energy, (first - MARGIN, end)))
     grid = energy[near]
     curve = Curve.from_attrs(dataset["background"].attrs) if "background" in dataset else None
     net = dataset["net" if "net" in dataset else signal].isel({axis: near})

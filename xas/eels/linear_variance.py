@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,14 +31,53 @@ class Noise:
     parameters: Array | None = None  # (rows, terms)
     covariance: Array | None = None  # (rows, terms, terms)
 
+    @functools.cached_property
+    def curve_values(self) -> Array | None:
+        """The background (rows, n), where the answer of sums to its parameters needs it."""
+        if self.curve is None or self.parameters is None or not self.curve.logarithmic:
+            return None
+        return self.curve.value(self.energy, self.parameters)
+
+    def answer(self, u: Array) -> Array | None:
+        """Derivatives (rows, terms) of sums of the background with weights ``u`` (rows, n); None without background."""
+        if self.curve is None:
+            return None
+        values = self.curve_values
+        return np.asarray((u if values is None else u * values) @ self.curve.basis(self.energy))
+
+    def answer_at(self, index: npt.NDArray[np.intp], u: Array) -> Array | None:
+        """The same for weights ``u`` (rows, k) of the channels ``index`` (rows, k)."""
+        if self.curve is None:
+            return None
+        values = self.curve_values
+        weights = u if values is None else u * np.take_along_axis(values, index, -1)
+        return np.asarray(np.einsum("rk,rkt->rt", weights, self.curve.basis(self.energy)[index]))
+
+    def shared(self, left: Array | None, right: Array | None) -> Array | float:
+        """Part (rows,) of a covariance that the background's parameters make, from two answers to them."""
+        if left is None or right is None or self.covariance is None:
+            return 0.0
+        return np.asarray(np.einsum("ri,rij,rj->r", left, self.covariance, right))
+
     def between(self, u: Array, v: Array) -> Array:
         """Covariance (rows,) of the sums with weights ``u`` and ``v`` (rows, n)."""
-        total = np.einsum("rn,rn,rn->r", u, v, self.variance)
-        if self.curve is None or self.parameters is None or self.covariance is None:
-            return np.asarray(total)
-        left = self.curve.response(self.energy, self.parameters, u)
-        right = left if v is u else self.curve.response(self.energy, self.parameters, v)
-        return np.asarray(total + np.einsum("ri,rij,rj->r", left, self.covariance, right))
+        return self.pair(u, v)[2]
+
+    def pair(self, u: Array, v: Array) -> tuple[Array, Array, Array]:
+        """Variances of the sums with weights ``u`` and ``v`` (rows, n), and their covariance, (rows,) each."""
+        weighted = u * self.variance
+        own = [np.einsum("rn,rn->r", weighted, w) for w in (u, v)]
+        other = np.einsum("rn,rn->r", v * self.variance, v)
+        left, right = self.answer(u), self.answer(v)
+        return (
+            own[0] + self.shared(left, left),
+            other + self.shared(right, right),
+            own[1] + self.shared(left, right),
+        )
+
+    def cut(self, part: slice) -> Noise:
+        """The same for a part of the channels."""
+        return Noise(self.energy[part], self.variance[:, part], self.curve, self.parameters, self.covariance)
 
 
 def ratio_variance(a: Array, b: Array, var_a: Array, var_b: Array, cov: Array) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xas.eels.line_fit import fit_lines
-from xas.eels.line_positions import Positions, find_lines
+from xas.eels.line_positions import Positions, binned, find_lines
 from xas.eels.line_weights import Windows, curvature_weights, overlap, step_weights
 from xas.eels.linear_variance import Noise, ratio_variance
 
@@ -85,21 +85,22 @@ def measure_lines(
     if places.given is None:
         found = find_lines(energy, net, places.search, places.splitting, places.half_width)
     else:
-        nothing = np.full(net.shape, np.nan)
         sound = np.where(np.isfinite(net).all(-1), 0.0, np.nan)
-        found = Positions(places.given[0] + sound, places.given[1] + sound, nothing, nothing)
+        nothing, nowhere = np.full((len(net), 1), np.nan), np.zeros((len(net), 1), int)
+        found = Positions(
+            places.given[0] + sound, places.given[1] + sound, nothing, nothing, nowhere, nowhere
+        )
     gap = found.l2 - found.l3
     halves, shrunk = _halves(gap, windows)
     post_end = np.minimum(found.l2 + windows.post[1], energy[-1])
     out: dict[str, Array] = {"l3_position": found.l3, "l2_position": found.l2, "splitting": gap}
-    for name, by in (
-        ("l3_position", found.by_l3),
-        ("l2_position", found.by_l2),
-        ("splitting", found.by_l2 - found.by_l3),
-    ):
-        out[f"{name}_sigma"] = np.sqrt(noise.between(by, by))
+    out |= _position_sigmas(noise, found)
     out["l3_half_width"], out["l2_half_width"] = halves
     ratios = []
+    end = energy[-1]
+    out["is_behind_another"] = _in_front(energy, net, found.l3, places)
+    part = _needed(energy, found, windows, places, methods)
+    energy, net, noise = energy[part], net[:, part], noise.cut(part)
     for number, method in enumerate(methods):
         lines = _by_method(method, energy, net, noise, found, halves, windows, places)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -116,7 +117,7 @@ def measure_lines(
             out["normalized_sum"], out["normalized_sum_sigma"] = lines.total, lines.total_sigma
     out["ratios"] = np.stack([r for r, _ in ratios], -1)
     out["ratios_sigma"] = np.stack([s for _, s in ratios], -1)
-    left = energy[-1] - (found.l2 + windows.post[0])
+    left = end - (found.l2 + windows.post[0])
     with np.errstate(invalid="ignore"):
         out["is_shrunk"] = shrunk
         out["is_truncated"] = (post_end < found.l2 + windows.post[1] - 0.5) & (left >= places.least_post)
@@ -125,8 +126,31 @@ def measure_lines(
         out["is_displaced"] = _outside(found.l3, places.l3_between)
         out["is_odd_gap"] = _outside(gap, places.gap_between)
         out["is_touching"] = places.window_end > found.l3 - halves[0]
-    out["is_behind_another"] = _in_front(energy, net, found.l3, places)
     return out
+
+
+def _position_sigmas(noise: Noise, found: Positions) -> dict[str, Array]:
+    own, answers = [], []
+    for by, at in ((found.by_l3, found.at_l3), (found.by_l2, found.at_l2)):
+        own.append((by**2 * np.take_along_axis(noise.variance, at, -1)).sum(-1))
+        answers.append(noise.answer_at(at, by))
+    v3, v2 = (o + noise.shared(a, a) for o, a in zip(own, answers, strict=True))
+    both = v3 + v2 - 2 * noise.shared(*answers)  # the lines have no channel in common
+    return {
+        "l3_position_sigma": np.sqrt(v3), "l2_position_sigma": np.sqrt(v2), "splitting_sigma": np.sqrt(np.maximum(both, 0)),
+    }  # fmt: skip
+
+
+def _needed(
+    energy: Array, found: Positions, windows: Windows, places: Places, methods: tuple[str, ...]
+) -> slice:
+    """Channels that the methods see, in all rows together."""
+    if not np.isfinite(found.l3).any() or not set(methods) <= {"double_step", "double_arctan"}:
+        return slice(None)
+    low = np.nanmin(found.l3) - windows.l3
+    high = max(np.nanmax(found.l2) + windows.post[1], np.nanmax(found.l2) + windows.l2)
+    first, last = np.searchsorted(energy, (low, high))
+    return slice(max(int(first) - 2, 0), int(last) + 2)
 
 
 def _outside(values: Array, between: tuple[float, float]) -> Array:
@@ -163,28 +187,23 @@ def _by_method(
         short = found.l2 + windows.post[0] + places.least_post > energy[-1]
         u3[short], u2[short] = np.nan, np.nan
     l3, l2 = (np.einsum("rn,rn->r", u, net) for u in (u3, u2))
-    lines = Lines(l3, l2, noise.between(u3, u3), noise.between(u2, u2), noise.between(u3, u2))
+    lines = Lines(l3, l2, *noise.pair(u3, u2))
     if method != "normalized_sum":
         return lines
     low, high = found.l3 + places.behind[0], found.l3 + places.behind[1]
     v = overlap(energy, low, high, windows.channels)
     v[high > energy[-1] + 0.5] = np.nan
     both, behind = u3 + u2, np.einsum("rn,rn->r", v, net)
-    spread = ratio_variance(
-        l3 + l2, behind, noise.between(both, both), noise.between(v, v), noise.between(both, v)
-    )
+    spread = ratio_variance(l3 + l2, behind, *noise.pair(both, v))
     with np.errstate(divide="ignore", invalid="ignore"):
         return replace(lines, total=(l3 + l2) / behind, total_sigma=np.sqrt(spread))
 
 
 def _in_front(energy: Array, net: Array, l3: Array, places: Places) -> Array:
     """Whether something as strong as a part of L3 stands in front of it: the edge of another element."""
-    values = np.nan_to_num(net)
-    step = float(np.median(np.diff(energy)))
-    width = max(1, round(1.5 / step))
-    running = np.cumsum(np.pad(values, ((0, 0), (1, 0))), -1)
-    smooth = (running[:, width:] - running[:, :-width]) / width
-    middle = energy[: smooth.shape[-1]] + (width - 1) * step / 2
+    middle, bins = binned(energy, net)
+    around = np.pad(bins, ((0, 0), (1, 1)), mode="edge")
+    smooth = (around[:, :-2] + around[:, 1:-1] + around[:, 2:]) / 3
     low = np.maximum(places.window_end, l3 - FAR)[:, None]
     front = np.where((middle > low) & (middle < (l3 - NEAR)[:, None]), smooth, -np.inf).max(-1)
     top = np.where(np.abs(middle - l3[:, None]) < 2, smooth, -np.inf).max(-1)

@@ -62,8 +62,8 @@ def zero_loss_position(
         & (grid[top] <= high)
         & (height > LEAST_HEIGHT * np.maximum(values[:, 0], values[:, -1]))
     )
-    position, by = vertex(grid, values, grid[top], half_width)
-    sigma = np.sqrt(np.einsum("rn,rn->r", by**2, np.maximum(values, 0)) * gain)
+    position, by, at = vertex(grid, values, grid[top], half_width)
+    sigma = np.sqrt((by**2 * np.maximum(np.take_along_axis(values, at, -1), 0)).sum(-1) * gain)
     return np.where(sound, position, np.nan), np.where(sound, sigma, np.nan)
 
 
