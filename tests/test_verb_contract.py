@@ -286,6 +286,17 @@ def _two_edges() -> xr.Dataset:
     )
 
 
+def _progression() -> xr.Dataset:
+    """An elastic line and two vibrations beside it."""
+    loss = np.arange(-0.5, 1.3, 0.01)
+    places, heights = np.array([0.0, 0.193, 0.383]), np.array([300, 90, 70])
+    lines = (heights * np.exp(-4 * np.log(2) * ((loss[:, None] - places) / 0.085) ** 2)).sum(axis=1) + 4
+    counts = np.random.default_rng(11).poisson(lines * np.arange(1, N + 1)[:, None])
+    return spectra.from_arrays(
+        loss, counts, axis="energy_loss", name="counts", units="counts", dims=("scan",), attrs={"technique": "rixs"}
+    )  # fmt: skip
+
+
 #: verb -> (dataset it works on, its options). A new verb needs a line here.
 CASES = {
     "spectra.crop": (_xps_series, {"window": (638, 648)}),
@@ -355,6 +366,7 @@ CASES = {
             "k_sigma": 0.1,
         },
     ),
+    "xas.rixs.fit_lines": (_progression, {"vibrations": 2}),
     "xas.rixs.reduce": (_exposures, {"dispersion": 0.01, "elastic": 400.0, "normalize": (1.0, 2.0)}),
     "xps.calibrate": (_xps_series, {"shift": 0.3}),
     "xps.subtract_background": (_xps_series, {}),

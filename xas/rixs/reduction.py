@@ -25,6 +25,8 @@ FloatArray = npt.NDArray[np.float64]
 _STANDS_OUT = 5.0
 #: Fewest photons from which a line can be placed.
 _FEWEST = 10
+#: The elastic line is fitted over so many of its widths to each side.
+_CLOSE = 1.2
 
 
 @verb("xas.rixs.reduce", axis="detector_channel")
@@ -57,8 +59,8 @@ def reduce(
         Channel near which the elastic line lies (of the detector with most photons, to which the others are shifted).
         Default: the line of the highest photon energy that stands out of the noise; look whether it is elastic.
     search : float
-        Channels to each side of ``elastic`` in which the line is fitted: a Gaussian on a constant, by maximum
-        likelihood.
+        Channels to each side of ``elastic`` in which the line is sought: a Gaussian on a constant is fitted by maximum
+        likelihood, and once more over 1.2 of its widths to each side.
     detectors : str
         Dimension of the detectors that saw the same exposure, which are added; a dataset need not have it.
     align : bool
@@ -251,9 +253,6 @@ def _elastic(
     channel: FloatArray, counts: npt.NDArray[Any], near: float | None, search: float, dispersion: float
 ) -> _Line:
     """The elastic line, fitted by a Gaussian on a constant."""
-    import spectra
-    from spectra.dataset import from_arrays
-
     y = np.asarray(counts, float)
     guess = near if near is not None else _highest_line(channel, y, dispersion)
     inside = np.abs(channel - guess) <= search
@@ -262,20 +261,37 @@ def _elastic(
             f"elastic: {int(y[inside].sum())} photons within {search:g} channels of {guess:g}; at least {_FEWEST} are needed. "
             "Say another channel or widen search."
         )
-    x, part = channel[inside], np.round(y[inside])
-    top = float(x[np.argmax(np.convolve(part, np.ones(5), "same"))])
-    base = max(float(np.percentile(part, 20)), 0.1)
-    line = from_arrays(x, part, axis="detector_channel", name="counts", units="counts")
+    found = _fitted_line(channel[inside], np.round(y[inside]))
+    # what lies beside the line, and its tails, would widen the Gaussian: once more over little more than its width
+    near_line = np.abs(channel - found.channel) <= max(_CLOSE * found.fwhm, 6.0)
+    if near_line.sum() < inside.sum():
+        closer = _fitted_line(channel[near_line], np.round(y[near_line]))
+        found = closer if np.isfinite(closer.channel) and np.isfinite(closer.channel_sigma) else found
+    if not np.isfinite(found.channel):
+        raise InvalidInput(
+            f"elastic: no line could be fitted within {search:g} channels of {guess:g}; say another channel or search."
+        )
+    return found
+
+
+def _fitted_line(x: FloatArray, counts: FloatArray) -> _Line:
+    """Gaussian on a constant by Poisson maximum likelihood."""
+    import spectra
+    from spectra.dataset import from_arrays
+
+    top = float(x[np.argmax(np.convolve(counts, np.ones(5), "same"))])
+    base = max(float(np.percentile(counts, 20)), 0.1)
+    half = float(x[-1] - x[0]) / 2
     fitted = spectra.fit(
-        line,
+        from_arrays(x, counts, axis="detector_channel", name="counts", units="counts"),
         model=(
             {"shape": "gaussian", "prefix": "elastic_"},
             {"shape": "polynomial", "degree": 0, "prefix": "floor_"},
         ),
         params={
             "elastic_position": {"value": top, "min": float(x[0]), "max": float(x[-1])},
-            "elastic_fwhm": {"value": search / 3, "min": 1.0, "max": 2 * search},
-            "elastic_area": {"value": max(part.sum() - base * part.size, 1.0), "min": 0.0},
+            "elastic_fwhm": {"value": half / 3, "min": 1.0, "max": 2 * half},
+            "elastic_area": {"value": max(counts.sum() - base * counts.size, 1.0), "min": 0.0},
             "floor_c0": {"value": base, "min": 0.0},
         },
         weights="poisson",
@@ -283,12 +299,7 @@ def _elastic(
         workers=1,
     )
     one = fitted.isel(component=0)
-    found = _Line(*(float(one[n]) for n in ("position", "position_sigma", "fwhm", "fwhm_sigma")))
-    if not np.isfinite(found.channel):
-        raise InvalidInput(
-            f"elastic: no line could be fitted within {search:g} channels of {guess:g}; say another channel or search."
-        )
-    return found
+    return _Line(*(float(one[n]) for n in ("position", "position_sigma", "fwhm", "fwhm_sigma")))
 
 
 def _highest_line(channel: FloatArray, y: FloatArray, dispersion: float) -> float:
