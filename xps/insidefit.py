@@ -108,7 +108,9 @@ def _of_lines(values: Any, dims: tuple[str, ...], lines: int) -> Any:
 
 
 def _padded(values: FloatArray, beyond: tuple[int, int]) -> FloatArray:
-    """NaN beyond the window."""
+    """NaN beyond the window; curves of a large series are copied only where there is something beyond."""
+    if not any(beyond):
+        return values
     return np.pad(values, [(0, 0)] * (values.ndim - 1) + [beyond], constant_values=np.nan)
 
 

@@ -50,6 +50,8 @@ def _few(window: xr.Dataset, least: float, sigmas: float) -> xr.DataArray | None
     if seconds is None:
         return None
     counts = window[signal_name(window)] * seconds
-    lines = (window["component_curve"].sum("component") * seconds).sum(AXIS)
+    lines = window["best_fit"].sum(AXIS, skipna=False)
+    if "background" in window and window["background"].attrs.get("treatment") == "active":
+        lines = lines - window["background"].sum(AXIS, skipna=False)  # what the lines stand on was fitted, too
     nothing = counts.mean(AXIS) < least
-    return nothing | (lines < sigmas * np.sqrt(counts.clip(min=0).sum(AXIS).clip(min=1)))
+    return nothing | (lines * seconds < sigmas * np.sqrt(counts.clip(min=0).sum(AXIS).clip(min=1)))

@@ -14,7 +14,7 @@ from spectra.fitting.leastsq import CAUTIOUS, CONVERGED, NOT_CONVERGED, NOT_FINI
 from spectra.fitting.linear import copy, fill
 from spectra.fitting.observing import QUANTITIES, observe
 from spectra.fitting.program import Compiled
-from spectra.fitting.robust import ROUGH, fit_robust, spread
+from spectra.fitting.robust import fit_robust, spread
 
 __all__ = [
     "AT_BOUND",
@@ -45,8 +45,9 @@ SEVERAL_MINIMA = 8
 
 #: Rounds in which a joint fit takes Poisson weights anew from its curves, and the change of chi2 that ends them.
 ROUNDS, SETTLED = 8, 1e-7
-#: What a step must promise, as a share of chi2, to be taken with the weights of counts: 2e-5 of a sigma.
-SURE = 1e-12
+#: What a step must promise, as a share of chi2, to be taken with the weights of counts: 2e-4 of a sigma; and before,
+#: with those of the counts themselves, whose minimum is only a start.
+SURE, HASTY = 1e-10, 1e-4
 
 Floats = npt.NDArray[np.float64]
 
@@ -225,7 +226,7 @@ def fit_spectra(stamp):
                 restarts,
                 s,
                 memory,
-                max(tolerance, ROUGH) if poisson else tolerance,
+                max(tolerance, HASTY) if poisson else tolerance,
                 max_nfev,
             )
             if poisson and outcome == CONVERGED:

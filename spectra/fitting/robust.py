@@ -119,6 +119,10 @@ def fit_robust(model, x, y, weight, begin, fresh, restarts, s, memory, tolerance
     clear = outcome == CONVERGED and not undetermined and not weak
     if restarts == 0 or clear or outcome > NOT_CONVERGED:
         return outcome, chi2, total, undetermined, weak, False
+    close = max(tolerance, ROUGH) if tolerance <= SAME else ROUGH
+    if outcome == CONVERGED and tolerance > SAME:  # minima are compared where they are
+        outcome, chi2, nfev, undetermined = fit_one(model, x, y, weight, s, memory, CAUTIOUS, close, max_nfev)
+        total += nfev
     several, agreed = False, 0 if undetermined else 1
     copy(s.best, s.free)
     if outcome == NOT_CONVERGED:
@@ -132,9 +136,7 @@ def fit_robust(model, x, y, weight, begin, fresh, restarts, s, memory, tolerance
         else:
             _another_start(model, begin, number, s)
             solve_linear(model, x, y, weight, s, memory)
-        found, other, nfev, lost = fit_one(
-            model, x, y, weight, s, memory, radius, max(tolerance, ROUGH), max_nfev
-        )
+        found, other, nfev, lost = fit_one(model, x, y, weight, s, memory, radius, close, max_nfev)
         total += nfev
         if found != CONVERGED:
             continue
@@ -150,7 +152,7 @@ def fit_robust(model, x, y, weight, begin, fresh, restarts, s, memory, tolerance
     if outcome == CONVERGED:
         copy(s.free, s.best)
         outcome, chi2, nfev, undetermined = fit_one(
-            model, x, y, weight, s, memory, CAUTIOUS, tolerance, max_nfev
+            model, x, y, weight, s, memory, CAUTIOUS, min(tolerance, close), max_nfev
         )
         total += nfev
         weak = weak_line(model, s, memory)
