@@ -193,9 +193,9 @@ def fitted_variable(dataset: xr.Dataset, variable: str | None) -> str:
     name = variable or ("net" if "net" in dataset else signal_name(dataset))
     if name not in dataset or axis not in dataset[name].dims:
         raise InvalidInput(f"there is no variable {name!r} along {axis} to fit.")
-    if name == "transmittance":
+    if name in ("transmittance", "reflectance", "single_channel"):
         raise InvalidInput(
-            "fit_bands fits bands that point upwards, and transmittance has them downwards: call raman.to_absorbance "
+            f"fit_bands fits bands that point upwards, and {name} has them downwards: call raman.to_absorbance "
             "first."
         )
     return name

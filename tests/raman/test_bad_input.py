@@ -163,6 +163,8 @@ def test_an_opus_file_of_a_background_alone(data_dir):
     assert any("holds no absorbance" in note for note in scan.spectra.history[0]["notes"])
     with pytest.raises(InvalidInput, match="holds the background alone, which is no absorbance yet"):
         spectra.run("ftir_absorbance", file)
+    with pytest.raises(InvalidInput, match="single_channel has them downwards"):
+        raman.fit_bands(scan, (1650.0,))
 
 
 def test_an_ole_container_called_spc(data_dir, tmp_path):
