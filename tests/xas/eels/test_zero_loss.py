@@ -147,3 +147,11 @@ class TestThickness:
         counts = np.where(LOSS > 4, 100.0, 0.0)[None]
         made = xas.eels.thickness(low_loss(counts))
         assert flag_names(made, x=0) == ["no_zero_loss"]
+
+    @pytest.mark.parametrize("name", ["BN_nanotube_lowloss", "CaTiO3_lowloss_headerless_space"])
+    def test_measured_ones_that_are_removed_or_cut(self, name, data_dir):
+        loss, y = columns(data_dir / "eels" / "eelsdb" / f"{name}.msa")
+        low = spectra.from_arrays(loss, y, axis="energy_loss", name="counts")
+        assert flag_names(xas.eels.align_zero_loss(low)) == ["no_zero_loss"]
+        with pytest.raises(InvalidInput, match="do not hold the zero-loss peak"):
+            xas.eels.thickness(low)
