@@ -8,6 +8,8 @@ import pytest
 import raman
 import spectra
 import xas
+import xas.eels
+import xas.rixs
 import xps
 from spectra.dataset import signal_name, spectral_axis, validate
 from spectra.errors import SpectraError
@@ -267,6 +269,29 @@ def test_every_raman_file(data_dir):
         with pytest.raises(SpectraError) as caught:
             raman.read(folder / name)
         _one_sentence(caught.value, folder / name)
+
+
+#: Files of energy losses, soft X-rays and RIXS that hold no spectrum of two points.
+NO_LOSSES = {"eels/rsciio/minimum_metadata.msa"}
+
+
+def test_every_file_of_energy_losses_soft_x_rays_and_rixs(data_dir):
+    """Each is read by its verb, whatever reader that takes; descriptions beside them are refused."""
+    verbs = {"eels": xas.eels.read, "softxas": xas.read, "rixs": xas.rixs.read}
+    axes = {"eels": "energy_loss", "softxas": "energy", "rixs": "detector_channel"}
+    for folder, read in verbs.items():
+        for file in files(data_dir, folder):
+            name = str(file.relative_to(data_dir))
+            if file.suffix in (".md", ".json") or name in NO_LOSSES or file.name == "HERMES_small_OK.hdf5":
+                with pytest.raises(SpectraError) as caught:
+                    read(file)
+                _one_sentence(caught.value, file)
+                continue
+            for number in range(len(read_scans(file, hints={"default_axis": axes[folder]}))):
+                scan = read(file, select=number)
+                sane(scan, file)
+                assert spectral_axis(scan) == axes[folder], name
+                assert scan.attrs["reader"] in ("emsa", "digital-micrograph", "hyperspy", "tia", "stxm", "flexpes", "adress", "text"), name  # fmt: skip
 
 
 def test_inspect_never_raises(data_dir):

@@ -128,7 +128,7 @@ class TestTruth:
         np.testing.assert_array_equal(up.counts.values, down.counts.values)
         np.testing.assert_allclose(up.energy_loss, down.energy_loss, atol=1e-12)
 
-    @pytest.mark.parametrize("repeats", [60, pytest.param(600, marks=pytest.mark.long)])
+    @pytest.mark.parametrize("repeats", [60, pytest.param(250, marks=pytest.mark.long)])
     def test_sigmas_cover(self, rng, repeats):
         truth, found, sigma, place, place_sigma = 20.3, [], [], [], []
         for _ in range(repeats):
@@ -151,7 +151,7 @@ class TestTruth:
 
     @pytest.mark.long
     def test_the_sigma_of_what_is_normalized(self, rng):
-        drawn = np.concatenate([exposure(rng) for _ in range(300)])
+        drawn = np.concatenate([exposure(rng) for _ in range(120)])
         spectra_ = xas.rixs.reduce(
             dataset(drawn, ("scan",)), dispersion=0.01, elastic=400.0, normalize=(1.0, 1.8)
         )
