@@ -29,7 +29,7 @@ def show_rows(headers: Sequence[str], rows: Iterable[Sequence[str]], *, title: s
 
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for header in headers:
-        table.add_column(header, overflow="fold")
+        table.add_column(Text(header), overflow="fold")  # as it is: [ordered] is no markup
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console().print(table)
@@ -50,11 +50,16 @@ def show_frame(frame: pd.DataFrame, *, title: str | None = None, rows: int | Non
 
 
 def _fitting(frame: pd.DataFrame, width: int) -> list[Any]:
-    """Columns that fit into the terminal: where we are, what has an uncertainty (the last made first), the others."""
+    """Columns that fit into the terminal: where we are and what was asked, what has an uncertainty, the others.
+
+    Of those with an uncertainty the last made come first.
+    """
     cells = {name: [_cell(value) for value in frame[name]] for name in frame.columns}
 
     def rank(name: Any) -> int:
-        if name in (frame.columns[0], "component") or (name == "flags" and any(cells[name])):
+        if name in (frame.columns[0], "component", *frame.attrs.get("answers", ())):
+            return 0
+        if name == "flags" and any(cells[name]):
             return 0
         return 1 if any("±" in cell for cell in cells[name]) else 3 if name == "flags" else 2
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
+    "answers",
     "axes_of",
     "axis_label",
     "checked_variable",
@@ -77,6 +78,11 @@ def axes_of(dataset: xr.Dataset, variable: str) -> tuple[str, ...]:
 def series_of(dataset: xr.Dataset, variable: str) -> tuple[str, ...]:
     """Dimensions of ``variable`` that count spectra."""
     return tuple(d for d in series_dims(dataset) if d in dataset[variable].dims)
+
+
+def answers() -> tuple[str, ...]:
+    """Variables that say what was asked, a verdict for example: shown before others."""
+    return tuple(_table()["answer"])
 
 
 def is_trend(dataset: xr.Dataset, variable: str) -> bool:

@@ -40,9 +40,13 @@ def with_uncertainty(value: float, sigma: float | None) -> str:
 
 
 def summary_table(dataset: xr.Dataset, *, rows: int | None = None) -> pd.DataFrame:
-    """Tidy results as texts: one row per spectrum and component, at most ``rows``."""
+    """Tidy results as texts: one row per spectrum and component, at most ``rows``.
+
+    ``attrs["answers"]`` names the columns that say what was asked.
+    """
     import pandas as pd
 
+    from spectra.report.conventions import answers
     from spectra.results.table import tidy_table
 
     table = tidy_table(dataset)
@@ -60,7 +64,9 @@ def summary_table(dataset: xr.Dataset, *, rows: int | None = None) -> pd.DataFra
         columns[header if systematic is None else f"{header} ± noise ± systematic"] = [
             _cell(value, *errors) for value, errors in zip(shown[name], both, strict=True)
         ]
-    return pd.DataFrame(columns)
+    found = pd.DataFrame(columns)
+    found.attrs["answers"] = [c for c in columns if c.partition("[")[0].partition(" (")[0] in answers()]
+    return found
 
 
 def _column(values: pd.Series[Any] | None, length: int) -> list[Any]:

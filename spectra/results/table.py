@@ -107,8 +107,13 @@ def _ordered(dataset: xr.Dataset, rows: list[str]) -> list[tuple[str, xr.Variabl
 
 
 def _is_tabular(dataset: xr.Dataset, name: str, rows: list[str]) -> bool:
-    """Numbers and texts per row; dimensions beside must be labelled, so that a curve is none."""
+    """Numbers and texts per row; dimensions beside must be labelled, so that a curve is none.
+
+    A coordinate along such a dimension says what the labels mean, and nothing about a spectrum.
+    """
     extra = [d for d in dataset[name].dims if d not in rows]
+    if extra and name in dataset.coords:
+        return False
     return all(d in dataset.coords and d != name and dataset[d].dtype.kind in "OUT" for d in extra)
 
 
