@@ -92,6 +92,27 @@ class PhaseRanking:
             )
         return found
 
+    def question(self, claimed: str) -> str:
+        """What to ask of somebody who calls these bands ``claimed``; empty where they support it.
+
+        Examples
+        --------
+        >>> import raman
+        >>> raman.identify_phases((408, 522, 690, 994)).question("v2o3").partition(": ")[0]
+        'these bands do not support v2o3 but v2o5'
+        """
+        match = self.match(claimed)
+        if match.support == "supported" or match.phase.name in self.together:
+            return ""
+        explained = {j for _, j, _ in match.pairs}
+        left = ", ".join(f"{p:g}" for j, p in enumerate(self.positions) if j not in explained)
+        missing = ", ".join(f"{b.position:g}" for b in match.missing) or "none inside the spectrum"
+        instead = f" but {' and '.join(self.together)}" if self.together else ""
+        return (
+            f"these bands do not support {match.phase.name}{instead}: missing are {missing}, unexplained {left or 'none'}. "
+            "Raman sees little more than the surface of dark samples: is it an oxidised surface, or made by the laser?"
+        )
+
     @property
     def warnings(self) -> tuple[str, ...]:
         """Heating products among the phases that are supported, and scores that rest on unchecked positions."""

@@ -144,6 +144,14 @@ class TestVanadiumOxideUnderCarbon:
         assert evidence.together == ("v2o5", "carbon")
         assert evidence.match("v2o3").support == "not supported"
 
+    def test_a_surface_oxide_is_asked_about(self):
+        printed = raman.identify_phases((408, 522, 690, 994, 1350.3, 1586.5))
+        asked = printed.question("v2o3")
+        assert asked.startswith("these bands do not support v2o3 but v2o5 and carbon: missing are 500")
+        assert "408, 522, 690, 994" in asked
+        assert "is it an oxidised surface, or made by the laser?" in asked
+        assert printed.question("v2o5") == ""
+
     def test_the_ratio_says_that_vanadyl_stands_in_the_window(self, coated):
         """The band at 994 lies where carbon is fitted: flagged, and left out the truth is found."""
         leaning = raman.carbon_disorder(coated, measure="area", baseline="linear")
