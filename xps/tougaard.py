@@ -115,7 +115,7 @@ def tougaard(
     loss = loss or named_loss("universal")
     x, y, dtype = spectra_along(x, y)
     low, high = end_means(y, n_end)
-    spread = scattering(np.asarray(x, np.float64), loss.form()).T
+    spread = scattering(x.astype(np.float64), loss.form()).T
     tail, of_one = (y - low) @ spread, np.ones(x.size) @ spread
     at_end, one_at_end = end_means(tail, n_end)[1], end_means(of_one, n_end)[1]
     with np.errstate(divide="ignore", invalid="ignore"):
