@@ -52,6 +52,8 @@ def _few(window: xr.Dataset, least: float, sigmas: float) -> xr.DataArray | None
     counts = window[signal_name(window)] * seconds
     lines = window["best_fit"].sum(AXIS, skipna=False)
     if "background" in window and window["background"].attrs.get("treatment") == "active":
-        lines = lines - window["background"].sum(AXIS, skipna=False)  # what the lines stand on was fitted, too
+        lines = lines - window["background"].sum(
+            AXIS, skipna=False
+        )  # what the lines stand on was fitted, too
     nothing = counts.mean(AXIS) < least
     return nothing | (lines * seconds < sigmas * np.sqrt(counts.clip(min=0).sum(AXIS).clip(min=1)))
