@@ -133,9 +133,10 @@ def _block(x: Array, y: Array, sigma: Array, least: float, most: float, shift: f
     evidence, profile, two = _over_splittings("two", x, y, sigma, shift, knots)
     both, _, _ = _over_splittings("both", x, y, sigma, shift, knots)
     better = np.nan_to_num(evidence - none, nan=-1.0) > 0
+    understated = load_table("ordering")["raman"]["understated"]["value"]
     out = {
-        "two": evidence - none + load_table("ordering")["raman"]["understated"]["value"],
-        "both": both - none,
+        "two": evidence - none + understated,
+        "both": both - none + understated,
         "aicc": _aicc(one, y, sigma) - _aicc(two, y, sigma),
         "splitting": _value(two, "splitting"),
         "splitting_sigma": _sigma(two, "splitting"),
