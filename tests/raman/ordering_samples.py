@@ -73,3 +73,23 @@ def infrared(ratio, *, extra=0.0, noise=0.01, rng=2, first=400.0):
         np.arange(first, 720.0), bands, noise=noise, rng=rng, axis="wavenumber", name="absorbance"
     )
     return data.assign_attrs(technique="ftir")
+
+
+def draw_infrared(n, rng):
+    """Absorbance (n, points) along 400 to 720 1/cm, its noise, and the truth as in :func:`draw`."""
+    x = np.arange(400.0, 720.0)
+    kind = rng.integers(0, 3, n)
+    part = np.select([kind == 0, kind == 1], [0.0, 1.0], 0.7)  # of the height of what only order shows
+    either = np.abs(rng.normal(0, 0.3, n))
+    log_ratio = np.select([kind == 0, kind == 1], [-either, either], rng.normal(0, 0.1, n))
+    extra = np.abs(rng.normal(0, 0.2, (3, n))) * part
+    fwhm = rng.uniform(20, 35, (2, n))
+    places = 587 + rng.normal(0, 2, n), 621 + rng.normal(0, 2, n)
+    y = 0.2 + np.exp(log_ratio)[:, None] * pseudo_voigt(x, places[0], fwhm[0], np.ones(n))
+    y += pseudo_voigt(x, places[1], fwhm[1], np.ones(n))
+    y += extra[0][:, None] * pseudo_voigt(x, np.full(n, 646.0), fwhm[1], np.ones(n))
+    for height, place in zip(extra[1:], (464, 430), strict=True):
+        at, width = place + rng.uniform(-4, 4, n), rng.uniform(10, 24, n)
+        y += height[:, None] * pseudo_voigt(x, at, width, np.ones(n))
+    noise = np.exp(-rng.uniform(*np.log((3.0, 100.0)), n))[:, None]
+    return x, y + rng.normal(size=y.shape) * noise, np.repeat(noise, x.size, 1), kind

@@ -13,10 +13,10 @@ import spectra
 from raman.ordering_doublet import doublet_evidence
 from raman.ordering_infrared import infrared_bands
 from raman.ordering_lines import find_lines, log_presence
-from raman.ordering_rows import ROWS
+from raman.ordering_rows import ROWS, combined, infrared_rows
 from raman.tables import load_table
 from spectra.dataset import failed
-from tests.raman.ordering_samples import SHIFT, draw, infrared, lnmo
+from tests.raman.ordering_samples import SHIFT, draw, draw_infrared, infrared, lnmo
 
 
 @pytest.mark.parametrize("kind", ["ordered", "disordered"])
@@ -196,10 +196,31 @@ def test_probabilities_are_what_they_say(splitting, shift):
             if inside.sum() > 20:
                 allowed = 0.05 + 2.5 * np.sqrt(said[inside].mean() * (1 - said[inside].mean()) / inside.sum())
                 assert abs(true[inside].mean() - said[inside].mean()) < allowed, (number, low)
+    assert np.abs(_pooled(probability, np.arange(3)[:, None] == truth["kind"])).max() < 0.05
     sure = probability.max(0) > 0.95
     wrong = probability.argmax(0) != truth["kind"]
     assert (sure & wrong).mean() < 0.01
     assert sure.mean() > 0.02
+
+
+def _pooled(said, true):
+    """Frequency of the truth less the stated probability, over all three answers, per fifth of the scale."""
+    fifth = np.clip((said * 5).astype(int), 0, 4)
+    return np.array([(true - said)[fifth == i].mean() for i in range(5)])
+
+
+@pytest.mark.long
+def test_probabilities_from_infrared_are_what_they_say():
+    x, y, sigma, kind = draw_infrared(3000, np.random.default_rng(31))
+    made = combined(infrared_rows(x, y, sigma, false_alarms=0.01), (1.0, 1.0, 1.0))
+    judged = made["missing"] < 0.5
+    said = made["ordering_probability"][judged]  # ordered, disordered, mixed
+    true = np.eye(3)[np.array([1, 0, 2])[kind[judged]]]
+    assert judged.mean() > 0.9
+    assert np.abs(_pooled(said, true)).max() < 0.05
+    sure = said.max(1) > 0.95
+    assert (sure & (true[np.arange(len(said)), said.argmax(1)] == 0)).mean() < 0.01
+    assert sure.mean() > 0.1
 
 
 @pytest.mark.long

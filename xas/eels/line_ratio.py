@@ -29,6 +29,7 @@ Array = npt.NDArray[Any]
 Method = Literal["double_step", "double_arctan", "second_derivative", "curve_fit", "normalized_sum", "all"]
 #: Rows that are worked on at a time, and what is cut off in front of the search and behind the last window (eV).
 BLOCK, MARGIN = 512, 27.0
+LEAST = 20  # channels that two lines and what lies behind them need
 
 TEXTS = {
     "l3": "area of L3", "l2": "area of L2", "l3_l2_ratio": "ratio of the areas of L3 and L2",
@@ -269,6 +270,11 @@ def _measured(
         end = max(end, last + places.behind[1] + 3)
     near = slice(*np.searchsorted(energy, (first - MARGIN, end)))
     grid = energy[near]
+    if grid.size < LEAST:
+        raise InvalidInput(
+            f"L3 and L2 are looked for from {first - MARGIN:g} to {end:g} eV, and the data from {energy[0]:g} to "
+            f"{energy[-1]:g} eV hold {grid.size} channels there; at least {LEAST} are needed: is this the right element?"
+        )
     curve = Curve.from_attrs(dataset["background"].attrs) if "background" in dataset else None
     net = dataset["net" if "net" in dataset else signal].isel({axis: near})
     known = dataset.get(f"{signal}_sigma")
@@ -280,7 +286,10 @@ def _measured(
         inputs.append((dataset["background_covariance"], ("background_term", "background_term_2")))
         inputs.append((dataset["background_dispersion"], ()))
     if known is None and curve is None:
-        note("the background was subtracted elsewhere and no sigmas are stated: no uncertainty can be given")
+        note(
+            "no background was subtracted here, the spectra are taken as free of it (xas.eels.subtract_background, if "
+            "they are not); without it or stated sigmas no uncertainty can be given"
+        )
     of_count = curve is not None and dataset["background_dispersion"].attrs.get("of") == "count"
     names = [*_NUMBERS, *FLAGS] + (
         ["normalized_sum", "normalized_sum_sigma"] if "normalized_sum" in methods else []

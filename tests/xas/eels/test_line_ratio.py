@@ -256,3 +256,17 @@ def test_every_method_is_described():
         text.format(
             l3=5, l2=4, steps=(0.6, 0.3), post=(1, 2), arctan_width=1, filter_width=1, normal=(50, 100)
         )
+
+
+def test_data_without_the_edge_are_refused_in_a_sentence():
+    two = spectra.from_arrays([600.0, 700.0], [1.0, 2.0], axis="energy_loss", name="counts", units="counts")
+    with pytest.raises(
+        InvalidInput, match=r"hold 0 channels there; at least 20 are needed: is this the right element"
+    ):
+        xas.eels.white_line_ratio(two, element="Mn")
+
+
+def test_spectra_taken_as_free_of_background_say_so():
+    result = xas.eels.white_line_ratio(dataset(mean(500) - 500 * (LOSS / 632) ** -3.0))
+    assert "no background was subtracted here" in " ".join(result.spectra.history[-1]["notes"])
+    assert np.isnan(result.l3_l2_ratio_sigma)
