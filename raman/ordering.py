@@ -294,16 +294,16 @@ def _labelled(
         "splitting": "splitting of F2g(3) in the best fit of two bands",
         "splitting_limit": "wider splittings of F2g(3) are excluded at 20 to 1",
     }
+    answer_first = verdict.assign_attrs(units="", long_name="order of Ni and Mn, locally")
     result = dataset.drop_dims([d for d in ("order", "evidence") if d in dataset.dims]).assign(
-        {
+        {"verdict": answer_first}
+        | {
             n: v.assign_attrs(units=units.get(n, ""), **({"long_name": about[n]} if n in about else {}))
             for n, v in variables.items()
         }
     )
     rows = [ROWS[n] for n in names]
-    result = result.assign(
-        verdict=verdict.assign_attrs(units="", long_name="order of Ni and Mn, locally")
-    ).assign_coords(
+    result = result.assign_coords(
         order=("order", list(ORDER)),
         evidence=("evidence", names),
         evidence_units=("evidence", [r.units for r in rows]),

@@ -34,6 +34,13 @@ def test_a_clear_spectrum_is_judged(kind):
         assert result.evidence_value.sel(evidence="low-frequency lines") == 0
 
 
+def test_the_verdict_leads_the_table():
+    data = lnmo("ordered", n=2)
+    data = data.drop_vars([n for n in data if str(n).startswith("true")]).drop_vars("component")
+    table = raman.diagnose_ordering(data).spectra.table()
+    assert list(table.columns[:3]) == ["scan", "verdict", "ordering_probability[ordered]"]
+
+
 def test_noise_makes_it_undecided_and_says_so():
     result = raman.diagnose_ordering(lnmo("disordered", noise=0.25, n=4))
     assert set(result.verdict.values) == {"undecided"}

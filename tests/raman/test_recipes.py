@@ -62,7 +62,8 @@ def test_the_command_prints_the_verdict_and_its_probabilities(tmp_path, monkeypa
     table = said.output.partition("not shown")[0]
     for expected in ("verdict", "ordering_probability[ordered]", "ordering_probability[mixed]"):
         assert expected in table
-    assert re.search(r"\bordered\b *\n", table)
+    assert table.index("verdict") < table.index("ordering_probability[ordered]")
+    assert re.search(r"\bordered\b +0\.9", table)  # the verdict, and beside it its probability
     assert "evidence_source" not in said.output
 
 
