@@ -25,6 +25,7 @@ def read(
     path: str | os.PathLike[str],
     *,
     curvature: tuple[float, ...] | None = None,
+    parts: int | None = None,
     select: str | int | None = None,
     reader: str | None = None,
 ) -> xr.Dataset:
@@ -38,6 +39,9 @@ def read(
         Count the photons of the file again, with these coefficients of the lines of equal energy (pixels per pixel, and
         per pixel squared, ...) as :func:`xas.rixs.histogram_of_photons` uses them. Default: those of the file, whose
         spectrum is then read as it is.
+    parts : int, optional
+        Keep the frames apart in so many consecutive parts of the exposure, along ``part``:
+        :func:`xas.rixs.compare_parts` asks whether the sample changed in the beam. Default: their sum.
     select : str or int, optional
         Which of several spectra: its name, or its number from 0.
     reader : str, optional
@@ -47,8 +51,8 @@ def read(
     -------
     xarray.Dataset
         Attributes ``incident_energy`` (eV, mean of the frames) with ``incident_energy_spread``, ``dwell_time`` (s of
-        one frame), ``frames``, ``photons``, ``subpixels`` (channels per row), ``detector`` (by the name of the file),
-        ``sample_temperature`` and others. :func:`xas.rixs.reduce` makes the energy scale.
+        one frame), ``exposure_time`` (s, all frames), ``frames``, ``photons``, ``subpixels`` (channels per row), ``detector`` (by the name of the file),
+        ``sample_temperature``, ``ring_current``, ``mirror_current`` (the incident flux, where it was measured) and others. :func:`xas.rixs.reduce` makes the energy scale.
 
     Raises
     ------
@@ -63,7 +67,7 @@ def read(
     >>> xas.rixs.read(file).energy_loss.values
     array([-0.1,  0. ,  0.1])
     """
-    hints = {"default_axis": "energy_loss", "curvature": curvature}
+    hints = {"default_axis": "energy_loss", "curvature": curvature, "parts": parts}
     return _exposure(choose(read_scans(path, reader=reader, hints=hints), select, file=os.fspath(path)))
 
 
@@ -74,6 +78,7 @@ def read_series(
     dim: str = "detector",
     coordinate: tuple[float, ...] | str | None = None,
     curvature: tuple[float, ...] | None = None,
+    parts: int | None = None,
     select: str | int | tuple[str | int, ...] | None = None,
     reader: str | None = None,
 ) -> xr.Dataset:
@@ -89,6 +94,8 @@ def read_series(
         Coordinate of ``dim``: one number per file, or the name of a number in the metadata: ``incident_energy``.
     curvature : tuple of float, optional
         As in :func:`xas.rixs.read`, the same for all files.
+    parts : int, optional
+        As in :func:`xas.rixs.read`.
     select : str, int or tuple, optional
         Which spectra of each file, by name or number from 0.
     reader : str, optional
@@ -113,7 +120,7 @@ def read_series(
     >>> xas.rixs.read_series(folder / "*.csv", dim="scan").counts.dims
     ('scan', 'energy_loss')
     """
-    hints: dict[str, Any] = {"default_axis": "energy_loss", "curvature": curvature}
+    hints: dict[str, Any] = {"default_axis": "energy_loss", "curvature": curvature, "parts": parts}
     each = read_each(paths, select=select, reader=reader, hints=hints)
     scans = [(label, _exposure(scan)) for label, scan in each]
     return stack(scans, dim=dim, coordinate=coordinate)

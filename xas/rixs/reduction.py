@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,10 @@ from spectra.dataset.flags import flag
 from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve, verb
 from xas.rixs.alignment import align_channels
+from xas.rixs.elastic_line import ElasticLine, fit_elastic_line
+from xas.rixs.faults import NotReduced, find_saturation, find_spikes
+from xas.rixs.homogeneity import same_shape
+from xas.rixs.shares import over_feature
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -21,12 +25,18 @@ __all__ = ["reduce"]
 
 FloatArray = npt.NDArray[np.float64]
 
-#: A line stands out that is so many times the counting noise above what lies beside it.
-_STANDS_OUT = 5.0
-#: Fewest photons from which a line can be placed.
-_FEWEST = 10
-#: The elastic line is fitted over so many of its widths to each side.
-_CLOSE = 1.2
+#: Detectors of one exposure differ in shape where chance does it less often than this.
+_DIFFER = 1e-3
+#: Spectra of fewer photons get a warning: nothing but the strongest line can be told from the noise.
+_POOR = 100
+#: Flags of exposures that could not be reduced.
+_REASONS = {
+    "no_elastic_line": "no elastic line was found: say elastic= or widen search",
+    "elastic_outside": "the elastic line lies at the end of the detector or beyond it: the scale has no zero",
+    "few_counts": "too few photons to place the elastic line",
+    "detectors_do_not_match": "a detector holds no photons, or none of the others' lines: look at each alone",
+    "missing_counts": "counts are missing (NaN) in a detector of this exposure",
+}
 
 
 @verb("xas.rixs.reduce", axis="detector_channel")
@@ -37,6 +47,7 @@ def reduce(
     elastic: float | None = None,
     search: float = 40.0,
     detectors: str = "detector",
+    together: str = "part",
     align: bool = True,
     width: float = 6.0,
     normalize: tuple[float, float] | None = None,
@@ -63,6 +74,9 @@ def reduce(
         likelihood, and once more over 1.2 of its widths to each side.
     detectors : str
         Dimension of the detectors that saw the same exposure, which are added; a dataset need not have it.
+    together : str
+        Dimension of the parts of one exposure (``parts`` of :func:`xas.rixs.read`): shifts and zero come from their sum, so
+        that parts can be compared channel by channel. A dataset need not have it.
     align : bool
         Whether detectors are aligned by their cross-correlation; False adds them as they are.
     width : float
@@ -74,9 +88,13 @@ def reduce(
     Returns
     -------
     xarray.Dataset
-        ``counts`` along ``energy_loss``; ``channel_shift`` ± sigma of each detector; ``elastic_channel`` ± sigma,
-        ``elastic_loss`` and ``elastic_fwhm`` (eV) ± sigma; ``normalized`` ± sigma where it is asked for. An exposure
-        without a line, or whose detectors do not correspond, is NaN and flagged ``not_reduced``.
+        ``counts`` along ``energy_loss``; ``channel_shift`` ± sigma of each detector, and ``detector_p_value``, the
+        probability that chance makes their spectra differ as much; ``elastic_channel`` ± sigma, ``elastic_loss``,
+        ``elastic_fwhm`` (eV) and ``elastic_area`` (photons) ± sigma; ``normalized`` ± sigma where it is asked for.
+        An exposure that cannot be reduced is NaN and flagged ``no_elastic_line``, ``elastic_outside``,
+        ``few_counts``, ``detectors_do_not_match`` or ``missing_counts``. Warnings: ``spikes`` (single channels that their
+        neighbours do not explain), ``saturated`` (the highest value in three channels in a row), ``detectors_differ`` and
+        ``poor_statistics``.
 
     Raises
     ------
@@ -99,136 +117,194 @@ def reduce(
         raise InvalidInput(f"dispersion must be eV per channel, not zero; got {dispersion}.")
     if search < 4:
         raise InvalidInput(f"search must be at least 4 channels, got {search:g}.")
-    several = detectors in dataset["counts"].dims
-    dims = [d for d in series_dims(dataset) if d != detectors]
+    _must_be_photons(dataset)
+    there = dataset["counts"].dims
+    several, parted = detectors in there, together in there and together != detectors
+    free = [d for d in series_dims(dataset) if d not in (detectors, together)]
+    dims = [*free, *([together] if parted else [])]
     counts = dataset["counts"].transpose(*dims, *([detectors] if several else []), "detector_channel").values
-    lead = counts.shape[: len(dims)]
-    rows = counts.reshape(-1, counts.shape[-2] if several else 1, counts.shape[-1])
+    n, number = counts.shape[-1], counts.shape[-2] if several else 1
+    lead, parts = counts.shape[: len(dims)], counts.shape[len(free)] if parted else 1
+    exposures = counts.reshape(-1, parts, number, n)
     channel = dataset["detector_channel"].values
-    exposures: list[_Exposure | None] = []
-    faults: list[str] = []
-    for row in rows:
+    how = _How(dispersion, elastic, search, align and several, width)
+    done: list[_Exposure | NotReduced] = []
+    for exposure in exposures:
         try:
-            exposures.append(_exposure(channel, row, elastic, search, dispersion, align and several, width))
-        except InvalidInput as fault:
-            exposures.append(None)
-            faults.append(str(fault))
-    good = [e for e in exposures if e is not None]
+            done.append(_reduced(channel, exposure, how))
+        except NotReduced as fault:
+            done.append(fault)
+    good = [e for e in done if isinstance(e, _Exposure)]
+    faults = [e for e in done if isinstance(e, NotReduced)]
     if not good:
         raise InvalidInput(f"no exposure could be reduced: {faults[0]}")
-    first = max(-e.zero for e in good)
-    last = min(e.counts.size - e.zero for e in good)
+    first, last = max(-e.zero for e in good), min(e.counts.shape[-1] - e.zero for e in good)
     if last - first < 2:
         raise InvalidInput("the exposures share no losses: their elastic lines lie at opposite ends.")
-    missing = _Exposure.missing(rows.shape[1], last - first)
-    cut = [missing if e is None else e.between(first, last) for e in exposures]
     loss = -np.arange(first, last) * dispersion
     order = np.argsort(loss)
+    kept = [e if isinstance(e, _Exposure) else _Exposure.missing(parts, number, first, last) for e in done]
 
-    def shaped(values: list[Any], *more: int) -> npt.NDArray[Any]:
-        return np.asarray(values).reshape((*lead, *more))
+    def for_each_part(values: list[Any], *more: int) -> npt.NDArray[Any]:
+        repeated = np.repeat(np.asarray(values), parts, axis=0)
+        return repeated.reshape((*lead, *more))
 
-    _say(good, faults, elastic, channel.size, several)
-    coords = {n: c for n, c in dataset.coords.items() if "detector_channel" not in c.dims}
+    _say(good, faults, elastic, n, several)
+    values = np.concatenate([e.counts[:, e.zero + first : e.zero + last][:, order] for e in kept])
+    coords = {name: c for name, c in dataset.coords.items() if "detector_channel" not in c.dims}
     result = xr.Dataset(
-        {
-            "counts": (
-                (*dims, "energy_loss"),
-                shaped([e.counts[order] for e in cut], loss.size),
-                {"units": "counts"},
-            )
-        },
+        {"counts": ((*dims, "energy_loss"), values.reshape((*lead, loss.size)), {"units": "counts"})},
         {"energy_loss": ("energy_loss", loss[order] + 0.0, {"units": "eV"}), **coords},
         {**dataset.attrs, "signal": "counts", "technique": "rixs", "dispersion": dispersion},
     )
-    step = abs(dispersion)
-    scalars = {
-        "elastic_channel": ([e.line.channel for e in cut], [e.line.channel_sigma for e in cut], ""),
+    lines, step = [e.line for e in kept], abs(dispersion)
+    scalars: dict[str, tuple[list[float], list[float], str]] = {
+        "elastic_channel": ([k.channel for k in lines], [k.channel_sigma for k in lines], ""),
         "elastic_loss": (
-            [e.offset * dispersion for e in cut],
-            [e.line.channel_sigma * step for e in cut],
+            [e.offset * dispersion for e in kept],
+            [k.channel_sigma * step for k in lines],
             "eV",
         ),
-        "elastic_fwhm": ([e.line.fwhm * step for e in cut], [e.line.fwhm_sigma * step for e in cut], "eV"),
+        "elastic_fwhm": ([k.fwhm * step for k in lines], [k.fwhm_sigma * step for k in lines], "eV"),
+        "elastic_area": ([k.area for k in lines], [k.area_sigma for k in lines], "counts"),
     }
-    for name, (values, errors, units) in scalars.items():
-        result[name] = (dims, shaped(values), {"units": units})
-        result[f"{name}_sigma"] = (dims, shaped(errors), {"units": units})
+    for name, (numbers, errors, units) in scalars.items():
+        result[name] = (dims, for_each_part(numbers), {"units": units})
+        result[f"{name}_sigma"] = (dims, for_each_part(errors), {"units": units})
     if several:
-        number, where = rows.shape[1], (*dims, detectors)
+        where = (*dims, detectors)
         said = {"units": "", "long_name": "channels above the reference detector"}
-        result["channel_shift"] = (where, shaped([e.shift for e in cut], number), said)
-        result["channel_shift_sigma"] = (where, shaped([e.shift_sigma for e in cut], number), {"units": ""})
-    bad = shaped([e is None for e in exposures])
-    result = flag(
-        result,
-        bad,
-        "not_reduced",
-        f"no elastic line or detectors that do not correspond: {(faults or [''])[0]}",
+        result["channel_shift"] = (where, for_each_part([e.shift for e in kept], number), said)
+        result["channel_shift_sigma"] = (
+            where, for_each_part([e.shift_sigma for e in kept], number), {"units": ""},
+        )  # fmt: skip
+        chance = {"units": "", "long_name": "probability that detectors of one shape differ as much"}
+        result["detector_p_value"] = (dims, for_each_part([e.agreement for e in kept]), chance)
+    result = _flagged(result, done, for_each_part, exposures.reshape(*lead, number, n))
+    if normalize is None:
+        return result
+    share = over_feature(result["counts"].values, result["energy_loss"].values, normalize)
+    note(f"normalized to the photons between {min(normalize):g} and {max(normalize):g} eV ({np.nanmin(share.area):.0f} or more)")  # fmt: skip
+    result = result.assign(
+        normalized=(result["counts"].dims, share.values, {"units": ""}),
+        normalized_sigma=(result["counts"].dims, share.sigma, {"units": ""}),
     )
-    return _normalized(result, normalize) if normalize is not None else result
+    return flag(
+        result,
+        np.isfinite(share.area) & ~(share.area > 0),
+        "no_feature",
+        f"no photons between {min(normalize):g} and {max(normalize):g} eV to normalize to",
+    )
+
+
+@dataclass(frozen=True)
+class _How:
+    """How every exposure is reduced."""
+
+    dispersion: float
+    elastic: float | None
+    search: float
+    align: bool
+    width: float
 
 
 @dataclass(frozen=True)
 class _Exposure:
-    """Sum of the detectors of one exposure, by channels of the reference from the first one kept."""
+    """Detectors of one exposure added, by channels of the reference from the first one kept."""
 
-    counts: npt.NDArray[Any]
+    counts: npt.NDArray[Any]  # (parts, channels)
     zero: int  # index of the channel next to the elastic line
-    line: _Line  # in channels of the reference
+    line: ElasticLine  # in channels of the reference
     offset: float  # of that channel above the line, in channels
     shift: FloatArray
     shift_sigma: FloatArray
+    agreement: float
     left_out: int
 
-    def between(self, first: int, last: int) -> _Exposure:
-        return replace(self, counts=self.counts[self.zero + first : self.zero + last])
-
     @classmethod
-    def missing(cls, detectors: int, size: int) -> _Exposure:
-        nothing, none = np.full(size, np.nan), np.full(detectors, np.nan)
-        return cls(nothing, 0, _Line(np.nan, np.nan, np.nan, np.nan), np.nan, none, none, 0)
+    def missing(cls, parts: int, detectors: int, first: int, last: int) -> _Exposure:
+        nothing, none = np.full((parts, last - first), np.nan), np.full(detectors, np.nan)
+        return cls(nothing, -first, ElasticLine.missing(), np.nan, none, none, np.nan, 0)
 
 
-def _exposure(
-    channel: FloatArray,
-    rows: npt.NDArray[Any],
-    elastic: float | None,
-    search: float,
-    dispersion: float,
-    align: bool,
-    width: float,
-) -> _Exposure:
-    if not np.isfinite(rows).all():
-        raise InvalidInput("counts are missing (NaN) in one of its detectors.")
-    joined, shift, sigma, first = _joined(rows, align, width)
-    kept = channel[first : first + joined.size]
-    line = _elastic(kept, joined, elastic, search, dispersion)
+def _must_be_photons(dataset: xr.Dataset) -> None:
+    counts = dataset["counts"].values if "counts" in dataset else None
+    if counts is None:
+        raise InvalidInput("xas.rixs.reduce needs photons by channel as 'counts': read the exposure first.")
+    if (counts < 0).any():
+        raise InvalidInput(
+            f"counts holds {int((counts < 0).sum())} negative values: photons were not counted, or something was subtracted."
+        )
+
+
+def _reduced(channel: FloatArray, exposure: npt.NDArray[Any], how: _How) -> _Exposure:
+    """One exposure (parts, detectors, channels); shifts and elastic line from the sum of its parts."""
+    if not np.isfinite(exposure).all():
+        raise NotReduced("missing_counts", "counts are missing (NaN) in one of its detectors.")
+    rows = exposure.sum(axis=0)
+    shift, sigma = _shifts(rows, how)
+    joined, first = _joined(exposure, np.round(shift).astype(int))
+    together = joined.sum(axis=(0, 1))
+    kept = channel[first : first + joined.shape[-1]]
+    line = fit_elastic_line(kept, together, near=how.elastic, search=how.search, rising=how.dispersion > 0)
     zero = int(np.argmin(np.abs(kept - line.channel)))
-    return _Exposure(
-        joined, zero, line, float(kept[zero] - line.channel), shift, sigma, channel.size - joined.size
-    )
+    agreement = float(same_shape(joined.sum(axis=0)).p_value) if len(rows) > 1 else np.nan
+    offset, left_out = float(kept[zero] - line.channel), channel.size - kept.size
+    return _Exposure(joined.sum(axis=1), zero, line, offset, shift, sigma, agreement, left_out)
 
 
-def _joined(
-    rows: npt.NDArray[Any], align: bool, width: float
-) -> tuple[npt.NDArray[Any], FloatArray, FloatArray, int]:
-    """Sum of the detectors over the channels that all saw, as channels of the reference, and the first of these."""
-    number, n = rows.shape
-    if not align:
-        return rows.sum(axis=0), np.zeros(number), np.full(number, np.nan), 0
-    found = align_channels(rows, width=width)
+def _shifts(rows: npt.NDArray[Any], how: _How) -> tuple[FloatArray, FloatArray]:
+    number = len(rows)
+    if not how.align:
+        return np.zeros(number), np.full(number, np.nan)
+    found = align_channels(rows, width=how.width)
     if not np.isfinite(found.shift).all():
-        raise InvalidInput(f"{int(np.isnan(found.shift).sum())} of {number} detectors hold no photons.")
-    whole = np.round(found.shift).astype(int)
-    first, last = max(0, int(-whole.min())), n - max(0, int(whole.max()))
+        empty = int(np.isnan(found.shift).sum())
+        raise NotReduced("detectors_do_not_match", f"{empty} of {number} detectors hold no photons.")
+    return found.shift, found.sigma
+
+
+def _joined(exposure: npt.NDArray[Any], shift: npt.NDArray[np.int_]) -> tuple[npt.NDArray[Any], int]:
+    """Detectors over the channels that all saw, as channels of the reference, and the first of these."""
+    n = exposure.shape[-1]
+    first, last = max(0, int(-shift.min())), n - max(0, int(shift.max()))
     if last - first < 2:
-        raise InvalidInput("the detectors share no channels after alignment: their lines do not correspond.")
-    joined = np.sum([row[first + s : last + s] for row, s in zip(rows, whole, strict=True)], axis=0)
-    return joined, found.shift, found.sigma, first
+        raise NotReduced(
+            "detectors_do_not_match",
+            "the detectors share no channels after alignment: their lines do not correspond.",
+        )
+    return np.stack([exposure[:, k, first + s : last + s] for k, s in enumerate(shift)], axis=1), first
 
 
-def _say(good: list[_Exposure], faults: list[str], elastic: float | None, size: int, several: bool) -> None:
+def _flagged(
+    result: xr.Dataset,
+    done: list[_Exposure | NotReduced],
+    for_each_part: Any,
+    counts: npt.NDArray[Any],
+) -> xr.Dataset:
+    """Reasons of the exposures that were not reduced, and warnings on the others."""
+    reasons = [e.flag if isinstance(e, NotReduced) else "" for e in done]
+    for name, told in _REASONS.items():
+        if name in reasons or name == "no_elastic_line":  # ``status`` is there even where all is well
+            result = flag(result, for_each_part([r == name for r in reasons]), name, told)
+    good = for_each_part([r == "" for r in reasons])
+    spikes = find_spikes(counts).any(axis=(-1, -2))
+    agreement = np.asarray(for_each_part([getattr(e, "agreement", np.nan) for e in done]))
+    warnings = {
+        "spikes": (spikes, "single channels hold more photons than their neighbours explain: cosmic rays or hot pixels; look before fitting"),
+        "saturated": (find_saturation(counts).any(axis=-1), "the highest number of photons stands in three channels in a row: a limit of the detector or the file"),
+        "detectors_differ": (agreement < _DIFFER, "after alignment the detectors do not show one spectrum: other dispersions or curvatures, or a fault of one"),
+        "poor_statistics": (result["counts"].sum("energy_loss").values < _POOR, f"fewer than {_POOR} photons in all"),
+    }  # fmt: skip
+    for name, (mask, told) in warnings.items():
+        if (mask & good).any():
+            result = flag(result, mask & good, name, told, severity="warning")
+    return result
+
+
+def _say(
+    good: list[_Exposure], faults: list[NotReduced], elastic: float | None, size: int, several: bool
+) -> None:
     one = good[0]
     resolve(elastic=one.line.channel)
     if several:
@@ -239,109 +315,3 @@ def _say(good: list[_Exposure], faults: list[str], elastic: float | None, size: 
         note(f"the line of the highest photon energy, at channel {one.line.channel:.1f}, was taken as the elastic one: say elastic= if it is not")  # fmt: skip
     if faults:
         note(f"{len(faults)} exposures could not be reduced: {faults[0]}")
-
-
-@dataclass(frozen=True)
-class _Line:
-    channel: float
-    channel_sigma: float
-    fwhm: float
-    fwhm_sigma: float
-
-
-def _elastic(
-    channel: FloatArray, counts: npt.NDArray[Any], near: float | None, search: float, dispersion: float
-) -> _Line:
-    """The elastic line, fitted by a Gaussian on a constant."""
-    y = np.asarray(counts, float)
-    guess = near if near is not None else _highest_line(channel, y, dispersion)
-    inside = np.abs(channel - guess) <= search
-    if inside.sum() < 8 or y[inside].sum() < _FEWEST:
-        raise InvalidInput(
-            f"elastic: {int(y[inside].sum())} photons within {search:g} channels of {guess:g}; at least {_FEWEST} are needed. "
-            "Say another channel or widen search."
-        )
-    found = _fitted_line(channel[inside], np.round(y[inside]))
-    # what lies beside the line, and its tails, would widen the Gaussian: once more over little more than its width
-    near_line = np.abs(channel - found.channel) <= max(_CLOSE * found.fwhm, 6.0)
-    if near_line.sum() < inside.sum():
-        closer = _fitted_line(channel[near_line], np.round(y[near_line]))
-        found = closer if np.isfinite(closer.channel) and np.isfinite(closer.channel_sigma) else found
-    if not np.isfinite(found.channel):
-        raise InvalidInput(
-            f"elastic: no line could be fitted within {search:g} channels of {guess:g}; say another channel or search."
-        )
-    return found
-
-
-def _fitted_line(x: FloatArray, counts: FloatArray) -> _Line:
-    """Gaussian on a constant by Poisson maximum likelihood."""
-    import spectra
-    from spectra.dataset import from_arrays
-
-    top = float(x[np.argmax(np.convolve(counts, np.ones(5), "same"))])
-    base = max(float(np.percentile(counts, 20)), 0.1)
-    half = float(x[-1] - x[0]) / 2
-    fitted = spectra.fit(
-        from_arrays(x, counts, axis="detector_channel", name="counts", units="counts"),
-        model=(
-            {"shape": "gaussian", "prefix": "elastic_"},
-            {"shape": "polynomial", "degree": 0, "prefix": "floor_"},
-        ),
-        params={
-            "elastic_position": {"value": top, "min": float(x[0]), "max": float(x[-1])},
-            "elastic_fwhm": {"value": half / 3, "min": 1.0, "max": 2 * half},
-            "elastic_area": {"value": max(counts.sum() - base * counts.size, 1.0), "min": 0.0},
-            "floor_c0": {"value": base, "min": 0.0},
-        },
-        weights="poisson",
-        component_curves=False,
-        workers=1,
-    )
-    one = fitted.isel(component=0)
-    return _Line(*(float(one[n]) for n in ("position", "position_sigma", "fwhm", "fwhm_sigma")))
-
-
-def _highest_line(channel: FloatArray, y: FloatArray, dispersion: float) -> float:
-    """Channel of the line of the highest photon energy that stands out of the counting noise."""
-    from scipy.ndimage import uniform_filter1d
-    from scipy.signal import find_peaks
-
-    box = 9
-    summed = uniform_filter1d(y, box, mode="constant") * box
-    floor = float(np.median(summed))
-    peaks, _ = find_peaks(summed, height=floor + _STANDS_OUT * np.sqrt(max(floor, 1.0)), distance=3 * box)
-    strong = [p for p in peaks if summed[p] > floor + 0.1 * (summed.max() - floor)]
-    if not strong:
-        raise InvalidInput(
-            f"no line stands {_STANDS_OUT:g} times above the counting noise, so the elastic line is not known: say elastic=."
-        )
-    return float(channel[strong[-1] if dispersion > 0 else strong[0]])
-
-
-def _normalized(result: xr.Dataset, window: tuple[float, float]) -> xr.Dataset:
-    """Counts over those of a feature, with the uncertainty of both and what they share."""
-    low, high = sorted(window)
-    dims = result["counts"].dims
-    x, y = result["energy_loss"].values, np.asarray(result["counts"].values, float)
-    inside = (x >= low) & (x <= high)
-    area = y[..., inside].sum(axis=-1, keepdims=True)
-    empty = ~(area[..., 0] > 0)
-    if empty.all():
-        raise InvalidInput(
-            f"normalize: no photons between {low:g} and {high:g} eV; the losses run from {x[0]:g} to {x[-1]:g} eV."
-        )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        variance = y / area**2 + y**2 / area**3 - 2 * np.where(inside, y, 0.0) * y / area**3
-        values = np.where(empty[..., None], np.nan, y / area)
-    note(f"normalized to the photons between {low:g} and {high:g} eV ({np.nanmin(area):.0f} or more)")
-    result = result.assign(
-        normalized=(dims, values, {"units": ""}),
-        normalized_sigma=(dims, np.sqrt(np.maximum(variance, 0.0)), {"units": ""}),
-    )
-    return flag(
-        result,
-        empty & np.isfinite(area[..., 0]),
-        "no_feature",
-        f"no photons between {low:g} and {high:g} eV to normalize to",
-    )
