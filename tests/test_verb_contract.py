@@ -79,6 +79,8 @@ def _long_series() -> xr.Dataset:
 
 #: Verbs whose results for one spectrum come from the whole series: no loop, no map and no lost spectrum leaves them.
 WHOLE_SERIES = {
+    "xas.eels.align_frames",
+    "xas.eels.species_fraction",
     "spectra.denoise",
     "xas.principal_components",
     "xas.target_transform",
@@ -297,6 +299,46 @@ def _progression() -> xr.Dataset:
     )  # fmt: skip
 
 
+def _iron_edge() -> xr.Dataset:
+    """L edges of iron in soft X-rays: both states, on a level background."""
+    energy = np.arange(698.0, 731.0, 0.25)
+    places = ((707.8, 0.7, 3.0), (709.5, 0.8, 3.0), (720.7, 1.2, 1.0), (722.5, 1.2, 1.0))
+    lines = sum(h * np.exp(-(((energy - at) / w) ** 2)) for at, w, h in places)
+    density = 0.3 + 0.1 * (lines + 0.5 * (energy > 708.6)) * np.arange(1, N + 1)[:, None]
+    density = density + np.random.default_rng(12).normal(scale=0.003, size=density.shape)
+    return spectra.from_arrays(
+        energy, density, name="optical_density", sigma=np.full(density.shape, 0.003), dims=("scan",),
+        attrs={"technique": "xas", "element": "Fe", "edge": "L3"},
+    )  # fmt: skip
+
+
+def _iron_net() -> xr.Dataset:
+    return xas.eels.subtract_background(_iron_edge(), window=(698, 705), method="polynomial", degree=0)
+
+
+def _transmitted() -> xr.Dataset:
+    density = _iron_edge()
+    counts = np.random.default_rng(13).poisson(2e4 * np.exp(-density.optical_density.values))
+    stack = density.drop_vars(["optical_density", "optical_density_sigma"])
+    return stack.assign(
+        itrans=(("scan", "energy"), counts, {"units": "counts"}),
+        i0=("energy", np.full(counts.shape[-1], 2e4), {"units": "counts"}),
+    ).assign_attrs(signal="itrans")
+
+
+def _resolved_iron() -> xr.Dataset:
+    return spectra.mcr_als(_iron_net(), n=1)
+
+
+def _wandering_images() -> xr.Dataset:
+    """An image that moves from energy to energy."""
+    y, x = np.mgrid[:12, :12]
+    images = [np.exp(-(((y - 6) / 3) ** 2) - ((x - 5 - 0.6 * i) / 3) ** 2) for i in range(4)]
+    return spectra.from_arrays(
+        np.arange(700.0, 704.0), np.moveaxis(np.array(images), 0, -1), name="mu", dims=("scan", "x")
+    )
+
+
 #: verb -> (dataset it works on, its options). A new verb needs a line here.
 CASES = {
     "spectra.crop": (_xps_series, {"window": (638, 648)}),
@@ -357,6 +399,11 @@ CASES = {
         lambda: xas.eels.subtract_background(_core_loss(), window=(595, 634)),
         {"method": "all"},
     ),
+    "xas.eels.optical_density": (_transmitted, {"incident": "measured", "gain": 1.0}),
+    "xas.eels.align_frames": (_wandering_images, {}),
+    "xas.eels.iron_window_ratio": (_iron_net, {"fe2_maximum": 707.8}),
+    "xas.eels.ferric_fraction": (lambda: xas.eels.iron_window_ratio(_iron_net(), fe2_maximum=707.8), {}),
+    "xas.eels.species_fraction": (_resolved_iron, {"level": (726, 731)}),
     "xas.eels.quantify": (
         _two_edges,
         {

@@ -13,4 +13,9 @@ STEPS: tuple[str, ...] = (
     "white_line_ratio",
     "align_zero_loss",
     "thickness",
+    "optical_density",
+    "align_frames",
+    "iron_window_ratio",
+    "ferric_fraction",
+    "species_fraction",
 )

@@ -1,7 +1,12 @@
 from .background import subtract_background as subtract_background
+from .frame_drift import align_frames as align_frames
 from .hydrogenic import CrossSection as CrossSection
 from .hydrogenic import cross_section as cross_section
+from .iron_curve import ferric_fraction as ferric_fraction
+from .iron_species import species_fraction as species_fraction
+from .iron_windows import iron_window_ratio as iron_window_ratio
 from .line_ratio import white_line_ratio as white_line_ratio
+from .optical_density import optical_density as optical_density
 from .quantification import quantify as quantify
 from .reading import read as read
 from .reading import read_series as read_series
