@@ -79,6 +79,7 @@ def _long_series() -> xr.Dataset:
 
 #: Verbs whose results for one spectrum come from the whole series: no loop, no map and no lost spectrum leaves them.
 WHOLE_SERIES = {
+    "xas.eels.surface_profile",
     "xas.eels.align_frames",
     "xas.eels.species_fraction",
     "spectra.denoise",
@@ -288,6 +289,16 @@ def _two_edges() -> xr.Dataset:
     )
 
 
+def _line_scan() -> xr.Dataset:
+    """A ratio of white lines that falls from the surface to the core."""
+    ratio = np.where(np.arange(9) < 4, 3.0, 2.2) + 0.05 * np.random.default_rng(12).normal(size=9)
+    line = spectra.from_arrays([630.0, 640.0], np.ones((9, 2)), axis="energy_loss", dims=("scan",))
+    return line.assign(
+        l3_l2_ratio=("scan", ratio, {"units": ""}),
+        l3_l2_ratio_sigma=("scan", np.full(9, 0.05), {"units": ""}),
+    )
+
+
 def _progression() -> xr.Dataset:
     """An elastic line and two vibrations beside it."""
     loss = np.arange(-0.5, 1.3, 0.01)
@@ -413,6 +424,7 @@ CASES = {
             "k_sigma": 0.1,
         },
     ),
+    "xas.eels.surface_profile": (_line_scan, {"quantities": ("l3_l2_ratio",), "dim": "scan"}),
     "xas.rixs.fit_lines": (_progression, {"vibrations": 2}),
     "xas.rixs.reduce": (_exposures, {"dispersion": 0.01, "elastic": 400.0, "normalize": (1.0, 2.0)}),
     "xps.calibrate": (_xps_series, {"shift": 0.3}),

@@ -13,6 +13,7 @@ STEPS: tuple[str, ...] = (
     "white_line_ratio",
     "align_zero_loss",
     "thickness",
+    "surface_profile",
     "optical_density",
     "align_frames",
     "iron_window_ratio",

@@ -10,6 +10,7 @@ from .optical_density import optical_density as optical_density
 from .quantification import quantify as quantify
 from .reading import read as read
 from .reading import read_series as read_series
+from .surface_profiles import surface_profile as surface_profile
 from .zero_loss import align_zero_loss as align_zero_loss
 from .zero_loss import thickness as thickness
 
