@@ -350,6 +350,20 @@ def _wandering_images() -> xr.Dataset:
     )
 
 
+def _oxygen_losses(parts: int = 0) -> xr.Dataset:
+    """Elastic line, the emission of the valence band and that of molecular oxygen, excited at 531 eV."""
+    loss = np.arange(-1.0, 12.0, 0.05)
+    lines = ((0.0, 0.12, 300), (4.3, 1.0, 15), (5.5, 2.5, 60), (8.0, 1.0, 30))
+    mean = sum(h * np.exp(-4 * np.log(2) * ((loss - p) / w) ** 2) for p, w, h in lines) + 1
+    each = np.arange(1, N + 1)[:, None]
+    scale = each[..., None] * np.ones((parts, 1)) if parts else each
+    return spectra.from_arrays(
+        loss, np.random.default_rng(12).poisson(mean * scale), axis="energy_loss", name="counts", units="counts",
+        dims=("scan", "part") if parts else ("scan",),
+        attrs={"technique": "rixs", "incident_energy": 531.0, "exposure_time": 900.0},
+    )  # fmt: skip
+
+
 #: verb -> (dataset it works on, its options). A new verb needs a line here.
 CASES = {
     "spectra.crop": (_xps_series, {"window": (638, 648)}),
@@ -426,6 +440,8 @@ CASES = {
     ),
     "xas.eels.surface_profile": (_line_scan, {"quantities": ("l3_l2_ratio",), "dim": "scan"}),
     "xas.rixs.fit_lines": (_progression, {"vibrations": 2}),
+    "xas.rixs.normalize": (_oxygen_losses, {"emission": (524.5, 527.5)}),  # columns compared: tests/xas/rixs
+    "xas.rixs.compare_parts": (lambda: _oxygen_losses(3), {"windows": {"O2": (7.5, 8.5)}}),
     "xas.rixs.reduce": (_exposures, {"dispersion": 0.01, "elastic": 400.0, "normalize": (1.0, 2.0)}),
     "xps.calibrate": (_xps_series, {"shift": 0.3}),
     "xps.subtract_background": (_xps_series, {}),
