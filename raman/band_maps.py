@@ -10,15 +10,13 @@ import numpy as np
 from spectra.dataset import failed, series_dims
 from spectra.errors import InvalidInput, did_you_mean
 from spectra.report import conventions, style
+from spectra.report.maps import draw_map
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
 __all__ = ["plot_map"]
-
-#: Share of the values at either end that the colours do not resolve: one wild pixel must not hide the map.
-_CLIPPED = 1.0
 
 
 @style.styled
@@ -65,18 +63,9 @@ def plot_map(
         np.atleast_1d(np.asarray(figure.subplots(1, len(names)), object)), names, strict=True
     ):
         values = _values(dataset, name, band, dims)
-        across, down = (_coordinate(dataset, d) for d in (dims[1], dims[0]))
-        finite = values[np.isfinite(values)]
-        low, high = np.percentile(finite, [_CLIPPED, 100 - _CLIPPED]) if finite.size else (0.0, 1.0)
-        ax.set_facecolor("#dddddd")
-        mesh = ax.pcolormesh(
-            across[0], down[0], values, shading="nearest", cmap="viridis", vmin=low, vmax=high
-        )
-        figure.colorbar(mesh, ax=ax, label=conventions.variable_label(dataset, name), pad=0.02, extend="both")
-        ax.set_xlabel(across[1])
-        ax.set_ylabel(down[1] if ax is figure.axes[0] else "")
-        if across[2] and down[2]:
-            ax.set_aspect("equal")
+        draw_map(ax, dataset, values, dims, conventions.variable_label(dataset, name))
+        if ax is not figure.axes[0]:
+            ax.set_ylabel("")
     if band is not None:
         figure.suptitle(conventions.species_text(band), x=0.01, ha="left", fontsize=9)
     return figure
@@ -107,11 +96,3 @@ def _values(dataset: xr.Dataset, name: str, band: str | None, dims: tuple[str, .
             f"{name!r} is no number per spectrum: it has {', '.join(map(str, values.dims)) or 'none'}."
         )
     return values.transpose(*dims).values.astype(float)
-
-
-def _coordinate(dataset: xr.Dataset, dim: str) -> tuple[Any, str, bool]:
-    """Values of a dimension, its label, and whether it is a length."""
-    if dim in dataset.coords and np.issubdtype(dataset[dim].dtype, np.number) and dataset[dim].size > 1:
-        units = str(dataset[dim].attrs.get("units", ""))
-        return dataset[dim].values, f"{dim} ({units})" if units else dim, units in ("um", "µm", "mm", "nm")
-    return np.arange(dataset.sizes[dim]), f"{dim} (pixel)", True

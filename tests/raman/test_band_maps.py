@@ -36,7 +36,7 @@ def fitted():
 def test_a_panel_for_each_quantity_with_grey_where_there_is_nothing(fitted):
     figure = raman.plot_map(fitted)
     panels = [ax for ax in figure.axes if ax.get_xlabel()]
-    assert [ax.get_xlabel() for ax in panels] == ["x (um)"] * 3
+    assert [ax.get_xlabel() for ax in panels] == ["x (µm)"] * 3
     shown = panels[0].collections[0].get_array().reshape(3, 4)
     assert np.ma.getmaskarray(np.ma.masked_invalid(shown)).nonzero()[0].tolist() == [0, 2]
     assert figure.get_suptitle() == raman.plot_map(fitted, component="A1g").get_suptitle()

@@ -7,6 +7,8 @@ from .iron_species import species_fraction as species_fraction
 from .iron_windows import iron_window_ratio as iron_window_ratio
 from .line_ratio import white_line_ratio as white_line_ratio
 from .optical_density import optical_density as optical_density
+from .pictures import plot_edge as plot_edge
+from .pictures import plot_map as plot_map
 from .quantification import quantify as quantify
 from .reading import read as read
 from .reading import read_series as read_series
