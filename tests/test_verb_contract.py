@@ -157,6 +157,16 @@ def _core_loss() -> xr.Dataset:
     )
 
 
+def _edge_references() -> dict[str, xr.Dataset]:
+    """The sum of the core losses without its background, 0.3 and 1.5 eV higher."""
+    bare = xas.eels.subtract_background(_core_loss().sum("scan", keep_attrs=True), window=(595, 634))
+    moved = bare.assign_coords(energy_loss=bare.energy_loss + 1.5)
+    return {
+        "low": bare.assign_coords(energy_loss=bare.energy_loss + 0.3),
+        "high": moved.assign(net=moved.net * np.linspace(1, 1.5, moved.energy_loss.size)),
+    }
+
+
 def _low_loss() -> xr.Dataset:
     """Zero-loss peaks that wander, and a plasmon."""
     loss = np.arange(-20.0, 80.0, 0.25)
@@ -429,6 +439,10 @@ CASES = {
     "xas.eels.iron_window_ratio": (_iron_net, {"fe2_maximum": 707.8}),
     "xas.eels.ferric_fraction": (lambda: xas.eels.iron_window_ratio(_iron_net(), fe2_maximum=707.8), {}),
     "xas.eels.species_fraction": (_resolved_iron, {"level": (726, 731)}),
+    "xas.eels.fit_references": (
+        _core_loss,
+        {"references": _edge_references(), "window": (620, 680), "valences": {"low": 2.0, "high": 3.0}},
+    ),
     "xas.eels.quantify": (
         _two_edges,
         {

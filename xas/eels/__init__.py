@@ -13,6 +13,7 @@ STEPS: tuple[str, ...] = (
     "white_line_ratio",
     "align_zero_loss",
     "thickness",
+    "fit_references",
     "surface_profile",
     "optical_density",
     "align_frames",
