@@ -160,7 +160,7 @@ def figures(dataset: xr.Dataset) -> Iterator[tuple[str, str, Any]]:
             f"Edge{which}: above, the spectrum, the window of the background (grey) and its extrapolation with one standard "
             "uncertainty; below, what is left, with the lines and the continuum under them where they were measured."
         )
-        yield "_".join(["edge", *(str(i) for i in chosen.values())]), caption, plot_edge(dataset, **chosen)
+        yield "_".join(["edge", *(str(i) for i in chosen.values())]), caption, plot_edge(dataset, window=None, **chosen)
     found = _answer(dataset, missing=False)
     if len(dims) == 2 and min(dataset.sizes[d] for d in dims) > 1 and found:
         label = conventions.plain_text(conventions.short_label(dataset, found[0]))
@@ -244,6 +244,8 @@ def _draw_background(ax: Axes, one: xr.Dataset, energy: Array, part: Array) -> N
 def _background_sigma(one: xr.Dataset, energy: Array) -> Array:
     """Standard uncertainty of the background of one spectrum along the energies."""
     curve = Curve.from_attrs(one["background"].attrs)
+    if curve is None:
+        return np.full(energy.shape, np.nan)
     covariance = np.asarray(one["background_covariance"].values, float)
     above = energy > 0
     basis = curve.basis(np.where(above, energy, np.nan))
@@ -251,7 +253,7 @@ def _background_sigma(one: xr.Dataset, energy: Array) -> Array:
         basis = (
             basis * curve.value(np.where(above, energy, np.nan), one["background_parameter"].values)[:, None]
         )
-    return np.sqrt(np.maximum(np.einsum("ni,ij,nj->n", basis, covariance, basis), 0))
+    return np.asarray(np.sqrt(np.maximum(np.einsum("ni,ij,nj->n", basis, covariance, basis), 0)))
 
 
 def _draw_net(ax: Axes, one: xr.Dataset, energy: Array, part: Array, lines: _Measured | None) -> None:

@@ -108,3 +108,33 @@ def tia(counts, offset=500.0, step=0.5, sizes=None, version=0x0210, planned=None
     pad = [0] * (total - len(counts))
     offsets = b"".join(struct.pack(place, p) for p in [*places, *pad, *tags, *pad])
     return head + struct.pack(place, table) + struct.pack("<I", len(sizes)) + axes + offsets + elements
+
+
+def velox(path, ranges, metadata=None, *, beside=None, frames=None, xrays=False):
+    """A Velox file as two public programs describe it (synthetic: no measured one is at hand).
+
+    ``ranges``: name -> (array as stored, offset, dispersion); ``beside`` is the metadata of the X-ray image of the scan.
+    """
+    import json
+
+    import h5py
+
+    def text(group, name, table, columns=1):
+        stored = np.frombuffer(json.dumps(table).encode() + b"\0" * 8, np.uint8)
+        group[name] = np.repeat(stored[:, None], columns, axis=1)
+
+    with h5py.File(path, "w") as file:
+        data = file.create_group("Data")
+        file.create_group("Features/SIFeature")
+        for name, (stored, offset, dispersion) in ranges.items():
+            group = data.create_group(f"EelsSpectrumImage/{name}")
+            group["Data"] = stored
+            text(group, "Metadata", metadata or {}, 2)
+            text(group, "AcquisitionMetadata", {"Data": {"offset": offset, "dispersion": dispersion}})
+        if beside is not None:
+            text(data.create_group("SpectrumImage/abc"), "Metadata", beside)
+        if frames:
+            data["Image/haadf/Data"] = np.zeros((4, 4, frames), np.uint16)
+        if xrays:
+            data["SpectrumStream/abc/Data"] = np.zeros((10, 1), np.uint16)
+    return path

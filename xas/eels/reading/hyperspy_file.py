@@ -115,6 +115,7 @@ def _spectrum(group: h5py.Group, name: str, source: Source, left: list[str]) -> 
         attrs={
             "title": _text(_attribute(group, "metadata/General", "title"))
             or name.replace("__unnamed__", source.path.stem),
+            "frames": _whole(eels["frame_number"]),
             "element": _text(elements[0]) if elements is not None and elements.shape == (1,) else "",
             "metadata": plain_metadata(
                 {f"General.{k}": _plain(v) for k, v in (general.attrs.items() if general is not None else ())}
@@ -153,6 +154,11 @@ def _number(value: Any) -> float | None:
         return float(value)
     except (TypeError, ValueError):
         return None
+
+
+def _whole(value: Any) -> int | None:
+    found = _number(value)
+    return int(found) if found is not None and found >= 1 else None
 
 
 def _plain(value: Any) -> Any:

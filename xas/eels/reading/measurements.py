@@ -45,8 +45,8 @@ def read(
     Parameters
     ----------
     path : str or Path
-        EMSA/MAS (.msa), DigitalMicrograph (.dm3, .dm4), HyperSpy (.hspy), TIA (.ser), two
-        columns of text, HDF5/NeXus, or any other file a reader is installed for. The content decides.
+        EMSA/MAS (.msa), DigitalMicrograph (.dm3, .dm4), HyperSpy (.hspy), TIA (.ser), Velox (.emd),
+        two columns of text, HDF5/NeXus, or any other file a reader is installed for. The content decides.
     select : str or int, optional
         Which of several spectra or images: its name, or its number from 0.
     reader : str, optional
