@@ -160,7 +160,11 @@ def figures(dataset: xr.Dataset) -> Iterator[tuple[str, str, Any]]:
             f"Edge{which}: above, the spectrum, the window of the background (grey) and its extrapolation with one standard "
             "uncertainty; below, what is left, with the lines and the continuum under them where they were measured."
         )
-        yield "_".join(["edge", *(str(i) for i in chosen.values())]), caption, plot_edge(dataset, window=None, **chosen)
+        yield (
+            "_".join(["edge", *(str(i) for i in chosen.values())]),
+            caption,
+            plot_edge(dataset, window=None, **chosen),
+        )
     found = _answer(dataset, missing=False)
     if len(dims) == 2 and min(dataset.sizes[d] for d in dims) > 1 and found:
         label = conventions.plain_text(conventions.short_label(dataset, found[0]))
