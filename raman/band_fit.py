@@ -25,7 +25,7 @@ from spectra.errors import InvalidInput
 from spectra.fitting.labels import label_fit, outputs_of, sizes_of
 from spectra.fitting.spec import Model, from_tables
 from spectra.fitting.understand import understand
-from spectra.verbs import note, resolve, verb
+from spectra.verbs import note, resolve, series_length, verb
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -42,7 +42,11 @@ MANY = 500
 KEPT = 20_000_000
 
 
-@verb("raman.fit_bands", axis=tuple(TECHNIQUES))
+@verb(
+    "raman.fit_bands",
+    axis=tuple(TECHNIQUES),
+    together=lambda options: options["start"] == "neighbour",
+)
 def fit_bands(
     dataset: xr.Dataset,
     bands: Bands,
@@ -163,10 +167,12 @@ def fit_bands(
     say(written, name, baseline, limits, noise)
     if name == "net":
         note("the baseline was taken as known: no uncertainty from it")
-    spectra = int(np.prod([dataset.sizes[d] for d in series_dims(dataset)]))
+    spectra = series_length(int(np.prod([dataset.sizes[d] for d in series_dims(dataset)])))
     if restarts is None:
         restarts = 8 if spectra <= MANY else 1
-    resolve(restarts=restarts)
+    if start is None:
+        start = "neighbour" if {"y", "x"} <= set(dataset.dims) else "fresh"
+    resolve(restarts=restarts, start=start)
     fitter = BandFitter(
         understand(written),
         model,
@@ -175,7 +181,7 @@ def fit_bands(
         poisson=noise.weights == "poisson",
         axis_sigma=sigma_of_axis(dataset, axis),
         significance=significance,
-        neighbours=start == "neighbour" or (start is None and {"y", "x"} <= set(dataset.dims)),
+        neighbours=start == "neighbour",
         curves=len(model.names) * spectra * dataset.sizes[axis] <= KEPT
         if component_curves is None
         else component_curves,

@@ -11,7 +11,7 @@ from raman.bands import TECHNIQUES
 from raman.phase_ranking import PhaseRanking, candidates, identify_phases
 from spectra.dataset import failed, flag, map_spectra, series_dims, spectral_axis
 from spectra.errors import InvalidInput
-from spectra.verbs import history, note, resolve, verb
+from spectra.verbs import history, note, resolve, series_value, verb
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -134,7 +134,7 @@ def rank_phases(
         result[name] = made[name].assign_attrs(units=units, long_name=text)
     result = result.assign_coords(phase=("phase", names, {"long_name": "phase"}))
     if phases is None and made["phase_score"].chunks is None:
-        result = result.isel(phase=_worth_showing(result))
+        result = result.isel(phase=series_value("phases", lambda: _worth_showing(result)))
     lost = made["no_bands"] & ~failed(dataset)
     if lost.chunks is not None or bool(lost.any()):
         result = flag(

@@ -32,13 +32,27 @@ __all__ = [
     "list_verbs",
     "note",
     "note_input",
+    "part_of_series",
     "reading_verb",
     "record",
     "resolve",
+    "series_length",
+    "series_value",
+    "settled",
     "verb",
     "watch_inputs",
 ]
 
+#: Whether a verb takes the series together, or a function of its options that says so.
+Together = bool | Callable[[Mapping[str, Any]], bool]
+
+#: Adds to a dataset what a verb, called with these options, says of the series as a whole.
+Finish = Callable[["xr.Dataset", Mapping[str, Any]], "xr.Dataset"]
+
+#: What a verb says of itself besides its signature, and what holds where it says nothing.
+_TRAITS: dict[str, Any] = {"together": False, "finish": None}
+
+T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., "xr.Dataset"])
 
 
@@ -50,12 +64,21 @@ class Verb:
     function: Callable[..., xr.Dataset]
     summary: str
     reads_files: bool
+    together: Together = False
+    finish: Finish | None = None
+
+    def takes_series_together(self, options: Mapping[str, Any]) -> bool:
+        """Whether, with these options, what becomes of a spectrum depends on the others of its series."""
+        if isinstance(self.together, bool):
+            return self.together
+        return self.together(check_options(self.name, self.function, options))
 
 
 @dataclass
 class _Call:
     notes: list[str] = field(default_factory=list)
     resolved: dict[str, Any] = field(default_factory=dict)
+    series: dict[str, Any] = field(default_factory=dict)
     inputs: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -65,9 +88,20 @@ _watcher: contextvars.ContextVar[Callable[[str], None] | None] = contextvars.Con
     "spectra_watcher", default=None
 )
 
+_series_length: contextvars.ContextVar[int | None] = contextvars.ContextVar("spectra_series", default=None)
+
+_settled: contextvars.ContextVar[Mapping[str, Any] | None] = contextvars.ContextVar(
+    "spectra_settled", default=None
+)
+
 
 def verb(
-    name: str, *, axis: str | tuple[str, ...] | None = None, needs: Mapping[str, str] | None = None
+    name: str,
+    *,
+    axis: str | tuple[str, ...] | None = None,
+    needs: Mapping[str, str] | None = None,
+    together: Together = False,
+    finish: Finish | None = None,
 ) -> Callable[[F], F]:
     """Make ``function(dataset, *, options) -> dataset`` a verb.
 
@@ -79,6 +113,12 @@ def verb(
         Spectral axes that the verb works along; another one is refused with a sentence.
     needs : mapping, optional
         Variables that must be there, each with the verb that adds it.
+    together : bool or callable
+        Whether what becomes of a spectrum depends on the others of its series, so that a series must not be cut;
+        where it depends on the options, a function of them (all, defaults filled in).
+    finish : callable, optional
+        ``finish(dataset, options)`` adds what the verb says of the series as a whole. It is called when the verb has
+        run, and, where a series was worked through in parts, when they are joined.
     """
     axes = (axis,) if isinstance(axis, str) else axis
 
@@ -93,16 +133,24 @@ def verb(
             token = _current.set(_Call())
             try:
                 result = function(_detached(data), **options)
+                if finish is not None and _series_length.get() is None:
+                    result = finish(result, options)
                 this = cast(_Call, _current.get())
             finally:
                 _current.reset(token)
             result = record(
-                result, name, options, notes=this.notes, resolved=this.resolved, added=_added(data, result)
+                result,
+                name,
+                options,
+                notes=this.notes,
+                resolved=this.resolved,
+                added=_added(data, result),
+                series=this.series,
             )
             result.encoding = {**result.encoding, "as_measured": as_measured(data)}
             return result
 
-        call.__dict__["verb_name"] = name
+        call.__dict__.update(verb_name=name, together=together, finish=finish)
         return cast(F, call)
 
     return decorate
@@ -148,6 +196,45 @@ def watch_inputs(told: Callable[[str], None]) -> Iterator[None]:
         _watcher.reset(token)
 
 
+@contextlib.contextmanager
+def part_of_series(length: int | None) -> Iterator[None]:
+    """Say that the datasets inside the block are parts of a series of ``length`` spectra."""
+    token = _series_length.set(length)
+    try:
+        yield
+    finally:
+        _series_length.reset(token)
+
+
+@contextlib.contextmanager
+def settled(values: Mapping[str, Any]) -> Iterator[None]:
+    """Give the verb inside the block what :func:`series_value` came to for the whole series."""
+    token = _settled.set(values)
+    try:
+        yield
+    finally:
+        _settled.reset(token)
+
+
+def series_value(name: str, find: Callable[[], T]) -> T:
+    """A number or choice that all spectra of a series share: ``find()``, or what was settled for the whole series.
+
+    The history keeps it, so that a part of the series, or a re-run, takes the same.
+    """
+    given = _settled.get() or {}
+    value = given[name] if name in given else find()
+    call = _current.get()
+    if call is not None:
+        call.series[name] = plain(value)
+    return cast(T, value)
+
+
+def series_length(own: int) -> int:
+    """Number of spectra of the whole series, of which the ``own`` at hand may be a part: for choices that hang on it."""
+    whole = _series_length.get()
+    return own if whole is None else max(own, whole)
+
+
 def note_input(file: str, sha256: str, size: int) -> None:
     """Say in the history which file the running verb reads; the same file twice counts once."""
     call = _current.get()
@@ -181,6 +268,7 @@ def record(
     notes: list[str] | None = None,
     resolved: Mapping[str, Any] | None = None,
     added: list[str] | None = None,
+    series: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """``dataset`` with one more entry in its history; the dataset given is left as it was."""
     entry: dict[str, Any] = {
@@ -195,6 +283,8 @@ def record(
         entry["notes"] = list(notes)
     if added:
         entry["added"] = list(added)
+    if series:
+        entry["series"] = dict(series)
     return dataset.assign_attrs(history=json.dumps([*history(dataset), entry]))
 
 
@@ -230,7 +320,8 @@ def find_verb(name: str) -> Verb:
     announced = _announced()
     if package in announced and short in announced[package]:
         function = getattr(importlib.import_module(package), short)
-        return Verb(name, function, _summary(function), reads_files=short in {"read", "read_series"})
+        traits = {key: vars(function).get(key, default) for key, default in _TRAITS.items()}
+        return Verb(name, function, _summary(function), short.startswith("read"), **traits)
     raise RecipeError(f"no verb {name!r}; {did_you_mean(name, _all_names())}.")
 
 

@@ -4,6 +4,8 @@ Input unchanged, call in the history, unknown options and foreign axes refused, 
 dataset the same as one in memory, a bad spectrum flagged and its neighbours untouched.
 """
 
+import json
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -13,7 +15,7 @@ import spectra
 import xas
 import xps
 from spectra.dataset import failed, series_dims, signal_name, spectral_axis
-from spectra.verbs import find_verb, history, list_verbs
+from spectra.verbs import find_verb, history, list_verbs, part_of_series, settled
 
 N = 3
 
@@ -75,19 +77,6 @@ def _long_series() -> xr.Dataset:
     return scans.isel(scan=[0] * 6).assign(
         norm=(("scan", "energy"), share @ scans.norm.values, {"units": ""})
     )
-
-
-#: Verbs whose results for one spectrum come from the whole series: no loop, no map and no lost spectrum leaves them.
-WHOLE_SERIES = {
-    "xas.eels.surface_profile",
-    "xas.eels.align_frames",
-    "xas.eels.species_fraction",
-    "spectra.denoise",
-    "xas.principal_components",
-    "xas.target_transform",
-    "xas.mcr_als",
-    "spectra.mcr_als",
-}
 
 
 def _timed_series() -> xr.Dataset:
@@ -455,6 +444,8 @@ CASES = {
     "xas.eels.surface_profile": (_line_scan, {"quantities": ("l3_l2_ratio",), "dim": "scan"}),
     "xas.rixs.fit_lines": (_progression, {"vibrations": 2}),
     "xas.rixs.normalize": (_oxygen_losses, {"emission": (524.5, 527.5)}),  # columns compared: tests/xas/rixs
+    "xas.rixs.oxygen_fingerprint": (_oxygen_losses, {"second": False}),
+    "xas.rixs.integrate_windows": (_oxygen_losses, {"windows": {"band": (524.5, 527)}, "inverse": ("band",)}),
     "xas.rixs.compare_parts": (lambda: _oxygen_losses(3), {"windows": {"O2": (7.5, 8.5)}}),
     "xas.rixs.reduce": (_exposures, {"dispersion": 0.01, "elastic": 400.0, "normalize": (1.0, 2.0)}),
     "xps.calibrate": (_xps_series, {"shift": 0.3}),
@@ -482,6 +473,11 @@ CASES = {
     "xps.fit_references": (_xps_series, {"references": _xps_references()}),
     "xps.deconvolve": (lambda: xps.subtract_background(_xps_series()), {"states": ("Mn3+", "Mn4+")}),
 }
+
+
+def _left_open(entry: dict) -> dict:
+    """What the options came to that the call left to the verb."""
+    return {k: v for k, v in entry.get("resolved", {}).items() if entry["options"].get(k, 0) is None}
 
 
 def _frozen(dataset: xr.Dataset) -> xr.Dataset:
@@ -530,7 +526,7 @@ class TestVerbContract:
             self.call(name, other)
 
     def test_a_series_equals_a_loop(self, name):
-        if name in WHOLE_SERIES:
+        if find_verb(name).together is True:
             return
         data = CASES[name][0]()
         whole = self.call(name, data)
@@ -551,7 +547,7 @@ class TestVerbContract:
         self.assert_close(lazy.compute(), self.call(name, data))
 
     def test_a_bad_spectrum_is_flagged_and_its_neighbours_are_not_touched(self, name):
-        if name in WHOLE_SERIES:
+        if find_verb(name).together is True:
             return  # tests/xas/test_components.py, test_curve_resolution.py
         data = CASES[name][0]()
         bad = data.copy(deep=True)
@@ -567,12 +563,29 @@ class TestVerbContract:
             self.assert_close(result.isel(scan=i), good.isel(scan=i))
 
     def test_a_map_works_like_a_series(self, name):
-        if name in WHOLE_SERIES:
+        if find_verb(name).together is True:
             return
         data = CASES[name][0]()
         as_map = data.expand_dims(y=2).copy(deep=True)
         whole = self.call(name, as_map)
         self.assert_close(whole.isel(y=1), self.call(name, data))
+
+    def test_a_shard_gives_what_the_series_gives(self, name):
+        """A part, with the first spectrum going along and what was settled for the series, as runs in shards do it."""
+        found = find_verb(name)
+        if found.takes_series_together(CASES[name][1]):
+            return
+        data = CASES[name][0]()
+        whole = self.call(name, data)
+        said = history(whole)[-1]
+        if found.takes_series_together(said["options"] | _left_open(said)):
+            return
+        json.dumps(said.get("series", {}))
+        with settled(said.get("series", {})), part_of_series(N):
+            part = self.call(name, data.isel(scan=[0, 2])).isel(scan=[1])
+        own = [str(v) for v in whole.data_vars if "scan" in whole[v].dims]
+        assert set(own) <= set(part.data_vars)
+        self.assert_close(part[own], whole[own].isel(scan=[2]))
 
     @staticmethod
     def assert_close(one, other):

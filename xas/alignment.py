@@ -28,7 +28,7 @@ WINDOW = (-25.0, 50.0)
 LEAST_POINTS = 12
 
 
-@verb("xas.align", axis="energy")
+@verb("xas.align", axis="energy", together=lambda options: not isinstance(options["to"], tuple))
 def align(
     dataset: xr.Dataset,
     *,

@@ -61,7 +61,7 @@ def series_matrix(
     return curve[axis].values.astype(float), rows[good], good, curve
 
 
-@verb("xas.principal_components", axis="energy")
+@verb("xas.principal_components", axis="energy", together=True)
 def principal_components(
     dataset: xr.Dataset,
     *,
@@ -211,7 +211,7 @@ def _labelled(
     )  # fmt: skip
 
 
-@verb("xas.target_transform", axis="energy", needs={"pc_curve": "xas.principal_components"})
+@verb("xas.target_transform", axis="energy", needs={"pc_curve": "xas.principal_components"}, together=True)
 def target_transform(
     dataset: xr.Dataset,
     *,

@@ -27,7 +27,7 @@ Array = npt.NDArray[np.float64]
 MOST_SPECIES = 8
 
 
-@verb("xas.mcr_als", axis="energy")
+@verb("xas.mcr_als", axis="energy", together=True)
 def mcr_als(
     dataset: xr.Dataset,
     *,

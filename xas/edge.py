@@ -36,7 +36,11 @@ BEFORE, AFTER = -30.0, 60.0
 LEAST_CLEAR = 0.06
 
 
-@verb("xas.edge_position", axis="energy")
+@verb(
+    "xas.edge_position",
+    axis="energy",
+    finish=lambda dataset, options: add_scatter(dataset, options["name"]),
+)
 def edge_position(
     dataset: xr.Dataset,
     *,
@@ -146,7 +150,6 @@ def edge_position(
         family=data.family_text,
     )
     result = dataset.assign({name: position, f"{name}_sigma": sigma, f"{name}_systematic": systematic})
-    result = add_scatter(result, name)
     result = flag(
         result, position.isnull(), "no_edge_position",
         "the absorption does not pass the level before its white line, or the spectrum failed before: check "

@@ -172,7 +172,7 @@ def _running_sum(y: Array, width: int) -> Array:
     return np.asarray(total[:, stop] - total[:, start])
 
 
-@verb("xas.merge", axis="energy")
+@verb("xas.merge", axis="energy", together=True)
 def merge(
     dataset: xr.Dataset,
     *,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from spectra.dataset import flag, map_spectra
 from spectra.errors import InvalidInput
-from spectra.verbs import note, resolve, verb
+from spectra.verbs import note, resolve, series_value, verb
 from xas.e0 import series_e0
 from xas.mixture_noise import noise_of_curve
 from xas.standards import Form, Standard, check_treatment, choose_standards, fitted_curve, how_treated
@@ -283,7 +283,7 @@ def _origin(dataset: xr.Dataset) -> float:
         origins = dataset["e0"].values
         origins = origins[np.isfinite(origins)]
         if origins.size:
-            return float(np.median(origins))
+            return series_value("e0", lambda: float(np.median(origins)))
     found, near, why = series_e0(dataset)
     if found is None and not np.isfinite(near):
         raise InvalidInput("the window counts from E0, and no spectrum has one: call xas.normalize with e0=.")

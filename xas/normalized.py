@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from spectra.dataset import signal_name
 from spectra.errors import InvalidInput
-from spectra.verbs import note, resolve
+from spectra.verbs import note, resolve, series_value
 from xas.e0 import series_e0
 from xas.edge_step import other_choices
 from xas.further_edges import following_energy
@@ -248,9 +248,12 @@ def normalized_near_edge(
     """
     require_normalized(dataset, verb)
     origins = known_origins(dataset, verb)
-    low, high = float(origins.min()) + before, float(origins.max()) + after
+    first, middle, last = series_value(
+        "e0", lambda: (float(origins.min()), float(np.median(origins)), float(origins.max()))
+    )
+    low, high = first + before, last + after
     resolve(searched=(low, high))
-    return normalized_between(dataset, verb, low, high, float(np.median(origins)), least)
+    return normalized_between(dataset, verb, low, high, middle, least)
 
 
 def require_normalized(dataset: xr.Dataset, verb: str) -> None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from spectra.dataset import flag, map_spectra
 from spectra.errors import InvalidInput
-from spectra.verbs import resolve, verb
+from spectra.verbs import resolve, series_value, verb
 from xas.finite import on_finite_points
 from xas.normalized import Normalized, known_origins, normalized_between, require_normalized
 from xas.pre_edge_baseline import BaselineName, Sides, fit_baseline, least_points
@@ -179,7 +179,8 @@ def pre_edge_peaks(
     (5470.4, 1.1)
     """
     require_normalized(dataset, "xas.pre_edge_peaks")
-    e0 = float(np.median(known_origins(dataset, "xas.pre_edge_peaks")))
+    origins = known_origins(dataset, "xas.pre_edge_peaks")
+    e0 = series_value("e0", lambda: float(np.median(origins)))
     window = window or (e0 + WINDOW[0], e0 + WINDOW[1])
     peaks = peaks or (e0 + PEAKS[0], e0 + PEAKS[1])
     if not window[0] < peaks[0] < peaks[1] < window[1]:

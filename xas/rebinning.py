@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from spectra.dataset import flag, map_spectra, signal_name
 from spectra.errors import InvalidInput
-from spectra.verbs import note, resolve, verb
+from spectra.verbs import note, resolve, series_value, verb
 from xas.e0 import series_e0
 from xas.finite import on_finite_points
 from xas.noise import estimate_noise
@@ -229,7 +229,7 @@ def _origin(dataset: xr.Dataset, e0: float | None) -> float:
     if e0 is not None:
         return float(e0)
     if "e0" in dataset.variables and np.isfinite(dataset["e0"].values).any():
-        return float(np.nanmedian(dataset["e0"].values))
+        return series_value("e0", lambda: float(np.nanmedian(dataset["e0"].values)))
     found, _, why = series_e0(dataset)
     if found is None:
         raise InvalidInput(

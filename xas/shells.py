@@ -29,7 +29,12 @@ __all__ = ["fit_paths"]
 Array = npt.NDArray[np.float64]
 
 
-@verb("xas.fit_paths", axis="energy", needs={"chi": "xas.autobk"})
+@verb(
+    "xas.fit_paths",
+    axis="energy",
+    needs={"chi": "xas.autobk"},
+    together=lambda options: options["start"] != "fresh",
+)
 def fit_paths(
     dataset: xr.Dataset,
     *,

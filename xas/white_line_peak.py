@@ -60,7 +60,11 @@ def highest_point(x: Array, y: Array, reach: float) -> dict[str, Array]:
     }
 
 
-@verb("xas.white_line", axis="energy")
+@verb(
+    "xas.white_line",
+    axis="energy",
+    finish=lambda dataset, _: add_scatter(add_scatter(dataset, "white_line_position"), "white_line_height"),
+)
 def white_line(
     dataset: xr.Dataset, *, window: tuple[float, float] = (-5.0, 40.0), half_width: float = 2.5
 ) -> xr.Dataset:
@@ -140,7 +144,6 @@ def white_line(
         result[f"{full}_systematic"].attrs.update(
             units=units, long_name=f"what the choice of normalisation ranges does to the {words}", family=data.family_text
         )  # fmt: skip
-        result = add_scatter(result, full)
     return flag(
         result, made["position"].isnull(), "no_white_line",
         "no maximum stands out of the noise inside the window, or the spectrum failed before: move the window, or "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from spectra.dataset import flag, map_spectra, series_dims, signal_name
 from spectra.errors import InvalidInput, did_you_mean
-from spectra.verbs import note, resolve, verb
+from spectra.verbs import note, resolve, series_value, verb
 from xps.counting import counting
 from xps.ends import spectra_along
 from xps.fermi_edge import FermiEdge, fermi_edge
@@ -97,7 +98,11 @@ def _top(y: FloatArray, level: float) -> npt.NDArray[np.bool_]:
     return np.asarray((at > left) & (at < right) & whole[..., None])
 
 
-@verb("xps.calibrate", axis=AXIS)
+@verb(
+    "xps.calibrate",
+    axis=AXIS,
+    finish=lambda dataset, options: _samples_compared(dataset, options),
+)
 def calibrate(
     dataset: xr.Dataset,
     *,
@@ -177,7 +182,7 @@ def calibrate(
     )
     found, found_sigma, how = _shift(dataset, reference, position, measured, shift, window, temperature)
     resolve(position=position, sigma=sigma)
-    common = float(found.median(skipna=True))
+    common = series_value("charge_shift", lambda: float(found.median(skipna=True)))
     steps, step = _whole_steps(dataset, found - common)
     dataset = _moved(dataset, steps, common)
     rounding = step / np.sqrt(12) if steps.any() else 0.0
@@ -202,12 +207,14 @@ def calibrate(
             "no_reference_line",
             "The reference line was not found: give the window it lies in, or measured or shift from another region.",
         )
-    return _samples_compared(dataset, found_sigma)
+    return dataset
 
 
-def _samples_compared(dataset: xr.Dataset, sigma: xr.DataArray) -> xr.Dataset:
+def _samples_compared(dataset: xr.Dataset, options: Mapping[str, Any]) -> xr.Dataset:
     """Warn where spectra of one sample were moved by amounts that differ by more than their own uncertainty."""
-    shift = dataset["charge_shift"]
+    _, shared = _reference(options["reference"], options["position"], options["sigma"])
+    shift, total = dataset["charge_shift"], dataset["charge_shift_sigma"]
+    sigma = np.maximum(total**2 - shared**2, 0) ** 0.5  # that of the reference is the same for all
     sample = dataset.coords.get("sample")
     if sample is None or not sample.ndim or not set(sample.dims) <= set(shift.dims):
         return dataset

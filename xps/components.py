@@ -47,7 +47,11 @@ AXIS = "binding_energy"
 FloatArray = npt.NDArray[np.float64]
 
 
-@verb("xps.deconvolve", axis=AXIS)
+@verb(
+    "xps.deconvolve",
+    axis=AXIS,
+    together=lambda options: bool(options["shared"]) or options["start"] != "fresh",
+)
 def deconvolve(
     dataset: xr.Dataset,
     *,

@@ -14,6 +14,8 @@ from spectra.cli.app import ERROR, FAILED_SPECTRA, USAGE, app, fail
 if TYPE_CHECKING:
     import xarray as xr
 
+    from spectra.cli.progress import Bar, JsonLines
+
 _Results = Annotated[Path, typer.Argument(metavar="RESULTS", help="Results file (.nxs).", show_default=False)]
 
 
@@ -39,30 +41,112 @@ def run(
     ] = None,
     report: Annotated[bool, typer.Option(help="Write an HTML report beside the results.")] = True,
     rows: Annotated[int, typer.Option(help="Rows of the summary shown at the end.", min=0)] = 20,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            help="What all workers together may take: 500M, 4G. Default: a quarter of what is free.",
+            show_default=False,
+        ),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", "-j", help="Processes that share the work.", min=1)
+    ] = 1,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Dask scheduler of a cluster that sees the same files, e.g. tcp://node1:8786.",
+            show_default=False,
+        ),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Make only the shards of job I of N, and join nothing; then `spectra merge`.",
+            show_default=False,
+        ),
+    ] = None,
+    shard_size: Annotated[
+        int | None,
+        typer.Option(help="Spectra of a shard. Default: what fits the memory.", min=1, show_default=False),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Tell the progress as lines of JSON on stdout.")
+    ] = False,
 ) -> None:
     """Read files, apply the verbs of a recipe, write results and a report.
 
-    A file or spectrum that fails is named and the others go on; the exit status is then 3.
+    A file or spectrum that fails is named and the others go on; the exit status is then 3. A series that is larger than
+    the memory, or that workers share, goes in shards; after an interruption, the same command with --resume goes on.
     """
-    from spectra.cli.progress import Bar
     from spectra.pipeline import run as run_recipe
     from spectra.pipeline.recipe import load_recipe
+    from spectra.pipeline.stop import stop_on_signals
 
     plan = load_recipe(recipe)
     target = out or Path(f"{plan.name}.nxs")
     page = target.with_suffix(".html")
     if report and page == target:
         fail(f"{target} would be the report: name the results file {target.with_suffix('.nxs')}.", USAGE)
+    job = _job(shard)
     started = time.perf_counter()
-    with Bar(plan.title or plan.name) as bar:
-        dataset = run_recipe(plan, files, out=target, command=_command_line(), progress=bar)
-    written = [target]
+    with stop_on_signals(), _watching(plan.title or plan.name, json) as watch:
+        dataset = run_recipe(
+            plan, files, out=target, command=_command_line(), progress=watch, memory=memory, workers=workers,
+            scheduler=scheduler, shard=job, shard_size=shard_size, resume=resume,
+        )  # fmt: skip
+        written = [target] if job is None else []
+        if report and job is None:
+            from spectra.report import write_report
+
+            written.append(write_report(page, dataset, title=plan.title or None))
+    if not json:
+        _summarise(dataset, rows)
+    _end(dataset, written, time.perf_counter() - started, json=json)
+
+
+@app.command()
+def merge(
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Results file that the jobs named.", show_default=False)
+    ],
+    report: Annotated[bool, typer.Option(help="Write an HTML report beside the results.")] = True,
+) -> None:
+    """Join the shards that the jobs of an array made into the results file."""
+    from spectra.pipeline import merge as merge_shards
+
+    started = time.perf_counter()
+    with _watching(out.name, False) as watch:
+        dataset = merge_shards(out, command=_command_line(), progress=watch)
+    written = [out]
     if report:
         from spectra.report import write_report
 
-        written.append(write_report(page, dataset, title=plan.title or None))
-    _summarise(dataset, rows)
+        written.append(write_report(out.with_suffix(".html"), dataset))
     _end(dataset, written, time.perf_counter() - started)
+
+
+@app.command()
+def verify(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="RESULTS...", help="Results files (.nxs).", show_default=False)
+    ],
+) -> None:
+    """Check that results files are what was written, byte for byte."""
+    from spectra.errors import ReadError
+    from spectra.results.seal import check_seal
+
+    damaged = 0
+    for file in files:
+        try:
+            typer.echo(f"{file}: whole, SHA-256 {check_seal(file)}")
+        except ReadError as error:
+            damaged += 1
+            typer.echo(f"spectra: {error}", err=True)
+    if damaged:
+        raise typer.Exit(ERROR)
 
 
 @app.command()
@@ -129,6 +213,22 @@ def export(
     )
 
 
+def _job(shard: str | None) -> tuple[int, int] | None:
+    """Number of this job and of all, of ``"3/8"``."""
+    if shard is None:
+        return None
+    number, _, count = shard.partition("/")
+    if not (number.isdecimal() and count.isdecimal()):
+        fail(f"--shard is the number of this job and of all, as in 3/8, got {shard!r}.", USAGE)
+    return int(number), int(count)
+
+
+def _watching(title: str, json: bool) -> Bar | JsonLines:
+    from spectra.cli.progress import Bar, JsonLines
+
+    return JsonLines() if json else Bar(title)
+
+
 def _command_line() -> str:
     """The command as it was typed, to be typed again."""
     import shlex
@@ -149,14 +249,21 @@ def _summarise(dataset: xr.Dataset, rows: int) -> None:
         show_frame(set_flags, title="Flags")
 
 
-def _end(dataset: xr.Dataset, written: list[Path], seconds: float) -> None:
+def _end(dataset: xr.Dataset, written: list[Path], seconds: float, *, json: bool = False) -> None:
     from spectra.dataset import failed
-    from spectra.pipeline.runner import files_left_out
+    from spectra.pipeline.series import files_left_out
 
     bad = failed(dataset)
     n_bad, left_out = int(bad.sum()), files_left_out(dataset)
     spectra = "1 spectrum" if bad.size == 1 else f"{bad.size} spectra"
-    typer.echo(f"{spectra} in {seconds:.1f} s, {n_bad} failed; wrote {', '.join(map(str, written))}")
+    if json:
+        from spectra.cli.progress import tell
+
+        files = [str(file) for file in written]
+        tell("end", spectra=bad.size, failed=n_bad, left_out=left_out, wrote=files, seconds=round(seconds, 3))
+    else:
+        wrote = f"wrote {', '.join(map(str, written))}" if written else "wrote the shards of this job"
+        typer.echo(f"{spectra} in {seconds:.1f} s, {n_bad} failed; {wrote}")
     for file, reason in left_out.items():
         typer.echo(f"spectra: {file} was left out: {reason}", err=True)
     if n_bad or left_out:

@@ -39,9 +39,12 @@ class _OneSentence(TyperGroup):
             fail(str(error), USAGE)
         except SpectraError as error:
             fail(str(error), ERROR)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
+            status = 128 + getattr(stop, "signal", INTERRUPTED - 128)
             fail(
-                "Interrupted: nothing is half-written, and what stood there before is as it was.", INTERRUPTED
+                str(stop)
+                or "Interrupted: nothing is half-written, and what stood there before is as it was.",
+                status,
             )
         except BrokenPipeError:  # the reader of our output (head, less) has gone
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

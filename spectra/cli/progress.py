@@ -1,11 +1,13 @@
-"""The progress bar of a run: files, verbs, spectra per second, failures."""
+"""What a run tells while it goes: a bar for people, lines of JSON for programs."""
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import (
     BarColumn,
@@ -14,6 +16,7 @@ from rich.progress import (
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 
 from spectra.cli.tables import console
@@ -22,7 +25,9 @@ from spectra.pipeline import progress
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Bar"]
+    from spectra.pipeline.shards import Done
+
+__all__ = ["Bar", "JsonLines", "tell"]
 
 
 class Bar(progress.Progress):
@@ -37,13 +42,14 @@ class Bar(progress.Progress):
             MofNCompleteColumn(),
             TextColumn("{task.fields[said]}"),
             TimeElapsedColumn(),
+            TimeRemainingColumn(),
             console=terminal,
             disable=not terminal.is_terminal,
             transient=False,
         )
         self._title = title
         self._task = self._shown.add_task(title, total=None, said="")
-        self._left_out = 0
+        self._left_out = self._spectra = self._failed = 0
         self._begun = time.perf_counter()
 
     def __enter__(self) -> Bar:
@@ -88,7 +94,87 @@ class Bar(progress.Progress):
         self._shown.update(self._task, said=f"{bad.size} spectra, {rate:.3g} spectra/s{failures}{files}")
         self._shown.advance(self._task)
 
+    def sharing(self, shards: int, spectra: int) -> None:
+        """Show how many shards there are."""
+        self._shown.update(
+            self._task,
+            description=f"{self._title}: {spectra} spectra",
+            total=shards,
+            completed=0,
+            said="shards",
+        )
+        self._begun = time.perf_counter()
+        self._shown.refresh()
+
+    def shard_done(self, done: Done) -> None:
+        """Count a shard; show speed and failures so far."""
+        for file, reason in done.left_out.items():
+            self.left_out(Path(file), reason)
+        self._spectra += done.spectra
+        self._failed += done.failed
+        rate = self._spectra / max(time.perf_counter() - self._begun, 1e-9)
+        failures = f", {self._failed} failed" if self._failed else ""
+        files = f", {self._left_out} files left out" if self._left_out else ""
+        said = f"shards, {self._spectra} spectra, {rate:.3g} spectra/s{failures}{files}"
+        self._shown.update(self._task, said=said)
+        self._shown.advance(self._task)
+
     def saving(self, path: Path) -> None:
         """Show that the file is being written."""
         self._shown.update(self._task, description=f"{self._title}: writing {path.name}")
         self._shown.refresh()
+
+
+def tell(event: str, **values: Any) -> None:
+    """One line of JSON on stdout."""
+    sys.stdout.write(json.dumps({"event": event, **values}, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+class JsonLines(progress.Progress):
+    """Tells what a run does as one line of JSON for each event, for programs that watch it."""
+
+    def __enter__(self) -> JsonLines:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to take down."""
+
+    def reading(self, files: int) -> None:
+        """``{"event": "reading", "files": ...}``."""
+        tell("reading", files=files)
+
+    def left_out(self, path: Path, reason: str) -> None:
+        """``{"event": "left_out", "file": ..., "reason": ...}``."""
+        tell("left_out", file=str(path), reason=reason)
+
+    def running(self, verb: str, number: int, of: int) -> None:
+        """``{"event": "running", "verb": ..., "step": ..., "steps": ...}``."""
+        tell("running", verb=verb, step=number, steps=of)
+
+    def done(self, verb: str, dataset: xr.Dataset) -> None:
+        """``{"event": "done", "verb": ..., "spectra": ..., "failed": ...}``."""
+        from spectra.dataset import failed
+
+        bad = failed(dataset)
+        tell("done", verb=verb, spectra=bad.size, failed=int(bad.sum()))
+
+    def sharing(self, shards: int, spectra: int) -> None:
+        """``{"event": "sharing", "shards": ..., "spectra": ...}``."""
+        tell("sharing", shards=shards, spectra=spectra)
+
+    def shard_done(self, done: Done) -> None:
+        """``{"event": "shard", "number": ..., "spectra": ..., "failed": ..., "left_out": ...}``."""
+        tell(
+            "shard",
+            number=done.number,
+            spectra=done.spectra,
+            failed=done.failed,
+            left_out=dict(done.left_out),
+        )
+
+    def saving(self, path: Path) -> None:
+        """``{"event": "saving", "file": ...}``."""
+        tell("saving", file=str(path))

@@ -6,6 +6,7 @@ conventions (``flag_masks``, ``flag_meanings``) and say of each flag whether it 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["failed", "flag", "flag_names", "flag_table"]
+__all__ = ["failed", "flag", "flag_names", "flag_table", "join_flags"]
 
 
 def flag(
@@ -55,19 +56,59 @@ def flag(
             np.zeros(tuple(dataset.sizes[d] for d in dims), np.int32),
             {"long_name": "flags", "units": ""},
         )
-    names, levels, texts = _listed(attrs)
-    if name not in names:
-        if len(names) == 31:
-            raise InvalidInput(f"a dataset holds at most 31 different flags; {name!r} is one too many.")
-        names, levels, texts = [*names, name], [*levels, severity], [*texts, explanation]
-    bit = np.int32(1 << names.index(name))
-    attrs |= {
-        "flag_masks": [1 << i for i in range(len(names))],
-        "flag_meanings": " ".join(names),
-        "flag_severity": " ".join(levels),
-        "flag_explanations": "\n".join(texts),
-    }
+    known = _meanings(attrs)
+    if name not in known and len(known) == 31:
+        raise InvalidInput(f"a dataset holds at most 31 different flags; {name!r} is one too many.")
+    known.setdefault(name, (severity, explanation))
+    bit = np.int32(1 << list(known).index(name))
+    attrs |= _described(known)
     return dataset.assign(status=(dims, status | (bit * mask.astype(np.int32)), attrs))
+
+
+def join_flags(parts: Sequence[xr.Dataset], dim: str) -> xr.Variable:
+    """``status`` of parts of a series, one behind the other; the flags of each part keep their names."""
+    import xarray as xr
+
+    meanings: dict[str, tuple[str, str]] = {}
+    for part in parts:
+        if "status" in part:
+            for name, said in _meanings(part["status"].attrs).items():
+                meanings.setdefault(name, said)
+    if len(meanings) > 31:
+        raise InvalidInput(
+            f"a dataset holds at most 31 different flags; the parts of the series have {len(meanings)}."
+        )
+    like = next(part["status"] for part in parts if "status" in part)
+    numbers = {name: bit for bit, name in enumerate(meanings)}
+    pieces = []
+    for part in parts:
+        shape = tuple(part.sizes[d] for d in like.dims)
+        new = np.zeros(shape, np.int32)
+        if "status" in part:
+            old = part["status"].transpose(*like.dims).values
+            for bit, name in enumerate(_meanings(part["status"].attrs)):
+                new |= np.where(old & (1 << bit), np.int32(1 << numbers[name]), np.int32(0))
+        pieces.append(new)
+    attrs = dict(like.attrs) | _described(meanings)
+    return xr.Variable(like.dims, np.concatenate(pieces, axis=like.dims.index(dim)), attrs)
+
+
+def _meanings(attrs: Mapping[Any, Any]) -> dict[str, tuple[str, str]]:
+    """Severity and explanation of each flag that attributes of ``status`` tell of, in the order of the bits."""
+    names, levels, texts = _listed(dict(attrs))
+    return {name: (level, text) for name, level, text in zip(names, levels, texts, strict=True)}
+
+
+def _described(meanings: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """Attributes that tell of each flag its bit, name, severity and explanation."""
+    if not meanings:
+        return {}
+    return {
+        "flag_masks": [1 << i for i in range(len(meanings))],
+        "flag_meanings": " ".join(meanings),
+        "flag_severity": " ".join(level for level, _ in meanings.values()),
+        "flag_explanations": "\n".join(text for _, text in meanings.values()),
+    }
 
 
 def _listed(attrs: dict[str, Any]) -> tuple[list[str], list[str], list[str]]:

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 Weights = Literal["auto", "sigma", "poisson", "none"]
 
 
-@verb("spectra.fit")
+@verb("spectra.fit", together=lambda options: bool(options["shared"]) or options["start"] != "fresh")
 def fit(
     dataset: xr.Dataset,
     *,

@@ -26,7 +26,7 @@ MOST_SPECIES = 8
 MOST_COMPARED = 3000
 
 
-@verb("spectra.mcr_als")
+@verb("spectra.mcr_als", together=True)
 def mcr_als(
     dataset: xr.Dataset,
     *,

@@ -1,1 +1,2 @@
+from .runner import merge as merge
 from .runner import run as run

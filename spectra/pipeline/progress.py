@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import xarray as xr
 
+    from spectra.pipeline.shards import Done
+
 __all__ = ["Progress"]
 
 
@@ -28,6 +30,12 @@ class Progress:
 
     def done(self, verb: str, dataset: xr.Dataset) -> None:
         """A verb, the reading one included, has made ``dataset``."""
+
+    def sharing(self, shards: int, spectra: int) -> None:
+        """The run goes in ``shards`` pieces, of about so many ``spectra`` together."""
+
+    def shard_done(self, done: Done) -> None:
+        """A shard is written, now or by the run that was interrupted."""
 
     def saving(self, path: Path) -> None:
         """The results file is about to be written."""

@@ -23,7 +23,7 @@ MOST_COMPONENTS = 20
 TOLERANCE = 1.01
 
 
-@verb("spectra.denoise")
+@verb("spectra.denoise", together=True)
 def denoise(dataset: xr.Dataset, *, components: int | None = None, variable: str | None = None) -> xr.Dataset:
     r"""Replace every spectrum of a series by its principal components, and leave the rest out as noise.
 

@@ -24,7 +24,7 @@ Array = npt.NDArray[np.float64]
 MANY = 0.02
 
 
-@verb("spectra.despike")
+@verb("spectra.despike", together=lambda options: options["against"] == "neighbours")
 def despike(
     dataset: xr.Dataset,
     *,

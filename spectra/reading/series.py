@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import datetime
+import functools
 import glob
 import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,7 +27,7 @@ from spectra.verbs import note, reading_verb
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Grid", "Paths", "expand", "read_each", "read_series", "stack"]
+__all__ = ["Grid", "Paths", "expand", "part_of_files", "read_each", "read_series", "stack"]
 
 Grid = Literal["first", "union", "intersection"]
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -69,7 +72,11 @@ def read_each(
     """Every selected scan of every file, each with its label: file, and name of the scan where a file has several."""
     files = expand(paths)
     found: list[tuple[str, xr.Dataset]] = []
-    names, stems = Counter(Path(f).name for f in files), Counter(Path(f).stem for f in files)
+    series = _all_files.get() or files
+    names, stems = (
+        _counted(tuple(Path(f).name for f in series)),
+        _counted(tuple(Path(f).stem for f in series)),
+    )
     for file in files:
         scans = [prepare(scan) for scan in read_scans(file, reader=reader, options=options, hints=hints)]
         chosen = _chosen(scans, select, file)
@@ -81,6 +88,24 @@ def read_each(
         several = len(chosen) > 1 and len({scan_name(s) for s in chosen}) > 1
         found += [(f"{name} {scan_name(scan)}" if several else name, scan) for scan in chosen]
     return found
+
+
+@contextlib.contextmanager
+def part_of_files(files: Sequence[str]) -> Iterator[None]:
+    """Say that the files read inside the block are a part of these: labels are told apart among all."""
+    token = _all_files.set(tuple(files))
+    try:
+        yield
+    finally:
+        _all_files.reset(token)
+
+
+_all_files: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("spectra_all_files", default=())
+
+
+@functools.lru_cache(maxsize=4)
+def _counted(names: tuple[str, ...]) -> Counter[str]:
+    return Counter(names)
 
 
 def _chosen(

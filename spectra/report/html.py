@@ -171,7 +171,7 @@ def _title(dataset: xr.Dataset, fallback: str) -> str:
 def _section(name: str, dataset: xr.Dataset, *, fits: int, rows: int) -> _Section:
     from spectra.dataset import flag_table
     from spectra.findings import audit_of
-    from spectra.pipeline.runner import files_left_out
+    from spectra.pipeline.series import files_left_out
     from spectra.results.table import tidy_table
 
     flags = flag_table(dataset)

@@ -5,17 +5,33 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from spectra.errors import WriteError
 
-__all__ = ["replace_file"]
+__all__ = ["new_file", "replace_file"]
 
 
 def replace_file(path: str | os.PathLike[str], content: bytes | memoryview) -> Path:
     """Put ``content`` at ``path`` in one step; until then, and on every failure, what stood there stays.
 
-    The content goes to a hidden file in the same folder, is forced to the disk and renamed. The new file has the
+    Raises
+    ------
+    WriteError
+        The folder is missing, not writable or full, or ``path`` is a folder.
+    """
+    with new_file(path) as file:
+        file.write(content)
+    return Path(path)
+
+
+@contextlib.contextmanager
+def new_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file, open for writing and reading, that takes the place of ``path`` when the block ends well.
+
+    Its content goes to a hidden file in the same folder, is forced to the disk and renamed. The new file has the
     rights that any new file of the user gets. Where ``path`` is a symbolic link, the file it points to is replaced.
 
     Raises
@@ -28,9 +44,9 @@ def replace_file(path: str | os.PathLike[str], content: bytes | memoryview) -> P
         raise WriteError(f"{shown} is a folder: name a file in it.")
     part = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")
     try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+        descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        with os.fdopen(descriptor, "w+b") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(target)
@@ -40,7 +56,6 @@ def replace_file(path: str | os.PathLike[str], content: bytes | memoryview) -> P
         with contextlib.suppress(OSError):
             part.unlink()
     _sync_folder(target.parent)
-    return Path(path)
 
 
 def _sentence(shown: str, target: Path, error: OSError) -> str:

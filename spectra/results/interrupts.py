@@ -19,19 +19,23 @@ def interrupts_held() -> Iterator[Callable[[], None]]:
     dropped: the interrupt is lost and the program goes on. Here it is kept until it can be heard, at the latest when
     the block ends.
     """
-    usual = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+    if threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return
-    heard: list[FrameType | None] = []
+    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard: list[tuple[int, FrameType | None]] = []
 
     def let_through() -> None:
         if heard:
-            usual(signal.SIGINT, heard.pop())
+            number, frame = heard.pop()
+            usual[signal.Signals(number)](number, frame)  # type: ignore[operator,misc]
 
-    signal.signal(signal.SIGINT, lambda _, frame: heard.append(frame))
+    held = [number for number, handler in usual.items() if callable(handler)]
+    for number in held:
+        signal.signal(number, lambda number, frame: heard.append((number, frame)))
     try:
         yield let_through
     finally:
-        signal.signal(signal.SIGINT, usual)
+        for number in held:
+            signal.signal(number, usual[number])
     let_through()

@@ -15,7 +15,7 @@ from spectra.dataset.conventions import series_dims
 from spectra.errors import SpectraError
 from spectra.results.provenance import package_versions
 from spectra.results.unpack import Entry, read_entries
-from spectra.verbs import find_verb
+from spectra.verbs import find_verb, settled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,7 +120,8 @@ def replay(start: xr.Dataset, steps: list[dict[str, Any]]) -> xr.Dataset:
     dataset = start
     for number, step in enumerate(steps, 1):
         try:
-            dataset = find_verb(step["verb"]).function(dataset, **_options(step))
+            with settled(step.get("series", {})):
+                dataset = find_verb(step["verb"]).function(dataset, **_options(step))
         except SpectraError as error:
             raise type(error)(f"the re-run stops at verb {number} of {len(steps)}: {error}") from error
     return dataset

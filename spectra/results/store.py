@@ -98,13 +98,16 @@ def _name(dataset: Any, path: str | os.PathLike[str]) -> str:
     return " ".join(parts) or Path(path).stem
 
 
-def load(path: str | os.PathLike[str]) -> xr.Dataset | dict[str, xr.Dataset]:
+def load(path: str | os.PathLike[str], *, lazy: bool = False) -> xr.Dataset | dict[str, xr.Dataset]:
     """Datasets of a results file, as they were saved: values, units, flags, history and the data as measured.
 
     Parameters
     ----------
     path : path
         A file that :func:`spectra.save` wrote.
+    lazy : bool
+        Leave large arrays in the file, as arrays of dask, until they are needed: for files larger than memory. The
+        file must stay where it is. Needs the package dask.
 
     Returns
     -------
@@ -116,12 +119,12 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset | dict[str, xr.Dataset]:
     ReadError
         The file is missing, damaged, or not a results file. (Measured data of other programs: ``spectra.read``.)
     """
-    datasets = load_all(path)
+    datasets = load_all(path, lazy=lazy)
     return next(iter(datasets.values())) if len(datasets) == 1 else datasets
 
 
-def load_all(path: str | os.PathLike[str]) -> dict[str, xr.Dataset]:
+def load_all(path: str | os.PathLike[str], *, lazy: bool = False) -> dict[str, xr.Dataset]:
     """As :func:`load`, by name even where there is one."""
     from spectra.results.unpack import read_entries
 
-    return {entry.name: entry.result() for entry in read_entries(path)}
+    return {entry.name: entry.result() for entry in read_entries(path, lazy=lazy)}

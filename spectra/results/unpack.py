@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ __all__ = ["Entry", "read_entries"]
 
 _SCHEMA = 1
 _FREE = 1 << 20  # bytes that a field may claim without having them in the file
+_BLOCK = 1 << 26  # bytes of a block of a field that is read when it is needed
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,8 @@ class Entry:
         return self.left
 
 
-def read_entries(path: str | os.PathLike[str]) -> list[Entry]:
-    """All entries of the results file ``path``, arrays included.
+def read_entries(path: str | os.PathLike[str], *, lazy: bool = False) -> list[Entry]:
+    """All entries of the results file ``path``; ``lazy`` leaves large arrays in the file until they are needed.
 
     Raises
     ------
@@ -63,7 +65,8 @@ def read_entries(path: str | os.PathLike[str]) -> list[Entry]:
         names = [name for name in file if _text_attribute(_group(file, name), "NX_class") == "NXentry"]
         if not names:
             raise ReadError(f"{os.fspath(path)} holds no entry.")
-        return [_entry(_group(file, name)) for name in names]
+        store = _Store(os.path.abspath(path) if lazy else "")
+        return [_entry(_group(file, name), store) for name in names]
 
 
 @contextlib.contextmanager
@@ -107,17 +110,17 @@ def _check_origin(shown: str, file: Any) -> None:
         )
 
 
-def _entry(group: Any) -> Entry:
+def _entry(group: Any, store: _Store) -> Entry:
     recipe = from_json(_note(group, "recipe"))
     layout = from_json(_note(group, "layout"))
     steps, first = list(recipe["steps"]), int(recipe["measured_after"])
     measured, saved = layout["measured"], layout["result"]
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    _collect(group, measured, arrays)
+    arrays: dict[str, Any] = {}
+    _collect(group, measured, arrays, store)
     start = _dataset(measured, arrays, steps[:first])
     left, made, missing = start, {}, []
     if saved is not None:
-        missing = _collect(group, saved, arrays, optional=True)
+        missing = _collect(group, saved, arrays, store, optional=True)
         left = _dataset(saved, arrays, steps)
         left.encoding = {"as_measured": start}
         own = {_key(info) for info in measured["variables"].values()}
@@ -127,13 +130,13 @@ def _entry(group: Any) -> Entry:
 
 
 def _collect(
-    group: Any, record: Mapping[str, Any], arrays: dict[str, npt.NDArray[Any]], *, optional: bool = False
+    group: Any, record: Mapping[str, Any], arrays: dict[str, Any], store: _Store, *, optional: bool = False
 ) -> list[str]:
     """Read the arrays of ``record`` that are not yet in ``arrays``; names of those that are not in the file."""
     missing = []
     for name, info in record["variables"].items():
         try:
-            arrays[_key(info)] = arrays[_key(info)] if _key(info) in arrays else _array(group, info)
+            arrays[_key(info)] = arrays[_key(info)] if _key(info) in arrays else _array(group, info, store)
         except KeyError:
             if not optional:
                 raise
@@ -146,9 +149,7 @@ def _key(info: Mapping[str, Any]) -> str:
     return json.dumps([info["path"], info["dtype"]])
 
 
-def _dataset(
-    record: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], steps: list[dict[str, Any]]
-) -> xr.Dataset:
+def _dataset(record: Mapping[str, Any], arrays: Mapping[str, Any], steps: list[dict[str, Any]]) -> xr.Dataset:
     import xarray as xr
 
     import spectra.dataset.accessor  # noqa: F401  the dataset has ``.spectra``
@@ -171,12 +172,56 @@ def _note(entry: Any, name: str) -> str:
     return value.tobytes().decode() if isinstance(value, np.ndarray) else value.decode()
 
 
-def _array(entry: Any, info: Mapping[str, Any]) -> npt.NDArray[Any]:
+def _array(entry: Any, info: Mapping[str, Any], store: _Store) -> Any:
     """Array of a variable; where it is split along a dimension, its parts joined."""
     if isinstance(info["path"], str):
-        return _values(entry, info["path"], info)
-    parts = [_values(entry, path, info) for path in info["path"]]
-    return np.stack(parts, axis=info["dims"].index(info["split"]))
+        return store.values(entry, info["path"], info)
+    parts = [store.values(entry, path, info) for path in info["path"]]
+    along = info["dims"].index(info["split"])
+    if any(hasattr(part, "dask") for part in parts):
+        import dask.array
+
+        return dask.array.stack(parts, axis=along)
+    return np.stack(parts, axis=along)
+
+
+@dataclass(frozen=True)
+class _Store:
+    """Where arrays come from: read at once, or, with a ``path``, block by block when they are needed."""
+
+    path: str
+
+    def values(self, entry: Any, path: str, info: Mapping[str, Any]) -> Any:
+        found = _field(entry, path)
+        plain = found.dtype.kind in "biufc" and str(found.dtype) == str(info["dtype"])
+        if not self.path or not plain or found.nbytes <= _FREE or found.chunks is None:
+            return _values(entry, path, info)
+        import dask.array
+
+        rows = max(
+            found.chunks[0], found.chunks[0] * (_BLOCK * found.shape[0] // found.nbytes // found.chunks[0])
+        )
+        blocks = (min(rows, found.shape[0]), *found.shape[1:])
+        stored = _StoredField(self.path, found.name, found.shape, found.dtype)
+        return dask.array.from_array(stored, chunks=blocks, asarray=False, name=f"{path}-{uuid.uuid4()}")
+
+
+@dataclass(frozen=True)
+class _StoredField:
+    """An array that stays in its file, opened for each block: nothing is kept open, and other processes can read it."""
+
+    path: str
+    field: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __getitem__(self, index: Any) -> npt.NDArray[Any]:
+        with _opened(self.path) as file:
+            return np.asarray(_field(file, self.field)[index])
 
 
 def _values(entry: Any, path: str, record: Mapping[str, Any]) -> npt.NDArray[Any]:

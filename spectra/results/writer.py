@@ -6,19 +6,21 @@ attribute of the group, ``"field@name"`` for an attribute of a field, ``">name"`
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from spectra.errors import InvalidInput
-from spectra.results.atomic import replace_file
+from spectra.results.atomic import new_file
 from spectra.results.interrupts import interrupts_held
+from spectra.results.seal import add_seal, sealed
 
 __all__ = ["Compression", "chunk_shape", "write_tree"]
 
@@ -35,7 +37,9 @@ def write_tree(
     """Write ``tree`` to the HDF5 file ``path``, replacing it in one step.
 
     HDF5 cannot recover from a disk that fills up, nor from being interrupted, while it writes. It therefore writes
-    to memory, where neither can happen, and the finished file goes to the disk as plain bytes.
+    to memory, where neither can happen, and the finished file goes to the disk as plain bytes. Fields that are
+    computed block by block may be larger than memory; with such, it writes to a file that keeps a fault to itself
+    until HDF5 has ended. The checksum of the file stands at its end (:mod:`spectra.results.seal`).
 
     Parameters
     ----------
@@ -51,18 +55,72 @@ def write_tree(
     WriteError
         The file could not be written; whatever stood there before is intact.
     """
+    filters = _filters(compression)
+    if not _is_lazy(tree):
+        image = io.BytesIO()
+        _write_hdf5(image, tree, filters)
+        with new_file(path) as file:
+            file.write(image.getbuffer())
+            file.write(sealed(hashlib.sha256(image.getbuffer()).hexdigest()))
+        return Path(path)
+    with new_file(path) as file:
+        patient = _PatientFile(file)
+        try:
+            _write_hdf5(patient, tree, filters)
+        finally:
+            if patient.fault is not None:
+                raise patient.fault
+        add_seal(file)
+    return Path(path)
+
+
+def _write_hdf5(target: Any, tree: Mapping[str, Any], filters: Mapping[str, Any]) -> None:
     import h5py
 
-    image = io.BytesIO()
-    with h5py.File(image, "w") as file:
+    with h5py.File(target, "w") as file:
         lazy: list[tuple[Any, Any]] = []
         with interrupts_held() as let_through:
-            _write_group(file, tree, _Writing(_filters(compression), lazy, let_through))
+            _write_group(file, tree, _Writing(filters, lazy, let_through))
         if lazy:  # block by block and all in one pass: what they share is computed once
             import dask.array
 
-            dask.array.store([source for source, _ in lazy], [target for _, target in lazy], lock=True)
-    return replace_file(path, image.getbuffer())
+            dask.array.store([source for source, _ in lazy], [field for _, field in lazy], lock=True)
+
+
+def _is_lazy(tree: Mapping[str, Any]) -> bool:
+    return any(
+        _is_lazy(value) if isinstance(value, Mapping) else hasattr(value, "dask") for value in tree.values()
+    )
+
+
+class _PatientFile:
+    """A file for HDF5 to write to; after a fault it swallows what comes, so that HDF5 can end, and keeps the fault."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.fault: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        length = memoryview(data).nbytes
+        if self.fault is None:
+            try:
+                return self._file.write(data)
+            except OSError as error:
+                self.fault = error
+        return length
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return self._file.truncate(size)
+        except OSError as error:
+            self.fault = self.fault or error
+            return size or 0
+
+    def flush(self) -> None:
+        """Left to the end: the file is forced to the disk before it is renamed."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def chunk_shape(shape: tuple[int, ...], itemsize: int, target: int = _CHUNK) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from spectra.pipeline.describe import describe_options, first_sentence, paramete
 from spectra.pipeline.locate import line_of, statements
 from spectra.pipeline.progress import Progress
 from spectra.pipeline.recipe import load_recipe, parse_recipe
-from spectra.pipeline.runner import files_left_out
+from spectra.pipeline.series import files_left_out
 from spectra.pipeline.shipped import find_recipe, list_recipes
 from spectra.pipeline.template import annotated_recipe, fresh_recipe
 from spectra.verbs import history, list_verbs

@@ -26,7 +26,7 @@ LEAST = 8
 SETTLED, ROUNDS = 0.005, 8
 
 
-@verb("xas.eels.align_frames", axis=AXES)
+@verb("xas.eels.align_frames", axis=AXES, together=True)
 def align_frames(
     dataset: xr.Dataset,
     *,

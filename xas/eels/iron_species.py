@@ -20,7 +20,7 @@ __all__ = ["species_fraction", "species_shares"]
 Array = npt.NDArray[Any]
 
 
-@verb("xas.eels.species_fraction", axis=AXES, needs={"species_amount": "spectra.mcr_als"})
+@verb("xas.eels.species_fraction", axis=AXES, needs={"species_amount": "spectra.mcr_als"}, together=True)
 def species_fraction(
     dataset: xr.Dataset, *, level: tuple[float, float], names: tuple[str, ...] | None = None
 ) -> xr.Dataset:

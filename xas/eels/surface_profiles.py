@@ -34,7 +34,7 @@ __all__ = ["surface_profile"]
 Array = npt.NDArray[Any]
 
 
-@verb("xas.eels.surface_profile", axis=AXES)
+@verb("xas.eels.surface_profile", axis=AXES, together=True)
 def surface_profile(
     dataset: xr.Dataset,
     *,
