@@ -67,7 +67,7 @@ def compare_spectra(
 
     References
     ----------
-    S. Holm, Scand. J. Stat. 6, 65 (1979), https://www.jstor.org/stable/4615733
+    S. Holm (1979), "A simple sequentially rejective multiple test procedure".
     """
     from scipy.stats import norm
 

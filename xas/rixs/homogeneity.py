@@ -48,7 +48,7 @@ def same_shape(counts: npt.ArrayLike, *, least: float = 5.0) -> Homogeneity:
 
     References
     ----------
-    K. Pearson, Philos. Mag. 50, 157 (1900), doi:10.1080/14786440009463897
+    K. Pearson (1900): the chi-square test of homogeneity.
     """
     from scipy.stats import chi2
 

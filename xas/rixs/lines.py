@@ -6,16 +6,23 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from spectra.dataset.flags import flag
 from spectra.errors import InvalidInput
+from spectra.knowledge import number
 from spectra.verbs import note, resolve, verb
+from xas.rixs.tables import load_table
 
 if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["fit_lines"]
 
-#: Constants of O₂ in eV, where the fit starts: 1580.19 and 11.98 1/cm.
-O2_ENERGY, O2_ANHARMONICITY = 0.195921, 0.0014853
+_TABLE = load_table("oxygen")
+#: Constants of O₂ in eV, where the fit starts.
+O2_ENERGY = number(_TABLE["molecule"]["vibrational_energy"])
+O2_ANHARMONICITY = number(_TABLE["molecule"]["anharmonicity"])
+#: A line is seen whose area is so many of its sigmas.
+_SEEN = 3.0
 #: Positions of lines are sought within so many of their widths.
 _REACH = 1.5
 
@@ -71,7 +78,11 @@ def fit_lines(
     -------
     xarray.Dataset
         Cut to ``window``, with the variables of :func:`spectra.fit` for the components ``elastic``, ``v1``, … and the
-        features; ``vibrational_energy`` (:math:`\omega_e`) and ``anharmonicity`` (:math:`\omega_e x_e`) in eV, ± sigma.
+        features; ``resolution`` (full width of the elastic line, eV); ``vibrational_energy`` (:math:`\omega_e`) and
+        ``anharmonicity`` (:math:`\omega_e x_e`) in eV, all ± sigma. Both constants are NaN, with a flag, where lines wider than
+        0.1 eV come without an elastic line (``vibrations_unresolved``), or where no vibration is three times its
+        sigma (warning ``no_vibrations``). Further warnings: ``elastic_not_seen``, ``low_resolution`` and ``lattice_spacing``, a
+        spacing that vibrations of the lattice have.
 
     Raises
     ------
@@ -81,8 +92,9 @@ def fit_lines(
     Notes
     -----
     The start values give 0.193, 0.383, 0.570, 0.754 and 0.935 eV for v = 1 to 5; the next term of the series, which is not
-    in the model, adds 1 meV to the last two. The loss at 4.3 eV is seen in many solids
-    and is no fingerprint of the molecule by itself (arXiv:2503.14390).
+    in the model, adds 1 meV to the last two. Vibrations of the lattice (67 to 74 meV, and 98 meV at the top of charge:
+    doi:10.1039/d5ta07689g) are fitted with ``energy=0.07, anharmonicity=None``. The emission of the molecule is fitted by
+    :func:`xas.rixs.oxygen_fingerprint`.
 
     Examples
     --------
@@ -115,16 +127,54 @@ def fit_lines(
     resolve(points=int(inside.sum()))
     note(f"fitted between {window[0]:g} and {window[1]:g} eV; the dataset was cut to that")
     result = fitted.assign_attrs(history=dataset.attrs.get("history", "[]"))
+    elastic = fitted.sel(component="elastic", drop=True)
+    for suffix in ("", "_sigma"):
+        result[f"resolution{suffix}"] = elastic[f"fwhm{suffix}"].assign_attrs(
+            units="eV", long_name="full width of the elastic line"
+        )
+    if vibrations:
+        for name in ("vibrational_energy", *(("anharmonicity",) if anharmonicity is not None else ())):
+            parameter = {"vibrational_energy": "omega", "anharmonicity": "omega_x"}[name]
+            for suffix in ("", "_sigma"):
+                values = fitted[f"best_value{suffix}"].sel(parameter=parameter, drop=True)
+                result[f"{name}{suffix}"] = values.assign_attrs(units="eV", long_name=name.replace("_", " "))
+    return _judged(result, vibrations)
+
+
+def _judged(result: xr.Dataset, vibrations: int) -> xr.Dataset:
+    """Constants only where lines are there to tell them, and a warning on what is easily misread."""
+    sure = result["area"] > _SEEN * result["area_sigma"]
+    elastic = sure.sel(component="elastic").values
+    wide = ~(result["resolution"].values <= number(_TABLE["resolution"]["needed"]))
+    good = np.isfinite(result["redchi"].values)
+    result = _warned(result, good & ~elastic, "elastic_not_seen", "the elastic line is not three times its sigma: zero and resolution are not known from it")  # fmt: skip
     if not vibrations:
         return result
-    named = {"vibrational_energy": "omega"} | (
-        {"anharmonicity": "omega_x"} if anharmonicity is not None else {}
-    )
-    for name, parameter in named.items():
-        for suffix in ("", "_sigma"):
-            values = fitted[f"best_value{suffix}"].sel(parameter=parameter, drop=True)
-            result[f"{name}{suffix}"] = values.assign_attrs(units="eV", long_name=name.replace("_", " "))
+    seen = sure.sel(component=[f"v{v}" for v in range(1, vibrations + 1)]).any("component").values
+    lost, none = good & wide & ~elastic, good & ~seen
+    if (lost | none).any():
+        for name in ("vibrational_energy", "anharmonicity"):
+            for one in (name, f"{name}_sigma"):
+                if one in result:
+                    array = result[one]
+                    result[one] = (array.dims, np.where(lost | none, np.nan, array.values), array.attrs)
+    spacing = result["vibrational_energy"].values
+    low, high = _TABLE["lattice"]["range"]["value"]
+    if lost.any():
+        told = "vibrations need a resolution of 0.1 eV or an elastic line to count from: neither is there"
+        result = flag(result, lost, "vibrations_unresolved", told)
+    warnings = {
+        "no_vibrations": (none, "no line of the progression is three times its sigma: there is no spacing to state"),
+        "low_resolution": (good & wide & elastic, "lines are wider than 0.1 eV: the spacing rests on the fitted elastic line and the shape of the sum"),
+        "lattice_spacing": ((spacing >= low) & (spacing <= high), "vibrations of the lattice lie at 67 to 74 meV, and at 98 meV at the top of charge: no sign of a molecule"),
+    }  # fmt: skip
+    for name, (mask, text) in warnings.items():
+        result = _warned(result, mask, name, text)
     return result
+
+
+def _warned(result: xr.Dataset, mask: Any, name: str, text: str) -> xr.Dataset:
+    return flag(result, mask, name, text, severity="warning") if mask.any() else result
 
 
 def _check(

@@ -5,6 +5,7 @@ import pytest
 
 import spectra
 import xas.rixs
+from spectra.dataset import failed, flag_names
 from spectra.errors import InvalidInput
 
 LOSS = np.arange(-0.5, 1.3, 0.01)
@@ -42,6 +43,18 @@ def test_constants_are_recovered_and_sigmas_cover(rng, count):
         assert abs(value.mean() - truth) < 4 * sigma.mean() / np.sqrt(count)
         inside = np.mean(np.abs(value - truth) < sigma)
         assert abs(inside - 0.683) < 3 * np.sqrt(0.68 * 0.32 / count), (name, inside)
+    width = 0.085 * np.sqrt(np.pi / (4 * np.log(2)))
+    truths = {
+        ("position", "elastic"): 0.004,
+        ("area", "v2"): 70 * width,
+        ("area", "v5"): 20 * width,
+        ("fwhm", "elastic"): 0.085,
+    }
+    for (name, line), truth in truths.items():
+        off = (found[name] - truth).sel(component=line).values
+        inside = np.mean(np.abs(off) < found[f"{name}_sigma"].sel(component=line).values)
+        assert abs(inside - 0.683) < 3.5 * np.sqrt(0.68 * 0.32 / count), (name, line, inside)
+    np.testing.assert_array_equal(found.resolution, found.fwhm.sel(component="elastic"))
     assert list(found.component.values)[:3] == ["elastic", "v1", "v2"]
     area = found.area.sel(component="elastic").mean()
     assert float(area) == pytest.approx(300 * 0.085 * np.sqrt(np.pi / (4 * np.log(2))), rel=0.02)
@@ -91,3 +104,40 @@ def test_refused(options, words):
         data = dataset(mean())
     with pytest.raises(InvalidInput, match=words):
         xas.rixs.fit_lines(data, **options)
+
+
+class TestWhatIsMisread:
+    """Simulated lines, photons drawn."""
+
+    def drawn(self, rng, heights, width, spacing=0.193, floor=4.0):
+        places = spacing * np.arange(len(heights))
+        lines = np.asarray(heights) * np.exp(-4 * np.log(2) * ((LOSS[:, None] - places) / width) ** 2)
+        return dataset(rng.poisson(lines.sum(axis=1) + floor))
+
+    def test_no_vibrations_no_spacing(self, rng):
+        found = xas.rixs.fit_lines(self.drawn(rng, [400], 0.08))
+        assert "no_vibrations" in flag_names(found)
+        assert np.isnan(found.vibrational_energy)
+        assert np.isnan(found.anharmonicity_sigma)
+        assert not failed(found)
+
+    def test_wide_lines_need_an_elastic_line(self, rng):
+        """Flagged where the spacing rests on the elastic line, refused where there is none."""
+        with_line = xas.rixs.fit_lines(
+            self.drawn(rng, [3000, 900, 800, 600], 0.15), vibrations=3, resolution=0.15, anharmonicity=None
+        )
+        assert flag_names(with_line) == ["low_resolution"]
+        assert float(with_line.vibrational_energy) == pytest.approx(
+            0.193, abs=4 * float(with_line.vibrational_energy_sigma)
+        )
+        without = xas.rixs.fit_lines(self.drawn(rng, [0], 0.15, floor=50.0), resolution=0.2)
+        assert "elastic_not_seen" in flag_names(without)
+        assert np.isnan(without.vibrational_energy)
+
+    def test_vibrations_of_the_lattice(self, rng):
+        found = xas.rixs.fit_lines(
+            self.drawn(rng, [900, 400, 200, 90], 0.04, spacing=0.07),
+            vibrations=3, energy=0.075, anharmonicity=None, resolution=0.05,
+        )  # fmt: skip
+        assert "lattice_spacing" in flag_names(found)
+        assert float(found.vibrational_energy) == pytest.approx(0.07, abs=0.002)
