@@ -419,6 +419,15 @@ CASES = {
     "xas.eels.subtract_background": (_core_loss, {"window": (595, 634)}),
     "xas.eels.align_zero_loss": (_low_loss, {}),
     "xas.eels.thickness": (_low_loss, {}),
+    "xas.eels.fourier_log": (_low_loss, {}),
+    "xas.eels.fourier_ratio": (
+        lambda: xas.eels.subtract_background(_core_loss(), window=(595, 634)),
+        {"low_loss": _low_loss().isel(scan=0)},
+    ),
+    "xas.eels.richardson_lucy": (
+        lambda: xas.eels.subtract_background(_core_loss(), window=(595, 634)),
+        {"psf": _low_loss().isel(scan=0), "draws": 3},
+    ),
     "xas.eels.white_line_ratio": (
         lambda: xas.eels.subtract_background(_core_loss(), window=(595, 634)),
         {"method": "all"},

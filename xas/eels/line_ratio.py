@@ -275,8 +275,15 @@ def _measured(
             f"L3 and L2 are looked for from {first - MARGIN:g} to {end:g} eV, and the data from {energy[0]:g} to "
             f"{energy[-1]:g} eV hold {grid.size} channels there; at least {LEAST} are needed: is this the right element?"
         )
-    curve = Curve.from_attrs(dataset["background"].attrs) if "background" in dataset else None
+    names = [*_NUMBERS, *FLAGS] + (
+        ["normalized_sum", "normalized_sum_sigma"] if "normalized_sum" in methods else []
+    )
     net = dataset["net" if "net" in dataset else signal].isel({axis: near})
+    if "deconvolution" in net.attrs:
+        from xas.eels.deconvolved_noise import measure_deconvolved
+
+        return measure_deconvolved(dataset, near, names, methods, windows, places)
+    curve = Curve.from_attrs(dataset["background"].attrs) if "background" in dataset else None
     known = dataset.get(f"{signal}_sigma")
     inputs: list[Any] = [(net, (axis,)), (dataset[signal].isel({axis: near}), (axis,))]
     if known is not None:
@@ -291,9 +298,6 @@ def _measured(
             "they are not); without it or stated sigmas no uncertainty can be given"
         )
     of_count = curve is not None and dataset["background_dispersion"].attrs.get("of") == "count"
-    names = [*_NUMBERS, *FLAGS] + (
-        ["normalized_sum", "normalized_sum_sigma"] if "normalized_sum" in methods else []
-    )
 
     def kernel(values: Array, y: Array, *more: Array) -> dict[str, Array]:
         lead = values.shape[:-1]
@@ -352,7 +356,9 @@ def _labelled(
     words |= {n: f"({words[n][0]:.3g}, {words[n][1]:.3g})" for n in ("post", "steps", "normal")}
     background = dict(dataset["background"].attrs) if "background" in dataset else {"method": "elsewhere"}
     common = {"method": methods[0], "windows": json.dumps(vars(windows))}
-    normalization = json.dumps({"method": f"background {background['method']}"})
+    deconvolution = dataset["net"].attrs.get("deconvolution") if "net" in dataset else None
+    prepared = f"background {background['method']}" + (f", {deconvolution}" if deconvolution else "")
+    normalization = json.dumps({"method": prepared})
     new = {}
     for name, values in made.items():
         plain = name.removesuffix("_sigma")

@@ -75,6 +75,15 @@ class Noise:
             own[1] + self.shared(left, right),
         )
 
+    def pair_at(
+        self, at: npt.NDArray[np.intp], u: Array, other: npt.NDArray[np.intp], v: Array
+    ) -> tuple[Array, Array, Array]:
+        """The same for weights (rows, k) of the channels ``at`` and ``other``, which have none in common."""
+        left, right = self.answer_at(at, u), self.answer_at(other, v)
+        own = ((w**2 * np.take_along_axis(self.variance, i, -1)).sum(-1) for i, w in ((at, u), (other, v)))
+        first, second = (o + self.shared(a, a) for o, a in zip(own, (left, right), strict=True))
+        return first, second, np.zeros(len(u)) + self.shared(left, right)
+
     def cut(self, part: slice) -> Noise:
         """The same for a part of the channels."""
         return Noise(self.energy[part], self.variance[:, part], self.curve, self.parameters, self.covariance)

@@ -130,12 +130,8 @@ def measure_lines(
 
 
 def _position_sigmas(noise: Noise, found: Positions) -> dict[str, Array]:
-    own, answers = [], []
-    for by, at in ((found.by_l3, found.at_l3), (found.by_l2, found.at_l2)):
-        own.append((by**2 * np.take_along_axis(noise.variance, at, -1)).sum(-1))
-        answers.append(noise.answer_at(at, by))
-    v3, v2 = (o + noise.shared(a, a) for o, a in zip(own, answers, strict=True))
-    both = v3 + v2 - 2 * noise.shared(*answers)  # the lines have no channel in common
+    v3, v2, shared = noise.pair_at(found.at_l3, found.by_l3, found.at_l2, found.by_l2)
+    both = v3 + v2 - 2 * shared
     return {
         "l3_position_sigma": np.sqrt(v3), "l2_position_sigma": np.sqrt(v2), "splitting_sigma": np.sqrt(np.maximum(both, 0)),
     }  # fmt: skip

@@ -1,0 +1,110 @@
+"""Filters that act on whole spectra by their Fourier transforms, and what they make of noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "by_blocks",
+    "damped",
+    "gaussian",
+    "log_ratio",
+    "modified",
+    "padded_length",
+    "transform",
+    "variance_after",
+]
+
+Array = npt.NDArray[Any]
+
+#: Rows that are worked on at a time: their transforms stay in the processor's cache.
+BLOCK = 32
+#: The phase of J/Z stays within pi of zero for spectra up to about this ln(J/Z) at zero frequency, unless noise moves it.
+THIN = 2.5
+
+
+def padded_length(channels: int, other: int = 0) -> int:
+    """Length of transforms of ``channels``, even: twice as long at least, so that nothing comes back at the other end."""
+    from scipy.fft import next_fast_len
+
+    half = max(2 * channels, channels + other) // 2 + 1
+    return 2 * int(next_fast_len(half, real=True))
+
+
+def transform(y: Array, length: int) -> Array:
+    """Transform (rows, f) of rows of real channels, in their own precision."""
+    from scipy.fft import rfft
+
+    return np.asarray(rfft(y, length, axis=-1))
+
+
+def inverse(y: Array, length: int) -> Array:
+    """Real channels (rows, length) of a transform."""
+    from scipy.fft import irfft
+
+    return np.asarray(irfft(y, length, axis=-1))
+
+
+def gaussian(length: int, fwhm: Array, position: Array, area: Array) -> Array:
+    """Transform (rows, f) of Gaussians: width, middle and area (rows,) in channels."""
+    f = np.arange(length // 2 + 1) / length
+    width = fwhm[..., None] / np.sqrt(8 * np.log(2))
+    return np.asarray(
+        area[..., None] * np.exp(-2 * (np.pi * width * f) ** 2 - 2j * np.pi * f * position[..., None])
+    )
+
+
+def damped(top: Array, bottom: Array, power: Array) -> Array:
+    r"""Ratio of transforms with Wiener's damping: :math:`t\,\bar b / (|b|^2 + P)`, P (rows,) the power of the noise in b."""
+    below = bottom.real**2 + bottom.imag**2 + power[..., None].astype(bottom.real.dtype)
+    tiny = np.finfo(below.dtype).tiny
+    return np.asarray(top * bottom.conj() * (1 / np.maximum(below, tiny)))
+
+
+def log_ratio(top: Array, bottom: Array) -> Array:
+    """Logarithm of the ratio of two transforms, its phase continuous from zero frequency on."""
+    tiny = np.finfo(top.real.dtype).tiny
+    ratio = top * bottom.conj()
+    made = np.empty_like(top)
+    made.real = np.log(np.maximum(top.real**2 + top.imag**2, tiny))
+    made.real -= np.log(np.maximum(bottom.real**2 + bottom.imag**2, tiny))
+    made.real /= 2
+    made.imag = np.arctan2(ratio.imag, ratio.real)
+    thick = np.flatnonzero(made[..., 0].real > THIN)
+    if thick.size:
+        made.imag[thick] = np.unwrap(made.imag[thick], axis=-1)
+    return made
+
+
+def modified(zero: Array, modifier: str, length: int, fwhm: Array, position: Array) -> Array:
+    """Transform of what a loss-free electron becomes: the zero-loss peak ``zero`` itself, or a Gaussian of its area."""
+    if modifier == "zero_loss":
+        return zero
+    area = zero[..., 0].real
+    return gaussian(length, np.nan_to_num(fwhm), np.nan_to_num(position), area).astype(zero.dtype)
+
+
+def variance_after(pairs: Sequence[tuple[Array, Array]], out: int) -> Array:
+    """Variance (rows, out) of channels that are sums of independent ones.
+
+    Each pair is the transform (rows, f) of a response around zero lag and the variances (rows, n) of what it acts on.
+    """
+    length = 2 * (pairs[0][0].shape[-1] - 1)
+    spread: Array | float = 0.0
+    for response, variance in pairs:
+        kind = response.real.dtype
+        spread = spread + transform(inverse(response, length) ** 2, length) * transform(
+            variance.astype(kind, copy=False), length
+        )
+    return np.maximum(inverse(np.asarray(spread), length)[..., :out], 0)
+
+
+def by_blocks(work: Callable[[slice], None], rows: int, workers: int | None = None) -> None:
+    """Call ``work`` for all rows, some at a time, in threads."""
+    from spectra.preprocessing.compiled import in_shares
+
+    in_shares(lambda start, stop: work(slice(start, stop)), rows, BLOCK, workers)
