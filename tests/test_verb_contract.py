@@ -146,6 +146,17 @@ def _core_loss() -> xr.Dataset:
     )
 
 
+def _oxygen_edge() -> xr.Dataset:
+    """O K edge of electrons with a pre-edge peak on a power law."""
+    loss = np.arange(450.0, 600.0, 0.4)
+    peaks = 0.8 * np.exp(-(((loss - 530) / 0.9) ** 2)) + 2 * np.exp(-(((loss - 537) / 2.5) ** 2))
+    mean = 9e3 * (loss / 500) ** -3 + 2000 * (peaks + (loss > 534.2))
+    counts = np.random.default_rng(12).poisson(mean * np.arange(1, N + 1)[:, None])
+    return spectra.from_arrays(
+        loss, counts, axis="energy_loss", name="counts", units="counts", dims=("scan",), attrs={"technique": "eels"}
+    )  # fmt: skip
+
+
 def _edge_references() -> dict[str, xr.Dataset]:
     """The sum of the core losses without its background, 0.3 and 1.5 eV higher."""
     bare = xas.eels.subtract_background(_core_loss().sum("scan", keep_attrs=True), window=(595, 634))
@@ -437,6 +448,7 @@ CASES = {
     "xas.eels.iron_window_ratio": (_iron_net, {"fe2_maximum": 707.8}),
     "xas.eels.ferric_fraction": (lambda: xas.eels.iron_window_ratio(_iron_net(), fe2_maximum=707.8), {}),
     "xas.eels.species_fraction": (_resolved_iron, {"level": (726, 731)}),
+    "xas.eels.oxygen_pre_edge": (_oxygen_edge, {"background": (460, 524)}),
     "xas.eels.fit_references": (
         _core_loss,
         {"references": _edge_references(), "window": (620, 680), "valences": {"low": 2.0, "high": 3.0}},

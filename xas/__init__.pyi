@@ -9,6 +9,8 @@ from .components import target_transform as target_transform
 from .curve_resolution import mcr_als as mcr_als
 from .deglitching import deglitch as deglitch
 from .edge import edge_position as edge_position
+from .eels.line_ratio import white_line_ratio as white_line_ratio
+from .eels.oxygen_pre_edges import oxygen_pre_edge as oxygen_pre_edge
 from .feff import FeffPath as FeffPath
 from .feff import feff_paths as feff_paths
 from .feff_run import feff_paths_from_cif as feff_paths_from_cif

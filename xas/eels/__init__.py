@@ -17,6 +17,7 @@ STEPS: tuple[str, ...] = (
     "fourier_ratio",
     "richardson_lucy",
     "fit_references",
+    "oxygen_pre_edge",
     "surface_profile",
     "optical_density",
     "align_frames",

@@ -8,6 +8,7 @@ from .iron_windows import iron_window_ratio as iron_window_ratio
 from .iterative_deconvolution import richardson_lucy as richardson_lucy
 from .line_ratio import white_line_ratio as white_line_ratio
 from .optical_density import optical_density as optical_density
+from .oxygen_pre_edges import oxygen_pre_edge as oxygen_pre_edge
 from .pictures import plot_edge as plot_edge
 from .pictures import plot_map as plot_map
 from .plural_scattering import fourier_ratio as fourier_ratio

@@ -119,7 +119,7 @@ def _variance(data: xr.Dataset, signal: str) -> Array | None:
     if "background_dispersion" in data:
         size = float(data["background_dispersion"])
         of_count = data["background_dispersion"].attrs.get("of") == "count"
-        return np.asarray(size * np.maximum(counts, 0.0) if of_count else np.full(counts.shape, size))
+        return np.asarray(size * np.maximum(counts, 0.0)) if of_count else None
     if str(data[signal].attrs.get("units", "")).startswith("count"):
         return np.asarray(np.maximum(counts, 0.0))
     return None

@@ -50,7 +50,7 @@ def label_fit(
     area = f"{units} eV".strip()
     of = {"area": area, "shift": "eV", "shift_sigma": "eV", "fit": units, "curves": units, "below": units}
     result = dataset.drop_dims(["reference", "reference_2"], errors="ignore")
-    noisy = all(one.curve.variance is not None for one in known) and broadening == 0
+    noisy = all(one.curve.regular().variance is not None for one in known) and broadening == 0
     common = {
         "definition": "weighted least squares over references of area 1 inside the window, none negative",
         "windows": json.dumps({"window": list(window), "shift": None if shift is None else list(shift), "broadening": broadening, "background": how}),

@@ -123,7 +123,7 @@ def fit_references(
 
     References
     ----------
-    Shifts and references for manganese: S. Zhang et al., Am. Mineral. 95, 1741 (2010), doi:10.2138/am.2010.3468.
+    Shifts and references for manganese: Zhang et al., Am. Mineral. 95, 1741 (2010), doi:10.2138/am.2010.3468.
 
     Examples
     --------
