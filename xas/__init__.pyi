@@ -1,4 +1,5 @@
 from . import eels as eels
+from . import rixs as rixs
 from .alignment import align as align
 from .background import autobk as autobk
 from .calibration import Calibration as Calibration

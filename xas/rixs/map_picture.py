@@ -9,6 +9,7 @@ import numpy as np
 from spectra.dataset import failed, series_dims
 from spectra.errors import InvalidInput, did_you_mean
 from spectra.report import style
+from spectra.report.methods import simulated
 from spectra.verbs import history
 
 if TYPE_CHECKING:
@@ -114,7 +115,10 @@ def plot_map(
         windows, given = _asked(shown)
         ends = [e for pair in windows.values() for e in pair] if given == scale else []
         low, high = min([low, *ends]), max([high, *ends])
+    if scale == "energy_loss":
+        low, high = max(low, edges[0]), min(high, edges[-1])
     ax.set_xlim(low, high)
+    ax.set_title(simulated(dataset).partition(" ")[0], loc="left")
     ax.set_xlabel("Energy loss (eV)" if scale == "energy_loss" else "Emission energy (eV)")
     ax.set_ylabel("Incident energy (eV)")
     told = {
@@ -178,7 +182,8 @@ def _windows(ax: Axes, shown: xr.Dataset, energy: Any, scale: str) -> None:
             continue
         for end in windows[str(name)]:
             across = np.full(2, float(end)) if given == scale else rows - float(end)
-            ax.plot(across, rows, color=colour, lw=1.0, ls="--")
+            ax.plot(across, rows, color="white", lw=2.2)
+            ax.plot(across, rows, color=colour, lw=1.2)
 
 
 def _yields(ax: Axes, shown: xr.Dataset, energy: Any) -> None:
