@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
 STEPS: tuple[str, ...] = (
     "read",
     "read_series",
+    "read_line_scan",
     "quantify",
     "subtract_background",
     "white_line_ratio",

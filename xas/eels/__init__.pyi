@@ -2,11 +2,13 @@ from .background import subtract_background as subtract_background
 from .frame_drift import align_frames as align_frames
 from .hydrogenic import CrossSection as CrossSection
 from .hydrogenic import cross_section as cross_section
+from .hydrogenic import effective_collection_angle as effective_collection_angle
 from .iron_curve import ferric_fraction as ferric_fraction
 from .iron_species import species_fraction as species_fraction
 from .iron_windows import iron_window_ratio as iron_window_ratio
 from .iterative_deconvolution import richardson_lucy as richardson_lucy
 from .line_ratio import white_line_ratio as white_line_ratio
+from .line_scans import read_line_scan as read_line_scan
 from .optical_density import optical_density as optical_density
 from .oxygen_pre_edges import oxygen_pre_edge as oxygen_pre_edge
 from .pictures import plot_edge as plot_edge

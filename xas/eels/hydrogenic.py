@@ -11,7 +11,15 @@ import numpy.typing as npt
 from spectra.errors import InvalidInput, did_you_mean
 from xas.eels.tables import load_table
 
-__all__ = ["CrossSection", "cross_section", "k_strength", "l_strength", "per_energy"]
+__all__ = [
+    "CrossSection",
+    "cross_section",
+    "density",
+    "effective_collection_angle",
+    "k_strength",
+    "l_strength",
+    "per_energy",
+]
 
 FloatArray = npt.NDArray[np.float64]
 Model = Literal["sigmak_sigmal", "sigmal_white_lines"]
@@ -62,8 +70,8 @@ def cross_section(
     beam_energy : float
         keV.
     collection_angle : float
-        Semi-angle in mrad. The convergence of the beam is left out of account: where it is not much smaller, correct the
-        collection angle first.
+        Semi-angle in mrad. The convergence of the beam is left out of account: where it is not much smaller, give the
+        :func:`effective_collection_angle`.
     width : float
         eV.
     onset : float, optional
@@ -111,12 +119,93 @@ def cross_section(
     entry = known[element]
     first = float(onset if onset is not None else entry.get("onset", entry.get("l3", 0.0)))
     energy = np.linspace(first, first + width, 2 * round(width / _STEP / 2) + 1 if width > 2 * _STEP else 5)
-    factor = (
-        _factor(energy, first, entry, table["white_lines"], model) if shell == "L" else np.ones(energy.size)
+    values = density(
+        energy,
+        element,
+        shell,
+        beam_energy=beam_energy,
+        collection_angle=collection_angle,
+        onset=first,
+        model=model,
     )
-    density = per_energy(energy, entry, shell, beam_energy, collection_angle) * factor
-    value = float((np.diff(energy) * (density[1:] + density[:-1])).sum() / 2)
+    value = float((np.diff(energy) * (values[1:] + values[:-1])).sum() / 2)
     return CrossSection(value, element, shell, width, first, beam_energy, collection_angle, model)
+
+
+def density(
+    energy: FloatArray,
+    element: str,
+    shell: str,
+    *,
+    beam_energy: float,
+    collection_angle: float,
+    onset: float,
+    model: Model = "sigmak_sigmal",
+) -> FloatArray:
+    """Cross-section per eV (barn/eV) of a shell at losses from ``onset`` on, the empirical factor of L shells in it."""
+    table = load_table("cross_sections")
+    entry = table[shell][element]
+    values = per_energy(energy, entry, shell, beam_energy, collection_angle)
+    return values * _factor(energy, onset, entry, table["white_lines"], model) if shell == "L" else values
+
+
+def effective_collection_angle(
+    collection_angle: float | None, convergence_angle: float | None, *, beam_energy: float | None, loss: float
+) -> float:
+    r"""Collection angle of a parallel beam that would catch the same share of an edge as a convergent one does.
+
+    .. math:: \beta^* = \theta_E \sqrt{(1 + \beta^2/\theta_E^2)^{F} - 1}
+
+    with the characteristic angle :math:`\theta_E` of the loss and the share F of Scheinfein and Isaacson for a probe
+    that fills its cone evenly and an angular distribution :math:`1/(\theta^2 + \theta_E^2)`. Where the cone is wider than
+    the collection F is that of the current inside of the collection, :math:`F \alpha^2/\beta^2`, and :math:`\beta^*`
+    exceeds :math:`\beta`.
+
+    Parameters
+    ----------
+    collection_angle, convergence_angle : float
+        Semi-angles in mrad.
+    beam_energy : float
+        keV.
+    loss : float
+        eV: the middle of the window, or the onset.
+
+    Returns
+    -------
+    float
+        mrad.
+
+    Raises
+    ------
+    InvalidInput
+        An angle or energy that is missing or not positive.
+
+    References
+    ----------
+    M. Scheinfein & M. Isaacson, Scanning Electron Microscopy 1984/IV, 1681, as in R. F. Egerton, Electron Energy-Loss
+    Spectroscopy in the Electron Microscope, doi:10.1007/978-1-4419-9583-4. The share is under test against direct
+    integration.
+
+    Examples
+    --------
+    >>> round(effective_collection_angle(30.0, 10.0, beam_energy=300.0, loss=560.0), 1)
+    29.1
+    """
+    beta = _positive("collection_angle", collection_angle, "mrad")
+    alpha = _positive("convergence_angle", convergence_angle, "mrad")
+    energy = 1e3 * _positive("beam_energy", beam_energy, "keV")
+    theta = 1e3 * _positive("loss", loss, "eV") * (energy + _REST) / (energy * (energy + 2 * _REST))
+    a, b, t = alpha**2, beta**2, theta**2
+    share = _collected(a, b, t) * (a / b if a > b else 1.0)
+    return float(theta * np.sqrt(np.expm1(share * np.log1p(b / t))))
+
+
+def _collected(a: float, b: float, t: float) -> float:
+    """Share of what a parallel beam would send into the collection; squares of convergence, collection and theta_E."""
+    one = np.sqrt((a + b + t) ** 2 - 4 * a * b) - a - b - t
+    two = 2 * b * np.log(0.5 / t * (np.sqrt((a + t - b) ** 2 + 4 * b * t) + a + t - b))
+    three = 2 * a * np.log(0.5 / t * (np.sqrt((b + t - a) ** 2 + 4 * a * t) + b + t - a))
+    return float((one + two + three) / (2 * a * np.log1p(b / t)))
 
 
 def _positive(name: str, value: float | None, units: str) -> float:

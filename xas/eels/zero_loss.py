@@ -107,8 +107,8 @@ def align_zero_loss(
     dataset : xarray.Dataset
         Low-loss spectra; or core losses, moved by the peak in ``zero_loss``. An even axis.
     zero_loss : xarray.Dataset, optional
-        Low-loss spectra measured together with ``dataset`` (dual EELS), of the same series dimensions. Default: the
-        peak is in ``dataset`` itself.
+        Low-loss spectra measured together with ``dataset`` (dual EELS), of the same series dimensions. Default: its
+        variable ``low_loss``, if it has one (:func:`xas.eels.read_line_scan`), else the peak is in ``dataset`` itself.
     search : (float, float), optional
         Losses in eV between which the peak lies. Default: 20 eV on both sides of zero.
     half_width : float, optional
@@ -145,8 +145,10 @@ def align_zero_loss(
     [0.6, -1.1]
     """
     from spectra.dataset import as_dataset
+    from xas.eels.line_scans import low_losses
 
-    low = dataset if zero_loss is None else as_dataset(zero_loss, verb="xas.eels.align_zero_loss")
+    beside = low_losses(dataset)
+    low = beside if zero_loss is None else as_dataset(zero_loss, verb="xas.eels.align_zero_loss")
     dims, signal = series_dims(dataset), signal_name(dataset)
     if AXIS not in low.dims or {d: low.sizes[d] for d in series_dims(low)} != {
         d: dataset.sizes[d] for d in dims

@@ -17,7 +17,7 @@ from xas.eels.reading.spectrum import counts_units, marked
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["read", "read_series"]
+__all__ = ["measurement", "read", "read_series", "told_settings"]
 
 
 @reading_verb("xas.eels.read")
@@ -92,10 +92,10 @@ def read(
     >>> mn.energy_loss.values, mn.attrs["beam_energy"]
     (array([630. , 630.5, 631. ]), 200.0)
     """
-    told = _told(beam_energy, convergence_angle, collection_angle)
+    told = told_settings(beam_energy, convergence_angle, collection_angle)
     options = _options(columns, axis_units, delimiter, decimal, encoding)
     scans = read_scans(path, reader=reader, options=options, hints={"default_axis": "energy_loss"})
-    return _measurement(choose(scans, select, file=os.fspath(path)), told)
+    return measurement(choose(scans, select, file=os.fspath(path)), told)
 
 
 @reading_verb("xas.eels.read_series")
@@ -171,17 +171,17 @@ def read_series(
     >>> xas.eels.read_series(folder / "*.msa", dim="position").counts.dims
     ('position', 'energy_loss')
     """
-    told = _told(beam_energy, convergence_angle, collection_angle)
+    told = told_settings(beam_energy, convergence_angle, collection_angle)
     options = _options(columns, axis_units, delimiter, decimal, encoding)
     hints = {"default_axis": "energy_loss"}
     each = read_each(paths, select=select, reader=reader, options=options, hints=hints)
-    scans = [(label, _measurement(scan, told)) for label, scan in each]
+    scans = [(label, measurement(scan, told)) for label, scan in each]
     if len(scans) == 1 and series_dims(scans[0][1]) and coordinate is None:
         return scans[0][1]
     return stack(scans, dim=dim, coordinate=coordinate, grid=grid)
 
 
-def _measurement(scan: xr.Dataset, told: Mapping[str, float]) -> xr.Dataset:
+def measurement(scan: xr.Dataset, told: Mapping[str, float]) -> xr.Dataset:
     """The scan as energy-loss spectrum: technique, name of the counts, settings that were told."""
     axis = spectral_axis(scan)
     if axis != "energy_loss":
@@ -216,9 +216,10 @@ def _with_settings(scan: xr.Dataset, told: Mapping[str, float]) -> xr.Dataset:
     return add_note(scan, *said).assign_attrs(told)
 
 
-def _told(
+def told_settings(
     beam_energy: float | None, convergence_angle: float | None, collection_angle: float | None
 ) -> dict[str, float]:
+    """Settings that the user gave, each positive."""
     given = {
         "beam_energy": (beam_energy, "keV", 200.0),
         "convergence_angle": (convergence_angle, "mrad", 20.0),
