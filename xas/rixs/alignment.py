@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from spectra.errors import InvalidInput
+
 __all__ = ["Shifts", "align_channels"]
 
 FloatArray = npt.NDArray[np.float64]
@@ -43,10 +45,21 @@ def align_channels(counts: npt.ArrayLike, *, width: float = 6.0) -> Shifts:
     -------
     Shifts
         The reference is the detector with most photons. A detector without photons has NaN.
+
+    Raises
+    ------
+    InvalidInput
+        Counts that are not one row per detector, missing or negative; a width that is not positive.
     """
     from scipy.ndimage import gaussian_filter1d
 
     y = np.asarray(counts, float)
+    if y.ndim != 2 or y.shape[-1] < 3:
+        raise InvalidInput(f"counts must be one row of channels per detector, got the shape {y.shape}.")
+    if not (y >= 0).all():
+        raise InvalidInput("counts must be photons, none of them missing (NaN) or negative.")
+    if not 0 < width < np.inf:
+        raise InvalidInput(f"width must be a positive number of channels, got {width:g}.")
     n = y.shape[-1]
     best = int(np.argmax(y.sum(axis=-1)))
     # r is smoothed twice: the smoothing of both spectra put into one of them

@@ -65,6 +65,11 @@ def compare_spectra(
     Change
         ``sigma`` to first order: :math:`(1 + c)^2 \sum (1/n_w - 1/N)`. NaN where a spectrum holds no photons.
 
+    Raises
+    ------
+    InvalidInput
+        Spectra or windows of different lengths, a level that is none.
+
     References
     ----------
     S. Holm (1979), "A simple sequentially rejective multiple test procedure".
@@ -72,7 +77,14 @@ def compare_spectra(
     from scipy.stats import norm
 
     one, other = np.asarray(first, float), np.asarray(last, float)
-    masks = np.atleast_2d(np.asarray(windows, bool)).reshape(-1, one.shape[-1])
+    masks = np.asarray(windows, bool)
+    masks = masks.reshape(-1, one.shape[-1] if one.ndim else 1) if not masks.size else np.atleast_2d(masks)
+    if one.ndim < 1 or one.shape != other.shape or masks.shape[-1] != one.shape[-1]:
+        raise InvalidInput(
+            f"first, last and windows must have the same channels, got the shapes {one.shape}, {other.shape} and {masks.shape}."
+        )
+    if not 0 < level < 1:
+        raise InvalidInput(f"level must lie between 0 and 1, got {level:g}.")
     inside = np.stack([(y[..., None, :] * masks).sum(axis=-1) for y in (one, other)])
     totals = np.stack([one.sum(axis=-1), other.sum(axis=-1)])[..., None]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -185,11 +197,13 @@ def compare_parts(
         )
     if not 0 < share <= 0.5:
         raise InvalidInput(f"share must be above 0 and at most 0.5, the half of the parts; got {share:g}.")
-    if not 0 < level < 1:
-        raise InvalidInput(f"level must lie between 0 and 1, got {level:g}.")
     axis = spectral_axis(dataset)
     names, masks = _masks(dataset[axis].values, windows or {}, axis)
     others = [d for d in dims if d != along]
+    if "counts" not in dataset:
+        raise InvalidInput(
+            "xas.rixs.compare_parts needs photons as 'counts', as xas.rixs.read and reduce give them."
+        )
     counts = dataset["counts"].transpose(*others, along, axis)
     n = counts.sizes[along]
     at_each_end = max(1, round(share * n))

@@ -92,6 +92,10 @@ def integrate_windows(
         raise InvalidInput(f"inverse: no window {unknown[0]!r}; {did_you_mean(unknown[0], windows)}.")
     if divide == "flux" and "flux_divisor" not in dataset:
         raise InvalidInput("divide='flux' needs flux_divisor, which xas.rixs.normalize adds: call it first.")
+    if "counts" not in dataset:
+        raise InvalidInput(
+            "xas.rixs.integrate_windows needs photons as 'counts', as xas.rixs.reduce makes them."
+        )
     dims = series_dims(dataset)
     counts = dataset["counts"].transpose(*dims, "energy_loss")
     loss, y = dataset["energy_loss"].values, np.asarray(counts.values, float)

@@ -67,7 +67,7 @@ def oxygen_fingerprint(
     xarray.Dataset
         Cut to ``window``, with the variables of :func:`spectra.fit` for the components ``fingerprint``, ``main`` and ``second``;
         ``fingerprint_area``, ``fingerprint_emission`` (eV), ``fingerprint_share`` (of all emission that was fitted), each ± sigma;
-        ``oxygen_verdict``: ``seen`` (three sigmas, on resonance, at its energy), ``second_only``, ``not_seen`` or
+        ``fingerprint_per_flux`` ± sigma where :func:`xas.rixs.normalize` made ``flux_divisor``; ``oxygen_verdict``: ``seen`` (three sigmas, on resonance, at its energy), ``second_only``, ``not_seen`` or
         ``undecided``. Warnings: ``off_resonance``, ``second_emission_alone``.
 
     Raises
@@ -210,6 +210,14 @@ def _judged(fitted: xr.Dataset, table: dict[str, Any], energy: float, second: bo
         fingerprint_share=share.assign_attrs(units="", long_name="fingerprint over all emission"),
         fingerprint_share_sigma=spread.assign_attrs(units=""),
     )
+    if "flux_divisor" in fitted:
+        flux, flux_sigma = fitted["flux_divisor"], fitted["flux_divisor_sigma"]
+        value = line["area"] / flux
+        error = ((line["area_sigma"] / flux) ** 2 + (value * flux_sigma / flux) ** 2) ** 0.5
+        result = result.assign(
+            fingerprint_per_flux=value.assign_attrs(units="", long_name="fingerprint over flux and time"),
+            fingerprint_per_flux_sigma=error.assign_attrs(units=""),
+        )
     resonant = abs(energy - number(table["fingerprint"]["incident"])) <= number(
         table["tolerance"]["incident"]
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from spectra.errors import InvalidInput
+
 __all__ = ["histogram_of_photons"]
 
 
@@ -32,12 +34,22 @@ def histogram_of_photons(
     -------
     (rows * subpixels,) array of int
 
+    Raises
+    ------
+    InvalidInput
+        Photons that are not pairs, no rows or no channels per row.
+
     Examples
     --------
     >>> histogram_of_photons([[10.0, 1.3], [20.0, 1.8]], rows=2, curvature=(0.05,), subpixels=4)
     array([0, 0, 0, 2, 0, 0, 0, 0])
     """
-    column, row = np.asarray(photons, float).reshape(-1, 2).T
+    places = np.asarray(photons, float)
+    if places.size and (places.ndim != 2 or places.shape[1] != 2):
+        raise InvalidInput(f"photons must be pairs of column and row, got the shape {places.shape}.")
+    if rows < 1 or subpixels < 1:
+        raise InvalidInput(f"rows and subpixels must be at least 1, got {rows} and {subpixels}.")
+    column, row = places.reshape(-1, 2).T
     straight = row - sum((a * column**k for k, a in enumerate(curvature, start=1)), np.zeros(len(row)))
     channel = np.floor(straight * subpixels)
     inside = np.isfinite(channel) & (channel >= 0) & (channel < rows * subpixels)

@@ -68,7 +68,9 @@ def read(
     array([-0.1,  0. ,  0.1])
     """
     hints = {"default_axis": "energy_loss", "curvature": curvature, "parts": parts}
-    return _exposure(choose(read_scans(path, reader=reader, hints=hints), select, file=os.fspath(path)))
+    return _exposure(
+        choose(read_scans(path, reader=reader, hints=hints), select, file=os.fspath(path)), parts
+    )
 
 
 @reading_verb("xas.rixs.read_series")
@@ -122,12 +124,16 @@ def read_series(
     """
     hints: dict[str, Any] = {"default_axis": "energy_loss", "curvature": curvature, "parts": parts}
     each = read_each(paths, select=select, reader=reader, hints=hints)
-    scans = [(label, _exposure(scan)) for label, scan in each]
+    scans = [(label, _exposure(scan, parts)) for label, scan in each]
     return stack(scans, dim=dim, coordinate=coordinate)
 
 
-def _exposure(scan: xr.Dataset) -> xr.Dataset:
+def _exposure(scan: xr.Dataset, parts: int | None) -> xr.Dataset:
     axis = spectral_axis(scan)
+    if parts is not None and "part" not in scan.dims:
+        raise ReadError(
+            f"parts: {scan.attrs.get('title') or 'this file'} holds a spectrum and no photons by frame; read it whole."
+        )
     if axis not in _AXES:
         where = scan.encoding.get("file") or scan.attrs.get("title") or "the scan"
         raise ReadError(f"{where} lies along {axis}: neither channels of a RIXS detector nor energy losses.")

@@ -142,3 +142,10 @@ def test_an_empty_part_is_flagged(rng):
 def test_refused(rng, options, words):
     with pytest.raises(InvalidInput, match=words):
         xas.rixs.compare_parts(dataset(parts(rng, (1, 1, 1))), **options)
+
+
+def test_the_kernel_refuses():
+    with pytest.raises(InvalidInput, match=r"same channels, got the shapes \(5,\), \(4,\) and \(1, 5\)"):
+        xas.rixs.compare_spectra(np.ones(5), np.ones(4), np.ones((1, 5), bool))
+    with pytest.raises(InvalidInput, match="level must lie between 0 and 1, got 2"):
+        xas.rixs.compare_spectra(np.ones(5), np.ones(5), np.ones((1, 5), bool), level=2.0)

@@ -64,6 +64,25 @@ def test_nothing_is_seldom_called_seen(rng):
     assert np.mean(found.oxygen_verdict.values == "seen") <= 0.03
 
 
+def test_a_series_along_the_charge(rng):
+    """Simulated states of charge at one energy: fingerprint over flux and over emission grow alike, on voltages."""
+    oxygen = np.array([0.0, 0.0, 6.0, 12.0, 18.0])
+    counts = np.stack([simulated(rng, oxygen=o, scale=6).counts.values for o in oxygen])
+    series = spectra.from_arrays(
+        LOSS, counts, axis="energy_loss", name="counts", units="counts", dims=("voltage",),
+        coords={"voltage": (np.array([3.0, 4.2, 4.4, 4.6, 4.8]), "V")},
+        attrs={"technique": "rixs", "incident_energy": 531.0, "exposure_time": 600.0, "ring_current": 400.0},
+    )  # fmt: skip
+    series = xas.rixs.normalize(series, emission=(524.5, 527.5), flux_error=0.02)
+    found = xas.rixs.oxygen_fingerprint(series, second=False)
+    per_flux, sigma = found.fingerprint_per_flux.values, found.fingerprint_per_flux_sigma.values
+    truth = 6 * oxygen * 0.9 * np.sqrt(np.pi / (4 * np.log(2))) / 240000.0
+    assert (np.abs(per_flux - truth) < 3.5 * sigma).all()
+    assert found.oxygen_verdict.values.tolist()[2:] == ["seen"] * 3
+    assert found.oxygen_verdict.values.tolist()[:2] == ["not_seen"] * 2
+    assert (np.diff(found.fingerprint_share.values[1:]) > 0).all()
+
+
 def test_one_bad_spectrum(rng):
     data = simulated(rng, oxygen=12.0, count=3).astype(float)
     data["counts"][1] = np.nan

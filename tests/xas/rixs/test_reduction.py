@@ -324,3 +324,61 @@ class TestShape:
         assert np.isnan(same_shape(np.ones((2, 3))).p_value)
         with pytest.raises(InvalidInput, match="at least two spectra to compare"):
             same_shape(np.ones((1, 30)))
+
+
+class TestRefusedByKernels:
+    @pytest.mark.parametrize(
+        ("counts", "options", "words"),
+        [
+            (np.ones(30), {}, "counts must be one row of channels per detector, got the shape"),
+            (np.full((2, 30), np.nan), {}, "none of them missing"),
+            (np.ones((2, 30)), {"width": 0.0}, "width must be a positive number of channels, got 0"),
+        ],
+    )
+    def test_align_channels(self, counts, options, words):
+        with pytest.raises(InvalidInput, match=words):
+            xas.rixs.align_channels(counts, **options)
+
+    def test_histogram_of_photons(self):
+        with pytest.raises(InvalidInput, match=r"pairs of column and row, got the shape \(4, 3\)"):
+            xas.rixs.histogram_of_photons(np.ones((4, 3)), rows=5)
+        with pytest.raises(InvalidInput, match="rows and subpixels must be at least 1, got 0 and 4"):
+            xas.rixs.histogram_of_photons(np.ones((4, 2)), rows=0)
+
+
+class TestFramesOfAFile:
+    def copy(self, data_dir, tmp_path, change):
+        file = tmp_path / "copy_d1.h5"
+        file.write_bytes((data_dir / "rixs" / "OK_0002_d2.h5").read_bytes())
+        with h5py.File(file, "r+") as raw:
+            change(raw)
+        return file
+
+    def test_a_file_that_does_not_say_which_photon_is_of_which_frame(self, data_dir, tmp_path):
+        def change(raw):
+            del raw["entry/instrument/NDAttributes/EventCount"]
+
+        file = self.copy(data_dir, tmp_path, change)
+        assert int(xas.rixs.read(file).counts.sum()) == 2597
+        with pytest.raises(ReadError, match="does not say which of its 2597 photons belong to which frame"):
+            xas.rixs.read(file, parts=3)
+
+    def test_a_frame_with_a_burst_is_named(self, data_dir, tmp_path):
+        def change(raw):
+            ends = raw["entry/instrument/NDAttributes/EventCount"]
+            ends[...] = np.where(
+                np.arange(ends.size) == 4, ends[()] + 60, ends[()]
+            )  # frame 4 takes from frame 5
+
+        notes = xas.rixs.read(self.copy(data_dir, tmp_path, change)).spectra.history[0]["notes"]
+        assert any("frame 4 holds" in n and "are usual" in n for n in notes)
+        assert not any(
+            " holds " in n and "usual" in n
+            for n in xas.rixs.read(data_dir / "rixs" / "OK_0002_d2.h5").spectra.history[0]["notes"]
+        )
+
+    def test_parts_of_a_file_without_frames(self, tmp_path):
+        file = tmp_path / "reduced.csv"
+        file.write_text("energy loss (eV),counts\n-0.1,3\n0,90\n0.1,4\n")
+        with pytest.raises(ReadError, match="holds a spectrum and no photons by frame; read it whole"):
+            xas.rixs.read(file, parts=3)
