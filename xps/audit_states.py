@@ -257,7 +257,9 @@ def carbon_offsets(e: Evidence, t: Limits) -> Iterator[Breach]:
 
 def satellites(e: Evidence, t: Limits) -> Iterator[Breach]:
     """A30: satellites are part of the element and no chemical state."""
-    found = [c for c in _assigned(e) if c.says("satellite") and c.level]
+    found = [
+        c for c in _assigned(e) if c.says("satellite") and c.level and not c.says("metal")
+    ]  # losses count
     states = [
         s for s in e.fractions if re.search(load_table("audit")["words"]["satellite"], s, re.IGNORECASE)
     ]

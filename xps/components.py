@@ -126,7 +126,8 @@ def deconvolve(
     position_range : float
         Positions of states are fitted within this many eV; 0 keeps them.
     shape : str
-        Line shape of states: ``sgl``, ``gl``, ``voigt``, ``pseudo_voigt``, ``gaussian``, ``lorentzian``.
+        Line shape of states: ``sgl``, ``gl``, ``voigt``, ``pseudo_voigt``, ``gaussian``, ``lorentzian``. Ni, Co and Fe
+        metal have the asymmetric line and the losses that were measured; ``changes`` frees them.
     packets : bool or "to-verify"
         Draw states as packets of multiplets where one is tabulated, its lines fixed in distance and share: True with
         areas that were read in their source or are given, ``"to-verify"`` also with areas yet to be checked.

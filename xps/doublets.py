@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from spectra.errors import InvalidInput, did_you_mean
 from xps.links import identifier
+from xps.metals import MetalLine, metal_line
 from xps.packets import Packet, packet_of
 from xps.tables import load_table, number
 
@@ -40,8 +41,9 @@ def doublet_components(
     """Linked lines of each state, as component tables, and what has to be said about the numbers used.
 
     Widths, their factor from the first to the second line, and the shape are common to all states of a level, but
-    for satellites and metals, whose width is their own; the area ratio is that of the level. One area and one
-    position per state are fitted, the latter within ``position_range``.
+    for satellites and metals, whose width is their own; the area ratio is that of the level. Metals that were measured
+    have a shape, a splitting and an area ratio of their own (:mod:`xps.metals`). One area and one position per state
+    are fitted, the latter within ``position_range``.
 
     Parameters
     ----------
@@ -77,14 +79,19 @@ def doublet_components(
         level = _Level(name, shape, one_line)
         for row in (r for r in rows if r["level"] == name):
             state = row["name"]
+            metal = metal_line(row, bool(packets))
             packet = packet_of(row, packets, (packet_areas or {}).get(state)) if packets else None
             start = packet.position if packet else number(row["position"])
-            position = (positions or {}).get(state, start)
+            position = (positions or {}).get(state, start) - (metal.top if metal else 0.0)
             limits = {"value": position, "min": position - position_range, "max": position + position_range}
-            splitting = (splittings or {}).get(state, level.splitting(row))
-            components += level.packet(row, packet, limits, splitting) if packet else level.state(
-                row, limits, splitting
-            )  # fmt: skip
+            splitting = (splittings or {}).get(state, metal.splitting if metal else level.splitting(row))
+            if metal:
+                components += level.metal(row, metal, limits, splitting)
+                said += metal.said
+            elif packet:
+                components += level.packet(row, packet, limits, splitting)
+            else:
+                components += level.state(row, limits, splitting)
             given = [
                 key
                 for key, names in (("position", positions), ("splitting", splittings))
@@ -157,6 +164,36 @@ class _Level:
         else:
             first |= self._following(number(self.row["fwhm"]))
         return [first, *(self._second(first, self._called(row, line), splitting) for line in self.lines[1:])]
+
+    def metal(
+        self, row: Mapping[str, Any], metal: MetalLine, position: Mapping[str, float], splitting: float
+    ) -> list[Component]:
+        """The asymmetric line of a metal and its losses, tied to it in energy and area, with their partners."""
+        name = self._called(row, self.lines[0])
+        line = self._first(row, name, position) | {"shape": metal.shape, **metal.numbers}
+        made = [line | {"fwhm_g": dict(metal.broadening)}]
+        head = identifier(name)
+        for k, loss in enumerate(metal.losses, 1):
+            made.append(
+                self._first(row, f"{name} loss {k}", position) | {"shape": "gaussian", "fwhm": loss.width}
+            )
+            made[-1] |= {
+                "position": f"{head}position + {loss.distance!r}",
+                "area": f"{head}area * {loss.share!r}",
+            }
+        wider = {id(made[0]): metal.width_factor}
+        tie = {"splitting": splitting, "area_ratio": metal.area_ratio}
+        for second in self.lines[1:]:
+            made += [
+                {
+                    "name": first["name"].replace(self.lines[0], second),
+                    "partner": first["name"],
+                    "width_factor": wider.get(id(first), metal.loss_width_factor),
+                    **tie,
+                }
+                for first in tuple(made)
+            ]
+        return made
 
     def packet(
         self, row: Mapping[str, Any], packet: Packet, position: Mapping[str, float], splitting: float

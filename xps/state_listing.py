@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from spectra.errors import InvalidInput, did_you_mean
 from xps.tables import load_table, number
@@ -21,14 +22,19 @@ def listing(name: str) -> Iterator[tuple[str, ...]]:
     for row in found:
         position = row["position"]
         low, high = position.get("range", ("", ""))
-        packet = row.get("packet")
         yield (
             row["name"],
             row["level"],
             str(row.get("valence", "")),
             f"{number(position):g}",
             f"{low:g} to {high:g}" if "range" in position else "",
-            f"packet of {len(packet['positions'])}" if packet else "one doublet or line",
+            _lines(row),
             position["status"],
             str(position["source"]),
         )
+
+
+def _lines(row: Mapping[str, Any]) -> str:
+    if "metal" in row:
+        return f"asymmetric doublet with {len(row['metal']['losses'])} losses"
+    return f"packet of {len(row['packet']['positions'])}" if "packet" in row else "one doublet or line"

@@ -25,11 +25,11 @@ def test_its_list_is_that_of_the_table():
 
 def test_its_blocks_run(data_dir, tmp_path, monkeypatch):
     mpl.use("Agg")
-    for name in ("Mn_references.vms", "Mn_insitu_reduction_oxidation.vms"):
+    for name in ("Mn_references.vms", "Mn_insitu_reduction_oxidation.vms", "Ni_references.vms"):
         (tmp_path / name).symlink_to(data_dir / "xps" / "xpsdeeplearning" / name)
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     scope: dict[str, object] = {}
     for block in blocks:
         exec(compile(block, str(PAGE), "exec"), scope)
@@ -37,6 +37,9 @@ def test_its_blocks_run(data_dir, tmp_path, monkeypatch):
     assert abs(float(found.fraction.sel(state="V5+")) - 0.75) < 3 * float(found.fraction_sigma[1]) + 0.02
     assert abs(float(freer.mean_valence) - 4.75) < 0.1
     assert packet.sizes["component"] == 10
+    metal = scope["pure"].fraction.sel(state="Ni metal").values
+    assert metal[0] > 0.99
+    assert metal[1] < 0.005
     profile = scope["profile"]
     off = profile.fraction.sel(state="Mn4+") - scope["depths"]
     assert float(abs(off / profile.fraction_sigma.sel(state="Mn4+")).max()) < 3.5
