@@ -19,7 +19,7 @@ from spectra.verbs import as_measured, find_verb, part_of_series, settled
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["apply_steps", "compute_shard"]
+__all__ = ["apply_steps", "compute_shard", "only"]
 
 
 def apply_steps(
@@ -53,7 +53,7 @@ def compute_shard(
         if carefully:
             made = _carefully(data, own, plan)
         else:
-            made = _only(apply_steps(data, plan.steps(), plan.settled), own, plan.dim)
+            made = only(apply_steps(data, plan.steps(), plan.settled), own, plan.dim)
     return mark_left_out(made, left_out), left_out
 
 
@@ -62,19 +62,19 @@ def _carefully(data: xr.Dataset, own: Sequence[int], plan: Plan) -> xr.Dataset:
     from spectra.results.joining import join
 
     try:
-        return _only(apply_steps(data, plan.steps(), plan.settled), own, plan.dim)
+        return only(apply_steps(data, plan.steps(), plan.settled), own, plan.dim)
     except Exception:  # whatever it was: the other spectra go on
         pass
     model = [number for number in range(data.sizes[plan.dim]) if number not in set(own)]
     done = []
     for number in own:
-        pair = _only(data, [*model, number], plan.dim)
+        pair = only(data, [*model, number], plan.dim)
         try:
             made = apply_steps(pair, plan.steps(), plan.settled)
-            done.append(_only(made, [len(model)], plan.dim))
+            done.append(only(made, [len(model)], plan.dim))
         except Exception as error:
             text = str(error) if isinstance(error, SpectraError) else f"{type(error).__name__}: {error}"
-            done.append(_flagged(_only(data, [number], plan.dim), text))
+            done.append(_flagged(only(data, [number], plan.dim), text))
     return join(done, plan.dim)
 
 
@@ -85,7 +85,7 @@ def _flagged(dataset: xr.Dataset, why: str) -> xr.Dataset:
     return flag(dataset, every, "verb_failed", f"a verb raised: {' '.join(why.split())[:300]}")
 
 
-def _only(dataset: xr.Dataset, numbers: Sequence[int], dim: str) -> xr.Dataset:
+def only(dataset: xr.Dataset, numbers: Sequence[int], dim: str) -> xr.Dataset:
     """These spectra of ``dataset``, and of the data as measured that it carries along."""
     if len(numbers) == dataset.sizes[dim]:
         return dataset
@@ -120,6 +120,10 @@ def _read_files(plan: Plan, shard: Shard) -> _Read:
     data = mark_left_out(data, {}).assign_attrs(plan.attrs)
     labels, theirs = data["label"].values.tolist(), set(plan.model_labels) if guest else set()
     own = [number for number, label in enumerate(labels) if label not in theirs]
+    guests = [number for number, label in enumerate(labels) if label in theirs]
+    if guests:  # in front, also where the clock says otherwise
+        data = data.isel({plan.dim: [*guests, *own]})
+        own = list(range(len(guests), len(labels)))
     if guest:  # what is stored is what belongs to this shard
         inputs = [item for item in json.loads(data.attrs.get("inputs", "[]")) if item["file"] != str(model)]
         data = data.assign_attrs(inputs=json.dumps(inputs))

@@ -119,24 +119,25 @@ class Plan:
         except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             raise ReadError(f"the plan of the run is damaged ({error}); begin the run anew.") from None
 
-    def check_same(self, other: Plan) -> None:
-        """Refuse to go on with a run that was planned for something else.
+    def check_same(self, now: Plan) -> None:
+        """Refuse to go on with this run if what is asked ``now`` is something else.
 
         Raises
         ------
         InvalidInput
             The recipe, the attributes or the files are not those of the run that began.
         """
-        if self.recipe != other.recipe or dict(self.attrs) != dict(other.attrs):
+        if self.recipe != now.recipe or dict(self.attrs) != dict(now.attrs):
             raise InvalidInput(
                 "the run that began had another recipe or other attributes: give those, or begin anew without --resume."
             )
-        mine, its = [file.path for file in self.files], [file.path for file in other.files]
-        if mine != its:
+        begun, given = [file.path for file in self.files], [file.path for file in now.files]
+        if begun != given:
             raise InvalidInput(
-                f"the run that began had other files ({len(its)}, now {len(mine)}): give those, or begin anew without --resume."
+                f"the run that began had other files ({len(begun)}, now {len(given)}): give those, or begin anew without "
+                "--resume."
             )
-        changed = [a.path for a, b in zip(self.files, other.files, strict=True) if a != b]
+        changed = [a.path for a, b in zip(self.files, now.files, strict=True) if a != b]
         if changed:
             shown = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
             raise InvalidInput(

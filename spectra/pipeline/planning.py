@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spectra.dataset import failed, series_dims
-from spectra.errors import InvalidInput
+from spectra.errors import InvalidInput, SpectraError
 from spectra.options import check_options
-from spectra.pipeline.compute import apply_steps
+from spectra.pipeline.compute import apply_steps, only
 from spectra.pipeline.memory import spectra_per_shard
 from spectra.pipeline.plan import Plan, Shard, state_of
 from spectra.pipeline.recipe import Recipe, Step
@@ -160,13 +160,11 @@ def _sampled_files(recipe: Recipe, files: Sequence[Path], attrs: Mapping[str, st
         return None
     readable = [file for file in chosen if str(file) not in files_left_out(data)]
     result, settled = _tried(recipe, data, dims[0])
-    for model in readable:
-        labels = read_files(recipe.read, [model], files)["label"].values.tolist()
-        if _went_well(
-            result, dims[0], [i for i, label in enumerate(result["label"].values) if label in labels]
-        ):
-            return _sampled(data, result, settled, dims[0], len(readable), model, labels=tuple(labels))
-    return _sampled(data, result, settled, dims[0], len(readable), readable[0], labels=())
+    labels = {file: read_files(recipe.read, [file], files)["label"].values.tolist() for file in readable}
+    bad = failed(result).any([d for d in series_dims(result) if d != dims[0]])
+    good = result["label"].values[~bad.values].tolist() or result["label"].values.tolist()
+    model = next(file for file in readable if good[0] in labels[file])
+    return _sampled(data, result, settled, dims[0], len(readable), model, labels=tuple(labels[model]))
 
 
 def _sampled_rows(recipe: Recipe, files: Sequence[Path], attrs: Mapping[str, str]) -> _Sampled | None:
@@ -213,7 +211,7 @@ def _tried(recipe: Recipe, data: xr.Dataset, dim: str) -> tuple[xr.Dataset, list
         found = find_verb(step.verb)
         if found.takes_series_together(step.options):
             break
-        tried = apply_steps(result, [step])
+        tried = _applied(result, step, dim)
         told = history(tried)[-1]
         defaults = {
             name: value for name, value in told.get("resolved", {}).items() if _is_open(found, step, name)
@@ -223,6 +221,25 @@ def _tried(recipe: Recipe, data: xr.Dataset, dim: str) -> tuple[xr.Dataset, list
         result = tried
         settled.append(told.get("series", {}))
     return result, settled
+
+
+def _applied(sample: xr.Dataset, step: Step, dim: str) -> xr.Dataset:
+    """The sample after a verb; without those spectra for which it raises what no verb should."""
+    try:
+        return apply_steps(sample, [step])
+    except SpectraError:
+        raise
+    except Exception as fault:
+        good = []
+        for number in range(sample.sizes[dim]):
+            try:
+                apply_steps(only(sample, [number], dim), [step])
+            except Exception:
+                continue
+            good.append(number)
+        if not good:
+            raise fault
+    return apply_steps(only(sample, good, dim), [step])
 
 
 def _is_open(found: Verb, step: Step, name: str) -> bool:

@@ -257,13 +257,11 @@ def _renumbered(whole: xr.Dataset, parts: Sequence[xr.Dataset], dim: str) -> xr.
     """A running number of the spectra that begins anew in each part runs through."""
 
     def runs(part: xr.Dataset) -> bool:
-        index = part.coords.get(dim)
-        return (
-            index is not None
-            and index.dtype.kind in "iu"
-            and not index.attrs.get("units")
-            and bool((np.diff(index.values) == 1).all())
-        )
+        if dim not in part.coords:
+            return False
+        index = part.coords[dim]
+        counts = index.dtype.kind in "iu" and not index.attrs.get("units")
+        return counts and bool((np.diff(index.values) == 1).all())
 
     if all(map(runs, parts)):
         return whole.assign_coords({dim: (dim, np.arange(whole.sizes[dim]), dict(parts[0][dim].attrs))})
