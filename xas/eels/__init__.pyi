@@ -18,8 +18,8 @@ from .quantification import quantify as quantify
 from .reading import read as read
 from .reading import read_series as read_series
 from .references import fit_references as fit_references
-from .surface_profiles import surface_profile as surface_profile
 from .single_scattering import fourier_log as fourier_log
+from .surface_profiles import surface_profile as surface_profile
 from .zero_loss import align_zero_loss as align_zero_loss
 from .zero_loss import thickness as thickness
 

@@ -75,6 +75,14 @@ class DeconvolvedNoise(Noise):
             placed.append(full)
         return self.pair(*placed)
 
+    def rows(self, index: npt.NDArray[np.intp]) -> DeconvolvedNoise:
+        """The same for a part of the rows."""
+        turned = self.turned if self.turned is None or len(self.turned) == 1 else self.turned[index]
+        measured = None if self.measured is None else self.measured.rows(index)
+        return DeconvolvedNoise(
+            self.energy, self.variance[index], measured=measured, turned=turned, length=self.length, first=self.first
+        )  # fmt: skip
+
     def cut(self, part: slice) -> DeconvolvedNoise:
         """The same for a part of the channels."""
         begin = self.first + (part.start or 0)
@@ -113,7 +121,7 @@ def measure_deconvolved(
     ]
     inputs += core.inputs
     n = core.energy.size
-    length = padded_length(n)
+    length = padded_length(2 * n)
     if response is None:
         note("net was deconvolved by iterations and is no linear function of counts: no sigma can be stated")
     else:

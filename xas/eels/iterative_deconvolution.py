@@ -15,7 +15,7 @@ from xas.eels.core_loss import CoreLoss, core_loss
 from xas.eels.linear_variance import Noise
 from xas.eels.low_loss import LowLoss, find_zero_loss, on_step, paired, same_step
 from xas.eels.plural_scattering import HOLES, deconvolved, low_rows, said
-from xas.eels.transfer import by_blocks, inverse, transform
+from xas.eels.transfer import by_blocks, inverse, padded_length, transform
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -61,16 +61,15 @@ def spread_function(
     end : float, optional
         Loss in eV where the peak ends. Default: the first minimum behind it.
     """
-    from scipy.fft import next_fast_len
-
     step = float(energy[-1] - energy[0]) / (energy.size - 1)
     found = find_zero_loss(energy, low, end, alone=True)
-    last = int(np.searchsorted(energy, channels * step)) + 1  # losses that reach no channel
+    last = int(np.searchsorted(energy, (channels - 2) * step)) + 1  # losses beyond reach no channel
     used = np.where(found.inside if part == "zero_loss" else np.isfinite(low), np.maximum(low, 0), 0)
     if part == "zero_loss":
         last = int(np.flatnonzero(found.inside.any(0)).max(initial=1)) + 1
     used, energy = used[:, :last], energy[:last]
-    length = 2 * int(next_fast_len((channels + last) // 2 + 1, real=True))
+    before = int(np.searchsorted(energy, 0.0))
+    length = padded_length(channels + max(before, energy.size - before) + 1)  # neither end meets the other
     made = transform(used, length)
     lag = np.nan_to_num((found.position - energy[0]) / step)[:, None]
     turn = np.exp(2j * np.pi * np.arange(length // 2 + 1) / length * lag).astype(made.dtype)

@@ -77,8 +77,9 @@ def find_zero_loss(energy: Array, y: Array, end: float | None = None, *, alone: 
     """
     known = np.isfinite(y)
     holes = ~known.any(-1) | (known.sum(-1) < _extent(known))
-    values = np.where(known, y, 0)
-    near = np.abs(energy) <= SEARCH
+    last = min(max(int(np.searchsorted(energy, LAST_END)) + 2, 4), energy.size)
+    near_energy, values = energy[:last], np.where(known[:, :last], y[:, :last], 0)
+    near = np.abs(near_energy) <= SEARCH
     first = int(near.argmax())
     rows = np.arange(len(y))
     if near.sum() < 4:
@@ -86,16 +87,15 @@ def find_zero_loss(energy: Array, y: Array, end: float | None = None, *, alone: 
         missing = np.ones(len(y), bool)
     else:
         top = first + values[:, near].argmax(-1)
-        last = first + int(near.sum()) - 1
-        missing = top == last  # still rising: what is there is no zero-loss peak
+        missing = top == first + int(near.sum()) - 1  # still rising: what is there is no zero-loss peak
     height = values[rows, top]
-    missing |= ~(height > 0) | (top >= y.shape[-1] - 2)
+    missing |= ~(height > 0) | (top >= last - 2)
     begin = known.argmax(-1)
-    cut = (top <= begin + 1) | (values[rows, begin] > RISING * height)
-    left, right = _half_height(energy, values, top, height)
+    cut = (top <= begin + 1) | (values[rows, np.minimum(begin, last - 1)] > RISING * height)
+    left, right = _half_height(near_energy, values, top, height)
     missing |= ~(right <= SEARCH)
     cut |= ~np.isfinite(left)
-    ends = _first_minimum(energy, values, top) if end is None else np.full(len(y), float(end))
+    ends = _first_minimum(near_energy, values, top) if end is None else np.full(len(y), float(end))
     if alone:
         ends = np.where(np.isnan(ends), min(LAST_END, float(energy[-1])), ends)
     missing |= ~(ends > energy[top])
@@ -133,11 +133,10 @@ def _half_height(energy: Array, values: Array, top: Array, height: Array) -> tup
 
 def _first_minimum(energy: Array, values: Array, top: Array) -> Array:
     """Loss of the lowest point of the lightly smoothed spectrum before it rises again; NaN where it never does."""
-    last = min(int(np.searchsorted(energy, LAST_END)) + 2, energy.size)
-    padded = np.pad(values[:, :last], ((0, 0), (1, 1)), mode="edge")
+    padded = np.pad(values, ((0, 0), (1, 1)), mode="edge")
     smooth = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
     height = smooth.max(-1, keepdims=True)
-    behind = energy[: last - 1] > energy[top][:, None]
+    behind = energy[:-1] > energy[top][:, None]
     rising = (smooth[:, 1:] >= smooth[:, :-1]) & behind & (smooth[:, :-1] < FOOT * height)
     return np.where(rising.any(-1), energy[rising.argmax(-1)], np.nan)
 

@@ -80,7 +80,7 @@ def divisor(
     energy, low = energy[:last], low[:, :last]
     found = find_zero_loss(energy, low, end)
     clean = np.where(np.isfinite(low), low, 0)
-    length = padded_length(channels, energy.size)
+    length = padded_length(max(2 * channels, energy.size))
     whole, zero = transform(clean, length), transform(np.where(found.inside, clean, 0), length)
     variance, power = noise_of(clean, found.inside, whole, gain, None if sigma is None else sigma[:, :last])
     width = found.fwhm if fwhm is None else np.full(len(low), fwhm)

@@ -100,7 +100,7 @@ def single_scattering(
         NaN where the zero-loss peak is missing or cut.
     """
     step = even_step(energy, "the low loss")
-    n, length = energy.size, padded_length(energy.size)
+    n, length = energy.size, padded_length(2 * energy.size)
     kind = np.result_type(y.dtype, np.float32)
     rows = y.reshape(-1, n)
     stated = None if sigma is None else np.broadcast_to(sigma, y.shape).reshape(-1, n)

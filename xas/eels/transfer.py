@@ -22,17 +22,16 @@ __all__ = [
 Array = npt.NDArray[Any]
 
 #: Rows that are worked on at a time: their transforms stay in the processor's cache.
-BLOCK = 32
+BLOCK = 16
 #: The phase of J/Z stays within pi of zero for spectra up to about this ln(J/Z) at zero frequency, unless noise moves it.
 THIN = 2.5
 
 
-def padded_length(channels: int, other: int = 0) -> int:
-    """Length of transforms of ``channels``, even: twice as long at least, so that nothing comes back at the other end."""
+def padded_length(channels: int) -> int:
+    """Length of transforms that hold so many channels, even, with small factors."""
     from scipy.fft import next_fast_len
 
-    half = max(2 * channels, channels + other) // 2 + 1
-    return 2 * int(next_fast_len(half, real=True))
+    return 2 * int(next_fast_len((channels + 1) // 2, real=True))
 
 
 def transform(y: Array, length: int) -> Array:

@@ -1,0 +1,147 @@
+"""Plural scattering taken off an image of 128 × 128 pixels of 2048 channels: Fourier-log, Fourier-ratio, Richardson-Lucy.
+
+Beside HyperSpy and eXSpy in the same run, where they are installed; they are no dependencies of this project.
+
+    OMP_NUM_THREADS=1 taskset -c 0 python benchmarks/eels_deconvolution.py [--side 128] [--channels 2048] [--part 4]
+
+The image is simulated. Timings are wall clock, the least of three runs (Richardson-Lucy: of one); the others' are
+extrapolated from ``part`` lines of the image.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import resource
+import time
+
+import numpy as np
+
+import spectra
+import xas
+
+STEP, BEFORE, END, ITERATIONS = 0.2, 25.0, 2.0, 15
+
+
+def timed(call, repeat=3):
+    best, made = np.inf, None
+    for _ in range(repeat):
+        del made
+        gc.collect()
+        start = time.perf_counter()
+        made = call()
+        best = min(best, time.perf_counter() - start)
+    return best, made
+
+
+def simulated(side: int, channels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Core losses above their background, low losses, and both axes; t/λ from 0.2 to 1.2 along the image."""
+    rng = np.random.default_rng(1)
+    low, loss = STEP * np.arange(channels) - BEFORE, 590 + STEP * np.arange(channels)
+    e = STEP * np.arange(8 * channels)
+    zero = np.exp(-4 * np.log(2) * ((e - BEFORE) / 1.0) ** 2)
+    single = np.where(e > 2, e / ((e**2 - 22.0**2) ** 2 + (5 * e) ** 2), 0)
+    lines = 1.5 / (1 + ((e - 53) / 0.7) ** 2) + 0.5 / (1 + ((e - 64) / 0.7) ** 2)
+    edge = (lines + 0.2 * (e > 53) + 0.1 * (e > 64)) * np.exp(-np.clip(e - 53, 0, None) / 300)
+    z, s, k = (np.fft.rfft(a) for a in (zero / zero.sum(), single / single.sum(), edge))
+    turn = np.exp(2j * np.pi * np.arange(z.size) / e.size * round(BEFORE / STEP))
+    counts = np.empty((side, side, channels), np.float32)
+    image = np.empty_like(counts)
+    for row, t in enumerate(np.linspace(0.2, 1.2, side)):
+        plural = np.exp(t * (s - 1))
+        mean = 1e6 * np.fft.irfft(z * plural, e.size)[:channels]
+        core = 2e3 * np.fft.irfft(k * z * turn * plural, e.size)[:channels]
+        counts[row] = rng.poisson(np.maximum(mean, 0), size=(side, channels))
+        image[row] = rng.poisson(np.maximum(core, 0) + 50, size=(side, channels)) - 50.0
+    return image, counts, loss, low
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--side", type=int, default=128)
+    parser.add_argument("--channels", type=int, default=2048)
+    parser.add_argument("--part", type=int, default=4)
+    given = parser.parse_args()
+    image, counts, loss, low = simulated(given.side, given.channels)
+    options = {"axis": "energy_loss", "name": "counts", "units": "counts", "dims": ("y", "x")}
+    cores = spectra.from_arrays(loss, image, **options, attrs={"element": "Mn"})
+    lows = spectra.from_arrays(low, counts, **options)
+    calls = {
+        "Fourier-log with sigma": lambda: xas.eels.fourier_log(lows, end=END),
+        "Fourier-ratio with sigma and response": lambda: xas.eels.fourier_ratio(cores, lows, end=END),
+        "Richardson-Lucy, 15 iterations": lambda: xas.eels.richardson_lucy(
+            cores, lows, iterations=ITERATIONS, end=END
+        ),
+    }
+    ours, grown, parts = {}, {}, {}
+    for name, call in calls.items():
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        ours[name], made = timed(call, 1 if "Lucy" in name else 3)
+        grown[name] = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / image.nbytes
+        parts[name] = made["single_scattering" if "log" in name else "net"].values[: given.part].astype(float)
+        del made
+    theirs = beside(image[: given.part], counts[: given.part], loss, low)
+    rows = given.side**2
+    print(f"{given.side} × {given.side} × {given.channels}, float32; peaks of memory in units of the image")
+    for name, seconds in ours.items():
+        line = f"{name:40s} {seconds:8.2f} s {seconds / rows * 1e6:8.1f} µs per spectrum, memory + {grown[name]:.1f}"
+        if name in theirs:
+            other, values = theirs[name]
+            other *= given.side / given.part
+            line += f"   HyperSpy/eXSpy {other:8.2f} s, {other / seconds:.1f} times"
+            if values is not None:
+                line += f"; {agreement(name, parts[name], values, loss, low)}"
+        print(line)
+    if not theirs:
+        print("HyperSpy and eXSpy are not installed: nothing was measured beside.")
+
+
+def agreement(name, mine, values, loss, low) -> str:
+    """Largest difference of the means over pixels, away from the ends, relative to the largest value."""
+    axis = low if "log" in name else loss
+    inside = (axis > (4 if "log" in name else loss[0] + 30)) & (axis < axis[-1] - 60)
+    mine, values = mine.mean((0, 1))[inside], values.mean((0, 1))[inside]
+    return (
+        f"means differ by up to {np.abs(mine - values).max() / np.abs(values).max():.2%} of the highest point"
+    )
+
+
+def beside(image, counts, loss, low):
+    """The same with HyperSpy and eXSpy, if they are there: seconds and values."""
+    try:
+        import exspy
+    except ImportError:
+        return {}
+    import hyperspy.api as hs
+
+    hs.preferences.General.show_progressbar = False
+
+    def signal(values, axis):
+        made = exspy.signals.EELSSpectrum(values.copy())
+        made.axes_manager[-1].offset, made.axes_manager[-1].scale = axis[0], axis[1] - axis[0]
+        made.axes_manager[-1].units = "eV"
+        return made
+
+    spectrum = signal(counts, low)
+    peak = spectrum.isig[: END + STEP / 2]
+    times = {}
+    seconds, made = timed(lambda: spectrum.fourier_log_deconvolution(peak))
+    times["Fourier-log with sigma"] = seconds, np.asarray(made.data)[..., : low.size]
+    edge = signal(image, loss)
+    try:
+        seconds, made = timed(lambda: edge.fourier_ratio_deconvolution(spectrum))
+        times["Fourier-ratio with sigma and response"] = seconds, np.asarray(made.data)[..., : loss.size]
+    except (TypeError, ValueError) as error:
+        print(f"eXSpy, Fourier-ratio: {type(error).__name__}: {error}")
+    few = 1 if len(image) > 1 else len(image)
+    start = time.perf_counter()
+    signal(np.maximum(image[:few, :8], 0), loss).richardson_lucy_deconvolution(
+        signal(counts[:few, :8], low), iterations=ITERATIONS, show_progressbar=False
+    )
+    share = image.shape[0] * image.shape[1] / (few * min(8, image.shape[1]))
+    times["Richardson-Lucy, 15 iterations"] = (time.perf_counter() - start) * share, None
+    return times
+
+
+if __name__ == "__main__":
+    main()
