@@ -25,4 +25,5 @@ STEPS: tuple[str, ...] = (
     "iron_window_ratio",
     "ferric_fraction",
     "species_fraction",
+    "calibrate_energy",
 )

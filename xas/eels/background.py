@@ -12,6 +12,7 @@ from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve, verb
 from xas.eels.background_fit import fit_curve
 from xas.eels.curves import Curve, exponential, polynomial, power_law, power_laws
+from xas.eels.doubts_background import flag_over_subtracted
 from xas.eels.neighbourhood import local_exponent
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def subtract_background(
         With ``background`` and ``net`` along the axis; ``background_parameter`` with sigma along ``background_term``
         (``log_amplitude`` and ``exponent`` of the power law) and their ``background_covariance``; ``background_redchi``
         of the window and ``background_dispersion``, the variance of a channel per count. Spectra whose window holds no
-        positive sum or a value that is not finite are flagged ``no_background`` and hold NaN.
+        positive sum or a value that is not finite are flagged ``no_background`` and hold NaN; ``over_subtracted`` warns
+        where the extrapolation lies above the data.
 
     Raises
     ------
@@ -137,7 +139,8 @@ def subtract_background(
     shared = average > 1 and curve.kind == "power_law"
     made = _subtracted(dataset, curve, inside, known, gain, estimator, average if shared else 1)
     constant = known is None and gain is None and not curve.logarithmic
-    return _labelled(dataset, made, curve, how, chosen, window, "channel" if constant else "count")
+    result = _labelled(dataset, made, curve, how, chosen, window, "channel" if constant else "count")
+    return flag_over_subtracted(result, window)
 
 
 def _check(

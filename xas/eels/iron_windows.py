@@ -12,7 +12,7 @@ import numpy.typing as npt
 from spectra.dataset import flag, map_spectra, series_dims, signal_name, spectral_axis
 from spectra.errors import InvalidInput
 from spectra.knowledge import number
-from spectra.verbs import note, resolve, verb
+from spectra.verbs import note, resolve, series_value, verb
 from xas.eels.background import AXES
 from xas.eels.curves import Curve
 from xas.eels.iron_scale import fe2_maximum_of
@@ -134,7 +134,11 @@ def iron_window_ratio(
     """
     table = load_table("iron")
     energy = dataset[spectral_axis(dataset)].values.astype(float)
-    moved = fe2_maximum if fe2_maximum is not None else _found(dataset, energy, table)
+    moved = (
+        fe2_maximum
+        if fe2_maximum is not None
+        else series_value("fe2_maximum", lambda: _found(dataset, energy, table))
+    )
     windows = _windows(table, l3, l2, post, steps, resolution)
     here = windows.moved(moved - windows.fe2_maximum)
     _check(energy, here, number(table["continuum"]["least_post"]))

@@ -36,7 +36,11 @@ class Empty:
     number: int
 
 
-@verb("xas.eels.optical_density", axis="energy")
+@verb(
+    "xas.eels.optical_density",
+    axis="energy",
+    together=lambda options: options["incident"] == "empty" or options["gain"] is None,
+)
 def optical_density(
     dataset: xr.Dataset,
     *,

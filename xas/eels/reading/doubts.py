@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["background_removed", "doubts", "spikes"]
+__all__ = ["background_removed", "doubts", "saturated", "spikes"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -119,10 +119,15 @@ def _spiked(x: FloatArray, rows: npt.NDArray[Any]) -> str:
     return f"{number} {points}{where} (at {at}): spectra.despike takes them away"
 
 
+def saturated(counts: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Spectra of ``counts`` (..., n) that reach their highest value, a large one, at three points or more."""
+    highest = counts.max(axis=-1, keepdims=True)
+    plateau = np.count_nonzero((counts == highest) & (highest > _LARGE), axis=-1)
+    return np.asarray(plateau >= _PLATEAU)
+
+
 def _saturated(rows: npt.NDArray[Any]) -> str:
-    highest = rows.max(axis=-1, keepdims=True)
-    plateau = np.count_nonzero((rows == highest) & (highest > _LARGE), axis=-1)
-    number = int(np.count_nonzero(plateau >= _PLATEAU))
+    number = int(np.count_nonzero(saturated(rows)))
     if not number:
         return ""
     return f"{number} of {len(rows)} spectra reach their highest value at {_PLATEAU} points or more: the detector may be saturated"

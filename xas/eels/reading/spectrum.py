@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from spectra.dataset.construct import from_arrays
+from spectra.dataset.flags import flag
 from spectra.errors import InvalidInput, ReadError
 from spectra.reading.scan import add_note, notes_of
-from xas.eels.reading.doubts import background_removed, doubts
+from xas.eels.reading.doubts import background_removed, doubts, saturated
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -114,6 +115,14 @@ def marked(scan: xr.Dataset) -> xr.Dataset:
     x, counts = scan.energy_loss.values, scan.counts.transpose(..., "energy_loss").values
     said = set(notes_of(scan))
     scan = add_note(scan, *[text for text in doubts(x, counts) if text not in said])
+    full = saturated(counts)
+    if full.any():
+        scan = flag(
+            scan, full, "saturated",
+            "the highest value stands at three points or more: the detector may be saturated, and what is made of these points "
+            "is too low; measure again with less dose per frame",
+            severity="warning",
+        )  # fmt: skip
     return scan.assign_attrs(background_removed="yes") if background_removed(x, counts) else scan
 
 
