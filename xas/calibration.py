@@ -223,6 +223,10 @@ def load_calibration(path: str | Path) -> Calibration:
     source = Path(path)
     if source.suffix == ".toml":
         return Calibration.from_spec(tomllib.loads(source.read_text(encoding="utf-8")))
+    if not source.exists():
+        from xas.eels.printed_ratios import refuse_printed
+
+        refuse_printed(str(path))
     import spectra
 
     data = spectra.load(source)

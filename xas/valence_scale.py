@@ -166,6 +166,10 @@ def _understood(calibration: Any) -> Calibration:
         return calibration
     if isinstance(calibration, Mapping):
         return Calibration.from_spec(calibration)
+    if isinstance(calibration, str):
+        from xas.eels.printed_ratios import refuse_printed
+
+        refuse_printed(calibration)
     raise InvalidInput(
         f"calibration is a Calibration or its table, got {calibration!r}; xas.load_calibration reads one from a file."
     )

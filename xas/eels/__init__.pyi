@@ -18,6 +18,7 @@ from .plural_scattering import fourier_ratio as fourier_ratio
 from .quantification import quantify as quantify
 from .reading import read as read
 from .reading import read_series as read_series
+from .reference_picture import plot_references as plot_references
 from .references import fit_references as fit_references
 from .single_scattering import fourier_log as fourier_log
 from .surface_profiles import surface_profile as surface_profile
