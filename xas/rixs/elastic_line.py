@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,8 @@ _FEWEST = 10
 _SURE = 3.0
 #: The elastic line is fitted over so many of its widths to each side.
 _CLOSE = 1.2
+#: A line is no Gaussian whose reduced chi-square lies so many of its standard deviations above one.
+_MISFIT = 5.0
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,15 @@ class ElasticLine:
     fwhm_sigma: float
     area: float
     area_sigma: float
+    redchi: float = np.nan
+    points: int = 0
+    moved: float = np.nan  # between the fit over all that was searched and that close to the line
+
+    @property
+    def gaussian(self) -> bool:
+        """Whether the misfit is one that chance makes."""
+        free = max(self.points - 4, 1)
+        return not self.redchi > 1 + _MISFIT * np.sqrt(2 / free)
 
     @classmethod
     def missing(cls) -> ElasticLine:
@@ -87,7 +98,8 @@ def fit_elastic_line(
     close = np.abs(channel - found.channel) <= max(_CLOSE * found.fwhm, 6.0)
     if np.isfinite(found.channel) and close.sum() < inside.sum():
         closer = _fitted_line(channel[close], np.round(y[close]))
-        found = closer if np.isfinite(closer.channel) and np.isfinite(closer.channel_sigma) else found
+        if np.isfinite(closer.channel) and np.isfinite(closer.channel_sigma):
+            found = replace(closer, moved=abs(closer.channel - found.channel))
     if not np.isfinite(found.channel) or not found.area > _SURE * found.area_sigma:
         raise NotReduced(
             "no_elastic_line",
@@ -127,8 +139,12 @@ def _fitted_line(x: FloatArray, counts: FloatArray) -> ElasticLine:
         workers=1,
     )
     one = fitted.isel(component=0)
-    names = ("position", "position_sigma", "fwhm", "fwhm_sigma", "area", "area_sigma")
-    return ElasticLine(*(float(one[n]) for n in names))
+    values = {name: float(one[name]) for name in ("position", "fwhm", "area")}
+    sigmas = {name: float(one[f"{name}_sigma"]) for name in values}
+    return ElasticLine(
+        values["position"], sigmas["position"], values["fwhm"], sigmas["fwhm"], values["area"], sigmas["area"],
+        redchi=float(fitted["redchi"]), points=x.size,
+    )  # fmt: skip
 
 
 def highest_line(channel: FloatArray, counts: FloatArray, *, rising: bool = True) -> float:

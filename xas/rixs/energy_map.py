@@ -83,7 +83,7 @@ def integrate_windows(
     ... )
     >>> rixs_map = xas.rixs.integrate_windows(rixs_map, windows={"band": (524.5, 526.5)})
     >>> rixs_map.partial_yield.values.round().tolist()
-    [[750.0], [750.0]]
+    [[766.0], [766.0]]
     """
     if not windows:
         raise InvalidInput("windows: at least one is needed, such as {'band': (524.5, 527)}.")

@@ -23,6 +23,8 @@ O2_ENERGY = number(_TABLE["molecule"]["vibrational_energy"])
 O2_ANHARMONICITY = number(_TABLE["molecule"]["anharmonicity"])
 #: A line is seen whose area is so many of its sigmas.
 _SEEN = 3.0
+#: A model does not fit whose reduced chi-square lies so many of its standard deviations above one.
+_MISFIT = 5.0
 #: Positions of lines are sought within so many of their widths.
 _REACH = 1.5
 
@@ -81,7 +83,7 @@ def fit_lines(
         features; ``resolution`` (full width of the elastic line, eV); ``vibrational_energy`` (:math:`\omega_e`) and
         ``anharmonicity`` (:math:`\omega_e x_e`) in eV, all ± sigma. Both constants are NaN, with a flag, where lines wider than
         0.1 eV come without an elastic line (``vibrations_unresolved``), or where no vibration is three times its
-        sigma (warning ``no_vibrations``). Further warnings: ``elastic_not_seen``, ``low_resolution`` and ``lattice_spacing``, a
+        sigma (warning ``no_vibrations``). Further warnings: ``lines_do_not_fit``, ``elastic_not_seen``, ``low_resolution`` and ``lattice_spacing``, a
         spacing that vibrations of the lattice have.
 
     Raises
@@ -148,6 +150,9 @@ def _judged(result: xr.Dataset, vibrations: int) -> xr.Dataset:
     wide = ~(result["resolution"].values <= number(_TABLE["resolution"]["needed"]))
     good = np.isfinite(result["redchi"].values)
     result = _warned(result, good & ~elastic, "elastic_not_seen", "the elastic line is not three times its sigma: zero and resolution are not known from it")  # fmt: skip
+    degrees = result.sizes["energy_loss"] - result.sizes.get("varied", 0)
+    poor = good & (result["redchi"].values > 1 + _MISFIT * np.sqrt(2 / max(degrees, 1)))
+    result = _warned(result, poor, "lines_do_not_fit", "the lines are not Gaussians of one width, or something else lies there: sigmas hold for the model only; try features={'shoulder': (0.05, 0.2)}")  # fmt: skip
     if not vibrations:
         return result
     seen = sure.sel(component=[f"v{v}" for v in range(1, vibrations + 1)]).any("component").values

@@ -90,9 +90,10 @@ def reduce(
     xarray.Dataset
         ``counts`` along ``energy_loss``; ``channel_shift`` ± sigma of each detector, and ``detector_p_value``, the
         probability that chance makes their spectra differ as much; ``elastic_channel`` ± sigma, ``elastic_loss``,
-        ``elastic_fwhm`` (eV) and ``elastic_area`` (photons) ± sigma; ``normalized`` ± sigma where it is asked for.
+        ``elastic_fwhm`` (eV) and ``elastic_area`` (photons) ± sigma; ``elastic_loss_systematic``, by how much zero
+        moves between the two fits of the line; ``normalized`` ± sigma where it is asked for.
         An exposure that cannot be reduced is NaN and flagged ``no_elastic_line``, ``elastic_outside``,
-        ``few_counts``, ``detectors_do_not_match`` or ``missing_counts``. Warnings: ``spikes`` (single channels that their
+        ``few_counts``, ``detectors_do_not_match`` or ``missing_counts``. Warnings: ``elastic_not_gaussian``, ``spikes`` (single channels that their
         neighbours do not explain), ``saturated`` (the highest value in three channels in a row), ``detectors_differ`` and
         ``poor_statistics``.
 
@@ -171,6 +172,8 @@ def reduce(
     for name, (numbers, errors, units) in scalars.items():
         result[name] = (dims, for_each_part(numbers), {"units": units})
         result[f"{name}_sigma"] = (dims, for_each_part(errors), {"units": units})
+    told = {"units": "eV", "long_name": "zero fitted closely against zero fitted widely"}
+    result["elastic_loss_systematic"] = (dims, for_each_part([k.moved * step for k in lines]), told)
     if several:
         where = (*dims, detectors)
         said = {"units": "", "long_name": "channels above the reference detector"}
@@ -290,7 +293,9 @@ def _flagged(
     good = for_each_part([r == "" for r in reasons])
     spikes = find_spikes(counts).any(axis=(-1, -2))
     agreement = np.asarray(for_each_part([getattr(e, "agreement", np.nan) for e in done]))
+    skewed = for_each_part([isinstance(e, _Exposure) and not e.line.gaussian for e in done])
     warnings = {
+        "elastic_not_gaussian": (np.asarray(skewed), "the elastic line has a shoulder or tails: zero depends on the window, see elastic_loss_systematic; fit it with features={'shoulder': (0.05, 0.2)}"),
         "spikes": (spikes, "single channels hold more photons than their neighbours explain: cosmic rays or hot pixels; look before fitting"),
         "saturated": (find_saturation(counts).any(axis=-1), "the highest number of photons stands in three channels in a row: a limit of the detector or the file"),
         "detectors_differ": (agreement < _DIFFER, "after alignment the detectors do not show one spectrum: other dispersions or curvatures, or a fault of one"),

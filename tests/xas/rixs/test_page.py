@@ -15,10 +15,12 @@ def test_its_blocks_run(data_dir, monkeypatch):
     monkeypatch.chdir(data_dir / "rixs")
     scope: dict[str, object] = {}
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     for block in blocks:
         exec(compile(block, str(PAGE), "exec"), scope)
     np.testing.assert_allclose(scope["spectrum"].channel_shift[0], [270.4, 149.8, 0], atol=0.05)
+    np.testing.assert_allclose(scope["elastic"].resolution[1:], [0.083, 0.088], atol=1e-3)
+    np.testing.assert_allclose(scope["elastic"].redchi[1:], [1.0, 1.3], atol=0.05)
     assert flag_names(scope["whole"]) == ["scale_drifted"]
     assert float(scope["whole"].scale_drift) == pytest.approx(-0.007, abs=5e-4)
     assert float(scope["whole"].shape_p_value) == pytest.approx(0.3, abs=0.05)

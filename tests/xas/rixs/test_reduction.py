@@ -109,6 +109,25 @@ class TestMeasured:
         assert (np.diff(spectrum.elastic_channel) > 40).all()
         assert abs(spectrum.energy_loss.values[spectrum.counts.argmax("energy_loss")]).max() < 0.03
 
+    def test_elastic_lines_with_a_shoulder_are_named(self, data_dir):
+        """At 775.5 and 776 eV there is more at 40 meV: zero moves by 4 and 11 meV with the window, ten times its sigma."""
+        files = [data_dir / "rixs" / f"Co_{n}_d1.h5" for n in ("0609", "0612", "0616")]
+        series = xas.rixs.read_series(files, dim="incident", coordinate="incident_energy")
+        found = xas.rixs.reduce(series, dispersion=0.009)
+        named = ["elastic_not_gaussian" in flag_names(found, incident=k) for k in range(3)]
+        assert named == [False, True, True]
+        np.testing.assert_allclose(found.elastic_loss_systematic[1:], [0.0038, 0.0106], atol=5e-4)
+        assert (found.elastic_loss_systematic > found.elastic_loss_sigma)[1:].all()
+        lines = xas.rixs.fit_lines(found, vibrations=0, resolution=0.09, window=(-0.3, 0.3))
+        shoulder = {"shoulder": (0.05, 0.2)}
+        better = xas.rixs.fit_lines(
+            found, vibrations=0, resolution=0.09, window=(-0.3, 0.3), features=shoulder
+        )
+        for k in range(3):
+            assert "lines_do_not_fit" in flag_names(lines, incident=k)
+            assert "lines_do_not_fit" not in flag_names(better, incident=k)
+        np.testing.assert_allclose(better.position.sel(component="shoulder")[1:], 0.041, atol=0.006)
+
     def test_the_detectors_saw_one_spectrum(self, data_dir):
         """After alignment nothing but chance is between them; a shift of four channels would show."""
         series = xas.rixs.read_series(data_dir / "rixs" / "Co_0609_d*.h5")
@@ -295,6 +314,12 @@ class TestFlags:
         data = dataset(exposure(rng)[0] - 1, ())
         with pytest.raises(InvalidInput, match="counts holds .* negative values: photons were not counted"):
             xas.rixs.reduce(data, dispersion=0.01)
+
+    def test_a_gaussian_line_is_seldom_called_another(self, rng):
+        drawn = np.concatenate([exposure(rng, photons=p, centre=400.3) for p in (10.0, 100.0, 1000.0) * 20])
+        found = xas.rixs.reduce(dataset(drawn, ("scan",)), dispersion=0.01, elastic=400.0)
+        named = ["elastic_not_gaussian" in flag_names(found, scan=k) for k in range(len(drawn))]
+        assert np.mean(named) <= 0.05
 
     def test_false_alarms(self, rng):
         """Of spikes and saturation, on lines strong and weak: as rare as they say."""
