@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from spectra.dataset import flag, map_spectra, series_dims, signal_name, spectral_axis
 from spectra.errors import InvalidInput
-from spectra.verbs import note, resolve, verb
+from spectra.verbs import note, resolve, series_value, verb
 from xas.eels.background_fit import fit_curve
+from xas.eels.background_rows import subtract_rows
 from xas.eels.curves import Curve, exponential, polynomial, power_law, power_laws
 from xas.eels.doubts_background import flag_over_subtracted
 from xas.eels.neighbourhood import local_exponent
@@ -37,7 +38,11 @@ ESTIMATORS = {
 }
 
 
-@verb("xas.eels.subtract_background", axis=AXES)
+@verb(
+    "xas.eels.subtract_background",
+    axis=AXES,
+    together=lambda options: options["average"] > 1,
+)
 def subtract_background(
     dataset: xr.Dataset,
     *,
@@ -121,8 +126,8 @@ def subtract_background(
     chosen: str = method or ("power_law" if axis == "energy_loss" else "linear")
     resolve(method=chosen)
     energy = dataset[axis].values.astype(float)
-    inside = (energy >= window[0]) & (energy <= window[1])
-    _check(chosen, estimator, window, energy, int(inside.sum()), degree, average, gain)
+    inside = slice(int(np.searchsorted(energy, window[0])), int(np.searchsorted(energy, window[1], "right")))
+    _check(chosen, estimator, window, energy, inside.stop - inside.start, degree, average, gain)
     known = dataset.get(f"{signal}_sigma")
     if known is not None and gain is not None:
         raise InvalidInput(
@@ -199,15 +204,8 @@ def _curve(
             raise InvalidInput(
                 "a single spectrum has no spread of exponents: give exponents, as in (2.0, 4.0)."
             )
-        one = power_law(energy)
-        rows = front.transpose(..., axis).values.reshape(-1, energy.size)
-        found = fit_curve(one, energy, rows).parameters[:, 1]
-        if not np.isfinite(found).any():
-            raise InvalidInput(
-                "no spectrum gives an exponent inside the window: give exponents, or move the window."
-            )
-        low, high = np.nanpercentile(found, PERCENTILES)
-        exponents = (float(low), float(high))
+        low, high = series_value("exponents", lambda: _spread(front.transpose(..., axis).values, energy))
+        exponents = (low, high)
         resolve(exponents=exponents)
     if not abs(exponents[1] - exponents[0]) > 1e-3:
         raise InvalidInput(
@@ -216,10 +214,21 @@ def _curve(
     return power_laws(energy, (min(exponents), max(exponents)))
 
 
+def _spread(front: Array, energy: Array) -> tuple[float, float]:
+    """Low and high percentile of the exponents of all spectra."""
+    found = fit_curve(power_law(energy), energy, front.reshape(-1, energy.size)).parameters[:, 1]
+    if not np.isfinite(found).any():
+        raise InvalidInput(
+            "no spectrum gives an exponent inside the window: give exponents, or move the window."
+        )
+    low, high = np.nanpercentile(found, PERCENTILES)
+    return float(low), float(high)
+
+
 def _subtracted(
     dataset: xr.Dataset,
     curve: Curve,
-    inside: Array,
+    inside: slice,
     known: xr.DataArray | None,
     gain: float | None,
     estimator: str,
@@ -247,12 +256,11 @@ def _subtracted(
         for start in range(0, n, BLOCK):
             part = slice(start, start + BLOCK)
             fitted = fit_curve(
-                curve, energy[inside], rows[part][:, inside], estimator=estimator, gain=gain,
-                variance=None if sigma is None else sigma[part][:, inside].astype(float) ** 2,
+                curve, energy[inside], rows[part, inside], estimator=estimator, gain=gain,
+                variance=None if sigma is None else sigma[part, inside].astype(float) ** 2,
                 exponent=None if near is None else (near[0][part], near[1][part]),
             )  # fmt: skip
-            _evaluated(curve, energy, fitted.parameters, out["background"][part])
-            np.subtract(rows[part], out["background"][part], out=out["net"][part], casting="same_kind")
+            _subtract(curve, energy, fitted.parameters, rows[part], out["background"][part], out["net"][part])
             out["parameter"][part], out["covariance"][part] = fitted.parameters, fitted.covariance
             out["redchi"][part], out["dispersion"][part] = fitted.redchi, fitted.dispersion
         return {name: a.reshape((*y.shape[:-1], *a.shape[1:])) for name, a in out.items()}
@@ -265,17 +273,18 @@ def _subtracted(
     return map_spectra(kernel, inputs, outputs, sizes=sizes, dtypes={"background": kind, "net": kind})
 
 
-def _evaluated(curve: Curve, energy: Array, parameters: Array, out: Array) -> None:
-    """Write the curve into ``out`` (rows, n) in its own precision; no power law at energies up to zero."""
+def _subtract(
+    curve: Curve, energy: Array, parameters: Array, y: Array, background: Array, net: Array
+) -> None:
+    """Write the curve and what lies above it, in their own precision; no power law at energies up to zero."""
     first = int(np.searchsorted(energy, 0.0, "right")) if curve.kind in ("power_law", "power_laws") else 0
-    basis = curve.basis(energy[first:])
-    out[:, :first] = np.nan
-    with np.errstate(over="ignore"):
-        if curve.logarithmic:
-            linear = (parameters @ basis.T).astype(out.dtype, copy=False)
-            np.exp(linear, out=out[:, first:])
-        else:
-            out[:, first:] = parameters @ basis.T
+    if curve.logarithmic:
+        rows = np.require(y, net.dtype, ["C", "W"])
+        subtract_rows(rows, curve.argument(energy[first:]), parameters, background, net)
+        return
+    background[:, :first] = np.nan
+    background[:, first:] = parameters @ curve.basis(energy[first:]).T
+    np.subtract(y, background, out=net, casting="same_kind")
 
 
 def _labelled(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from xas.eels.background_rows import LEAST, score_rows
 from xas.eels.curves import Curve
 
 __all__ = [
@@ -26,8 +27,6 @@ Mask = npt.NDArray[np.bool_]
 #: is the square of that.
 SETTLED = 1e-3
 STEPS = 40
-#: A step changes the logarithm of the curve by no more than this.
-LARGEST = 5.0
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,8 @@ class Fitted:
 
 
 def maximum_likelihood(
-    curve: Curve, energy: Array, y: Array, *, variance: Array | None = None, start: Array | None = None
-) -> tuple[Array, Array]:
+    curve: Curve, energy: Array, y: Array, *, variance: Array | None = None
+) -> tuple[Array, Array, Array]:
     r"""Logarithmically linear curve by Poisson maximum likelihood; Fisher scoring, covariance in closed form.
 
     .. math:: \mu_i = e^{a - r f_i}, \quad F = \sum_i \mu_i \begin{pmatrix} 1 & -f_i \\ -f_i & f_i^2 \end{pmatrix},
@@ -58,62 +57,31 @@ def maximum_likelihood(
         Counts. Single values may be zero or negative, their sum may not.
     variance : (rows, n) array, optional
         Of each value, where it is known: weighted least squares instead.
-    start : (rows, 2) array, optional
-        Start values; rows that are not finite are started from a level line.
 
     Returns
     -------
-    parameters (rows, 2), covariance (rows, 2, 2)
-        NaN where the sum of the counts is not positive, or scoring did not settle.
+    parameters (rows, 2), covariance (rows, 2, 2), chi-square (rows,)
+        NaN where the sum of the counts is not positive, or scoring did not settle. The last is Pearson's.
 
     References
     ----------
     P. McCullagh & J. A. Nelder, Generalized Linear Models (scoring for the Poisson family with a logarithmic link).
     """
-    basis = curve.basis(energy)
-    middle = basis[:, 1].mean()
-    centred = basis - np.array([0.0, middle])  # amplitude at the middle of the window: F nearly diagonal
+    at = curve.basis(energy)[:, 1]
+    middle = at.mean()  # amplitude at the middle of the window: F nearly diagonal
+    rows = len(y)
     total = y.sum(-1)
     usable: Mask = np.asarray(np.isfinite(total) & (total > 0))
-    theta = np.zeros((*y.shape[:-1], 2))
-    theta[..., 0] = np.log(np.where(usable, total, 1.0) / energy.size)
-    if start is not None:
-        begun = np.asarray(np.isfinite(start).all(-1))
-        moved = start[..., 0] + middle * start[..., 1]
-        theta = np.where(begun[..., None], np.stack([moved, start[..., 1]], -1), theta)
-    outer = centred[:, :, None] * centred[:, None, :]
-    products = np.stack([outer[:, 0, 0], outer[:, 0, 1], outer[:, 1, 1]], -1)  # (n, 3)
-    fisher = np.full((*y.shape[:-1], 3), np.nan)
-    done: Mask = ~usable
-    sums = y @ centred if variance is None else None
-    for _ in range(STEPS):
-        open_rows = np.flatnonzero(np.logical_not(done))
-        if open_rows.size == 0:
-            break
-        mu = np.exp(theta[open_rows] @ centred.T)
-        if variance is None:
-            score, f = (sums if sums is not None else y)[open_rows] - mu @ centred, mu @ products
-        else:
-            weight = mu / variance[open_rows]
-            score, f = ((y[open_rows] - mu) * weight) @ centred, (mu * weight) @ products
-        determinant = f[:, 0] * f[:, 2] - f[:, 1] ** 2
-        with np.errstate(divide="ignore", invalid="ignore"):
-            step = (
-                np.stack(
-                    [f[:, 2] * score[:, 0] - f[:, 1] * score[:, 1], f[:, 0] * score[:, 1] - f[:, 1] * score[:, 0]], -1
-                )
-                / determinant[:, None]
-            )  # fmt: skip
-            largest = np.abs(step @ centred[[0, -1]].T).max(-1)
-            promised = np.sqrt(np.abs((score * step).sum(-1)))
-            theta[open_rows] += step * np.minimum(1.0, LARGEST / largest)[:, None]
-        fisher[open_rows] = f
-        done[open_rows] = ~(promised > SETTLED)  # NaN ends here too, and stays NaN
-    settled = usable & done
+    theta = np.zeros((rows, 2))
+    theta[:, 0] = np.where(usable, np.log(np.where(usable, total, 1.0) / energy.size), np.nan)
+    fisher, chi2, settled = np.full((rows, 3), np.nan), np.full(rows, np.nan), np.zeros(rows, bool)
+    known = np.empty((0, energy.size)) if variance is None else np.require(variance, float, ["C", "W"])
+    counts = np.require(y, float, ["C", "W"])
+    score_rows(counts, at - middle, known, theta, fisher, chi2, settled, STEPS, SETTLED)
     with np.errstate(divide="ignore", invalid="ignore"):
-        determinant = fisher[..., 0] * fisher[..., 2] - fisher[..., 1] ** 2
-        inverse = np.stack([fisher[..., 2], -fisher[..., 1], fisher[..., 0]], -1) / determinant[..., None]
-    return _moved_back(theta, inverse, middle, settled)
+        determinant = fisher[:, 0] * fisher[:, 2] - fisher[:, 1] ** 2
+        inverse = np.stack([fisher[:, 2], -fisher[:, 1], fisher[:, 0]], -1) / determinant[:, None]
+    return *_moved_back(theta, inverse, middle, settled), chi2
 
 
 def _moved_back(theta: Array, inverse: Array, middle: float, usable: Mask) -> tuple[Array, Array]:
@@ -317,6 +285,7 @@ def fit_curve(
     rows = y.reshape(-1, energy.size).astype(float, copy=False)
     known = None if variance is None else np.broadcast_to(variance, y.shape).reshape(rows.shape)
     counts = known is None and (gain is not None or curve.logarithmic)
+    chi2 = None
     if exponent is not None:
         parameters, covariance = shared_exponent(
             curve, energy, rows, *(np.broadcast_to(e, y.shape[:-1]).reshape(-1) for e in exponent)
@@ -325,15 +294,13 @@ def fit_curve(
         parameters, covariance = weighted(curve, energy, rows, variance=known, counts=counts)
     elif estimator == "log_linear":
         parameters, covariance = log_linear(curve, energy, rows)
+    elif estimator == "two_area" and curve.kind == "power_law":
+        parameters, covariance = two_area(curve, energy, rows)
     else:
-        first = two_area(curve, energy, rows) if curve.kind == "power_law" else None
-        if estimator == "two_area" and first is not None:
-            parameters, covariance = first
-        else:
-            parameters, covariance = maximum_likelihood(
-                curve, energy, rows, variance=known, start=None if first is None else first[0]
-            )
-    redchi = _redchi(curve, energy, rows, parameters, known, counts)
+        parameters, covariance, chi2 = maximum_likelihood(curve, energy, rows, variance=known)
+    if chi2 is None:
+        chi2 = _chi_square(curve, energy, rows, parameters, known, counts)
+    redchi = chi2 / max(energy.size - parameters.shape[-1], 1)
     if known is not None:
         dispersion = np.ones_like(redchi)
     else:
@@ -350,16 +317,16 @@ def fit_curve(
     )
 
 
-def _redchi(
+def _chi_square(
     curve: Curve, energy: Array, y: Array, parameters: Array, variance: Array | None, counts: bool
 ) -> Array:
-    """Pearson's chi-square per degree of freedom; against unit variance where nothing is known of it."""
+    """Pearson's; against unit variance where nothing is known of it."""
     model = curve.value(energy, parameters)
     with np.errstate(divide="ignore", invalid="ignore"):
         if variance is not None:
             scale = variance
         elif counts:
-            scale = np.maximum(model, 1e-2 * np.abs(model).max(-1, keepdims=True))
+            scale = np.maximum(model, LEAST * np.abs(model).max(-1, keepdims=True))
         else:
             scale = np.ones_like(y)
-        return np.asarray(((y - model) ** 2 / scale).sum(-1) / max(energy.size - parameters.shape[-1], 1))
+        return np.asarray(((y - model) ** 2 / scale).sum(-1))

@@ -1,69 +1,52 @@
-"""White lines as peaks on arctangent steps, fitted by the engine; the doubt about the background by fitting again."""
+"""White lines as peaks on arctangent steps, fitted together; the doubt about the background by its linear answer."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from xas.eels.line_fit_rows import NUMBERS, fit_rows
 from xas.eels.linear_variance import Noise
 
-__all__ = ["fit_lines"]
+__all__ = ["FittedLines", "fit_lines"]
 
 Array = npt.NDArray[Any]
 
 #: The fit reaches from so far in front of L3 to so far behind L2, in eV.
 FRONT, BEHIND = 8.0, 20.0
-MODEL: tuple[dict[str, Any], ...] = (
-    {"shape": "pseudo_voigt", "prefix": "l3_"},
-    {"shape": "pseudo_voigt", "prefix": "l2_"},
-    {"shape": "arctan_step", "prefix": "s3_"},
-    {"shape": "arctan_step", "prefix": "s2_"},
-)
+#: A line may move so far from where it was found, and its full width at half maximum lies between these (eV).
+WANDER, NARROW, WIDE = 2.0, 0.2, 12.0
+#: Width and Lorentzian share that a fit starts from.
+WIDTH, SHARE = 3.0, 0.3
 
 
-#: A channel's variance is no less than this share of the mean, where no counts lie near.
-LEAST = 1e-2
-#: Channels on each side over which the variance of counts is averaged.
-SIDE = 4
+@dataclass(frozen=True)
+class FittedLines:
+    """What a fit found of L3 and L2, by line."""
 
-
-def _around(variance: Array) -> Array:
-    """Mean of the finite variances around each channel; NaN where there is none."""
-    known = np.isfinite(variance)
-    padded = [
-        np.pad(a, ((0, 0), (SIDE + 1, SIDE))) for a in (np.where(known, variance, 0.0), known.astype(float))
-    ]
-    total, count = (np.cumsum(p, -1) for p in padded)
-    width = 2 * SIDE + 1
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean = (total[:, width:] - total[:, :-width]) / (count[:, width:] - count[:, :-width])
-    return np.where(known, mean, np.nan)
-
-
-def _start(splitting: float, width: float) -> dict[str, Any]:
-    """Start values and limits for a spectrum whose maximum is 1, at zero energy."""
-    start: dict[str, Any] = {
-        "l3_position": {"value": 0.0, "min": -2.0, "max": 2.0},
-        "l2_position": {"value": splitting, "min": splitting - 2.5, "max": splitting + 2.5},
-        "s3_position": {"expr": "l3_position"},
-        "s2_position": {"expr": "l2_position"},
-        "s3_height": {"value": 0.15, "min": 0.0},
-        "s2_height": {"value": 0.08, "min": 0.0},
-    }
-    for line, area in (("l3", 3.0), ("l2", 1.5)):
-        start[f"{line}_fwhm"] = {"value": 3.0, "min": 0.2, "max": 12.0}
-        start[f"{line}_area"] = {"value": area, "min": 0.0}
-    for step in ("s3", "s2"):
-        start[f"{step}_fwhm"] = {"value": 2 * width / np.pi, "vary": False}
-    return start
+    area: Array  # (rows, 2)
+    covariance: Array  # (rows, 2, 2) of the areas
+    position: Array  # (rows, 2) in eV
+    shape: Array  # (rows, 2, 2) full width at half maximum in eV, Lorentzian share
 
 
 def fit_lines(
-    energy: Array, net: Array, l3: Array, noise: Noise, splitting: float, width: float
-) -> tuple[Array, Array, Array]:
-    """Areas of L3 and L2 per row.
+    energy: Array,
+    net: Array,
+    places: Array,
+    noise: Noise,
+    step_width: float,
+    *,
+    gaussian: bool = False,
+    shape: Array | None = None,
+    frozen: Array | None = None,
+) -> FittedLines:
+    r"""Areas of L3 and L2 per row: two pseudo-Voigt lines or Gaussians, each with an arctangent at its position.
+
+    Areas and steps may be negative, so that lines that are not there are zero in the mean.
 
     Parameters
     ----------
@@ -71,86 +54,54 @@ def fit_lines(
         In eV.
     net : (rows, n) array
         Spectra without background.
-    l3 : (rows,) array
-        Where L3 lies, about.
+    places : (2, rows) array
+        Where the lines lie, about.
     noise : Noise
-        Of the channels; and the background, of which the fit is asked how it answers by fitting again.
-    splitting : float
-        Distance of the lines, about.
-    width : float
+        Of the channels: where counts are known, the weights are those of the fitted curve with the background under
+        it. And of the background that was subtracted: to first order its parameters, moved by
+        :math:`\delta`, move those of the lines by :math:`-(J^T W J)^{-1} J^T W \, \partial B/\partial\theta \, \delta`.
+    step_width : float
         Of the arctangents, as in :func:`xas.eels.line_weights.step_weights`.
-
-    Returns
-    -------
-    l3, l2 : (rows,) array
-    covariance : (rows, 2, 2) array
+    gaussian : bool
+        Gaussian lines.
+    shape : (rows, 2, 2) array, optional
+        Width and Lorentzian share of each line that the fit starts from.
+    frozen : (2, rows) array of bool, optional
+        Lines whose position and shape are not fitted.
     """
-    step = float(np.median(np.diff(energy)))
-    if np.allclose(np.diff(energy), step, rtol=0.05):
-        relative = step * np.arange(-round(FRONT / step), round((splitting + BEHIND) / step) + 1)
-        return _fitted(energy, net, l3, noise, splitting, width, relative, np.arange(len(net)))
-    parts = []  # an uneven axis: every row has points of its own about its line
-    for row in range(len(net)):
-        near = (energy > l3[row] - FRONT) & (energy < l3[row] + splitting + BEHIND)
-        parts.append(
-            _fitted(energy, net, l3, noise, splitting, width, energy[near] - l3[row], np.array([row]))
-        )
-    return tuple(np.concatenate([p[i] for p in parts]) for i in range(3))  # type: ignore[return-value]
-
-
-def _fitted(
-    energy: Array,
-    net: Array,
-    l3: Array,
-    noise: Noise,
-    splitting: float,
-    width: float,
-    relative: Array,
-    rows: Any,
-) -> tuple[Array, Array, Array]:
-    from spectra.fitting import fit_arrays
-
-    sound = np.isfinite(l3[rows]) & np.isfinite(net[rows]).all(-1)
-    first = np.searchsorted(energy, np.where(sound, l3[rows], energy[0]) + relative[0])
-    index = first[:, None] + np.arange(relative.size)
-    there = (index >= 0) & (index < energy.size) & sound[:, None]
-    index = np.clip(index, 0, energy.size - 1)
-    y = np.where(there, np.take_along_axis(net[rows], index, -1), np.nan)
-    variance = np.take_along_axis(noise.variance[rows], index, -1)
-    variance = _around(np.where(there, variance, np.nan))  # of a channel alone, low ones would weigh too much
-    mean = np.nanmean(np.where(there.any(-1, keepdims=True), variance, 0.0), -1, keepdims=True)
-    stated = bool((variance > 0).any())
-    top = np.where(there, y, 0.0).max(-1)
-    top = np.where(top > 0, top, 1.0)[:, None]
-    sigma = (
-        np.sqrt(np.where(mean > 0, np.maximum(variance, LEAST * mean), LEAST * top**2)) / top
-        if stated
-        else None
-    )
-
-    def areas(values: Array) -> tuple[Array, Array]:
-        found = fit_arrays(
-            MODEL,
-            _start(splitting, width),
-            relative,
-            values / top,
-            sigma=sigma,
-            component_curves=False,
-            restarts=0,
-        )
-        place = [found.free.index(f"{line}_area") for line in ("l3", "l2")]
-        area = found.quantity["area"][:, :2] * top
-        return area, found.covariance[:, place][:, :, place] * top[..., None] ** 2
-
-    area, covariance = areas(y)
-    if not stated:
-        covariance = np.full_like(covariance, np.nan)
-    elif noise.curve is not None and noise.parameters is not None and noise.covariance is not None:
-        values, vectors = np.linalg.eigh(np.nan_to_num(noise.covariance[rows]))
-        for term in range(values.shape[-1]):
-            shift = vectors[..., term] * np.sqrt(np.maximum(values[..., term], 0))[:, None]
-            moved = noise.curve.value(energy, noise.parameters[rows] + shift)
-            moved = moved - noise.curve.value(energy, noise.parameters[rows])
-            change = areas(y - np.take_along_axis(moved, index, -1))[0] - area
-            covariance = covariance + change[:, :, None] * change[:, None, :]
-    return area[:, 0], area[:, 1], covariance
+    rows = len(net)
+    start, low, high = (np.empty((rows, 2, NUMBERS // 2)) for _ in range(3))
+    fixed = np.zeros(start.shape, bool)
+    start[:] = 1.0, 0.1, 0.0, WIDTH, 0.0 if gaussian else SHARE
+    start[..., 2] = places.T
+    if shape is not None:
+        start[..., 3:] = np.where(np.isfinite(shape), shape, start[..., 3:])
+    low[:] = -np.inf, -np.inf, -WANDER, NARROW, 0.0
+    high[:] = np.inf, np.inf, WANDER, WIDE, 1.0
+    low[..., 2] += places.T
+    high[..., 2] += places.T
+    if frozen is not None:
+        fixed[..., 2:] = frozen.T[..., None]
+    fixed[..., 4] |= gaussian
+    stated = bool((noise.variance > 0).any())
+    variance = np.where(noise.variance > 0, noise.variance, np.inf) if stated else np.ones_like(net)
+    basis = np.empty((energy.size, 0)) if noise.curve is None else noise.curve.basis(energy)
+    under = np.zeros_like(net) if noise.subtracted is None else noise.subtracted
+    found, covariance = np.full((rows, NUMBERS), np.nan), np.full((rows, NUMBERS, NUMBERS), np.nan)
+    answer, chi2 = np.full((rows, NUMBERS, basis.shape[1]), np.nan), np.full(rows, np.nan)
+    settled = np.zeros(rows, bool)
+    inputs = (np.require(a, float, ["C", "W"]) for a in (energy, net, under, variance))
+    limits = (a.reshape(rows, NUMBERS) for a in (start, low, high, fixed))
+    per_count = np.zeros(rows) if noise.per_count is None else np.require(noise.per_count, float, ["C", "W"])
+    fit_rows(
+        *inputs, per_count, *limits, FRONT, BEHIND, step_width, basis, noise.curve_values is not None,
+        found, covariance, answer, chi2, settled,
+    )  # fmt: skip
+    found[~settled] = np.nan
+    place = np.array([0, NUMBERS // 2])
+    spread = covariance[:, place[:, None], place] if stated else np.full((rows, 2, 2), np.nan)
+    if noise.curve is not None and noise.covariance is not None:
+        moved = answer[:, place]
+        spread = spread + np.einsum("rit,rts,rjs->rij", moved, noise.covariance, moved)
+    lines = found.reshape(rows, 2, -1)
+    return FittedLines(lines[..., 0], spread, lines[..., 2], lines[..., 3:])

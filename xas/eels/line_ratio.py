@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from spectra.dataset import flag, map_spectra, series_dims, signal_name, spectral_axis
+from spectra.dataset import flag, series_dims, signal_name, spectral_axis
 from spectra.errors import InvalidInput, did_you_mean
 from spectra.knowledge import number
 from spectra.verbs import note, resolve, verb
 from xas.eels.background import AXES
-from xas.eels.curves import Curve
+from xas.eels.line_series import measure_series
 from xas.eels.line_weights import Windows
-from xas.eels.linear_variance import Noise
 from xas.eels.refusals import refuse_foreign, refuse_if_all, refuse_short
 from xas.eels.tables import load_table
-from xas.eels.white_lines import METHODS, Places, measure_lines
+from xas.eels.white_lines import METHODS, Places
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,17 +26,18 @@ __all__ = ["white_line_ratio"]
 
 Array = npt.NDArray[Any]
 Method = Literal["double_step", "double_arctan", "second_derivative", "curve_fit", "normalized_sum", "all"]
-#: Rows that are worked on at a time, and what is cut off in front of the search and behind the last window (eV).
-BLOCK, MARGIN = 512, 27.0
-LEAST = 20  # channels that two lines and what lies behind them need
 
 TEXTS = {
     "l3": "area of L3", "l2": "area of L2", "l3_l2_ratio": "ratio of the areas of L3 and L2",
+    "l3_l2_ratio_low": "lower end of the 68 % interval of the ratio of L3 and L2",
+    "l3_l2_ratio_high": "upper end of the 68 % interval of the ratio of L3 and L2",
     "branching_ratio": "area of L3 over that of both lines", "l3_position": "position of L3",
     "l2_position": "position of L2", "splitting": "distance of L2 from L3",
     "normalized_sum": "area of both lines over the signal behind them",
     "l3_half_width": "half width of the window of L3", "l2_half_width": "half width of the window of L2",
 }  # fmt: skip
+#: Numbers without a sigma.
+LIMITS = ("l3_l2_ratio_low", "l3_l2_ratio_high", "l3_half_width", "l2_half_width")
 #: Flags: mask of the kernel -> name, severity, explanation.
 FLAGS = {
     "is_without_post": ("no_post_edge", "failed", "the data end before the level behind L2 can be read: choose post nearer to L2, or another method"),
@@ -46,24 +46,32 @@ FLAGS = {
     "is_shrunk": ("windows_shrunk", "warning", "the lines lie closer than their windows: both windows were shrunk to half of the distance"),
     "is_displaced": ("energy_scale_off", "warning", "L3 lies more than 2 eV outside of where compounds of the element have it: only distances and shifts inside one series count; align on the zero-loss peak"),
     "is_odd_gap": ("splitting_off", "warning", "the lines lie more than 2 eV nearer or farther than the 2p levels: dispersion, or other lines"),
-    "is_weak": ("weak_line", "warning", "L2 is less than two of its standard uncertainties: the ratio is hardly determined"),
+    "is_unseen": ("l2_not_seen", "warning", "L2 is not above its standard uncertainty, or by the sum of the series not expected to be above two: no ratio, only its limits l3_l2_ratio_low and l3_l2_ratio_high; sum spectra, or use the branching ratio"),
+    "is_weak": ("weak_line", "warning", "L2 is less than two of its standard uncertainties: the ratio is hardly determined; use l3_l2_ratio_low and l3_l2_ratio_high"),
+    "is_borrowed": ("line_of_sum", "warning", "a line is less than ten of its standard uncertainties: its place, and what of its shape the method needs, are those of the sum of the series"),
     "is_touching": ("background_touches_line", "warning", "the window of the background reaches into that of L3: move it to lower energy"),
 }  # fmt: skip
+#: Everything that is measured of a spectrum whatever the method.
+NUMBERS = [
+    *(n for n in TEXTS if n != "normalized_sum"),
+    *(f"{n}_sigma" for n in TEXTS if n not in ("normalized_sum", *LIMITS)),
+]  # fmt: skip
 
 
-@verb("xas.eels.white_line_ratio", axis=AXES)
+@verb("xas.eels.white_line_ratio", axis=AXES, together=lambda options: options["positions"] != "own")
 def white_line_ratio(
     dataset: xr.Dataset,
     element: str | None = None,
     *,
     method: Method = "double_step",
-    positions: tuple[float, float] | None = None,
+    positions: tuple[float, float] | Literal["own"] | None = None,
     l3: float | None = None,
     l2: float | None = None,
     post: tuple[float, float] | None = None,
     steps: tuple[float, float] | None = None,
     arctan_width: float | None = None,
     filter_width: float | None = None,
+    line_shape: Literal["pseudo_voigt", "gaussian"] = "pseudo_voigt",
     half_width: float | None = None,
     channels: Literal["fractional", "whole"] = "fractional",
     overlapping: Literal["shrink", "keep"] = "shrink",
@@ -87,8 +95,10 @@ def white_line_ratio(
         Areas above two steps, or above two arctangents; positive lobes of minus the second derivative; two
         pseudo-Voigt lines on two arctangents; the steps with the sum of both lines normalised to the signal 50 to
         100 eV behind L3. ``all``: the steps, with the ratios of the others beside and their spread.
-    positions : (float, float), optional
-        Of L3 and L2 in eV, for all spectra: for noisy ones, those of their sum. Default: found in each.
+    positions : (float, float) or "own", optional
+        Of L3 and L2 in eV, for all spectra. Default: found in each. In a series a line that is less than ten of its
+        sigmas is measured where the sum of the series has it (L2 at the sum's distance from an L3 that is clear) and
+        with the sum's lobe or shape, which is flagged. "own": nothing is taken from the sum, whatever the noise.
     l3, l2 : float, optional
         Half widths of the windows in eV. Default: 5 and 4.
     post : (float, float), optional
@@ -99,6 +109,8 @@ def white_line_ratio(
         The w of arctan(πE/w)/π + 1/2 in eV; its derivative has a full width of 2w/π. Default: 1.
     filter_width : float, optional
         Full width at half maximum in eV of the Gaussian before the second derivative. Default: 2.
+    line_shape : {"pseudo_voigt", "gaussian"}
+        Of the lines of the curve fit.
     half_width : float, optional
         Of the parabolas that find the positions, in eV. Default: six channels, at least 0.6 eV.
     channels : {"fractional", "whole"}
@@ -110,11 +122,13 @@ def white_line_ratio(
     -------
     xarray.Dataset
         With ``l3``, ``l2`` (signal × eV), ``l3_l2_ratio``, ``branching_ratio`` (L3 over both), ``l3_position``,
-        ``l2_position`` and ``splitting`` (eV), each with ``_sigma``; ``l3_half_width`` and ``l2_half_width`` as used;
-        with ``normalized_sum`` that; with ``all`` ``ratio_by_method`` along ``line_method`` and ``ratio_spread``, the
+        ``l2_position`` and ``splitting`` (eV), each with ``_sigma``; ``l3_l2_ratio_low`` and ``_high``, an interval
+        that holds the ratio in 68 % of cases however weak L2 is; ``l3_half_width`` and ``l2_half_width`` as used; with
+        ``normalized_sum`` that; with ``all`` ``ratio_by_method`` along ``line_method`` and ``ratio_spread``, the
         standard deviation between methods. Flags: ``no_post_edge``, ``edge_in_front`` and ``no_white_lines`` mean
-        failure; ``post_truncated``, ``windows_shrunk``, ``weak_line``, ``background_touches_line``, ``energy_scale_off`` and
-        ``splitting_off`` (against tabulated levels) are warnings.
+        failure; ``l2_not_seen`` (no ratio, only its lower limit), ``weak_line``, ``line_of_sum``,
+        ``post_truncated``, ``windows_shrunk``, ``background_touches_line``, ``energy_scale_off`` and ``splitting_off``
+        (against tabulated levels) are warnings.
 
     Raises
     ------
@@ -125,10 +139,9 @@ def white_line_ratio(
     Notes
     -----
     The windows alone move the ratio by up to 25 %: compare ratios of one method and one set of windows, and look at
-    the spread of ``all``. Sigmas are statistical. Positions found in each spectrum follow its noise where lines are
-    weak; the sigma of the ratio is that at fixed positions. Where L2 is less than about six of its sigmas the ratio is
-    skewed, and the interval of ± sigma holds the truth in up to 79 % of cases instead of 68 %; that of
-    ``branching_ratio`` keeps 69 to 72 % down to 9 counts per channel: map that one.
+    the spread of ``all``. Sigmas are statistical, and those of areas and ratios hold at the position that is used.
+    The ratio of a noisy L2 is skewed: its sigma is the variance of L3 - R L2 at the ratio without its bias, its limits
+    are Fieller's, and where L2 is not above its own sigma there is no ratio.
 
     References
     ----------
@@ -153,10 +166,11 @@ def white_line_ratio(
     symbol, table = _element(dataset, element)
     axis = spectral_axis(dataset)
     windows = _windows(
-        table["windows"], l3, l2, post, steps, arctan_width, filter_width, channels, overlapping
+        table["windows"], l3, l2, post, steps, arctan_width, filter_width, channels, overlapping, line_shape
     )
     methods = tuple(METHODS)[:4] if method == "all" else (method,)
-    places = _places(dataset, symbol, table, half_width, positions)
+    given = None if isinstance(positions, str) else positions
+    places = _places(dataset, symbol, table, half_width, given)
     energy = dataset[axis].values.astype(float)
     refuse_foreign(dataset, symbol, table, windows, places)
     refuse_short(energy, symbol, methods, windows, places)
@@ -164,14 +178,17 @@ def white_line_ratio(
         element=symbol, l3=windows.l3, l2=windows.l2, post=windows.post, steps=windows.steps,
         arctan_width=windows.arctan_width, filter_width=windows.filter_width,
     )  # fmt: skip
-    made = _measured(dataset, energy, methods, windows, places)
+    made = measure_series(
+        dataset, energy, [*NUMBERS, *FLAGS], methods, windows, places, together=positions != "own"
+    )
+    _name_borrowed(made)
     refuse_if_all(made, energy, windows)
     _name_offset(made, places)
     result = _labelled(dataset, made, symbol, method, methods, windows, places)
     for mask, (name, severity, explanation) in FLAGS.items():
         result = flag(result, made[mask] == 1, name, explanation, severity=severity)  # type: ignore[arg-type]
     return flag(
-        result, result["l3_l2_ratio"].isnull(), "no_white_lines",
+        result, result["l3"].isnull(), "no_white_lines",
         "the lines were not found, or the spectrum failed before: look at it, or give positions",
     )  # fmt: skip
 
@@ -197,6 +214,16 @@ def _name_offset(made: dict[str, xr.DataArray], places: Places) -> None:
         )
 
 
+def _name_borrowed(made: dict[str, xr.DataArray]) -> None:
+    """Say in the history how many spectra were measured where their sum has its lines (data in memory only)."""
+    borrowed = made["is_borrowed"] == 1
+    if borrowed.chunks is None and bool(borrowed.any()):
+        note(
+            f"{int(borrowed.sum())} of {borrowed.size} spectra are too noisy to show both lines: these were measured where, and "
+            "as, the sum of the series has them"
+        )
+
+
 def _windows(
     table: dict[str, Any],
     l3: float | None,
@@ -207,6 +234,7 @@ def _windows(
     filter_width: float | None,
     channels: Literal["fractional", "whole"],
     overlapping: Literal["shrink", "keep"],
+    line_shape: Literal["pseudo_voigt", "gaussian"],
 ) -> Windows:
     made = Windows(
         l3=number(table["l3"]) if l3 is None else l3,
@@ -217,6 +245,7 @@ def _windows(
         filter_width=number(table["filter_width"]) if filter_width is None else filter_width,
         channels=channels,
         overlapping=overlapping,
+        line_shape=line_shape,
     )
     for name in ("l3", "l2", "arctan_width", "filter_width"):
         if not 0 < getattr(made, name) <= 30:
@@ -260,86 +289,6 @@ def _places(
     )
 
 
-def _measured(
-    dataset: xr.Dataset, energy: Array, methods: tuple[str, ...], windows: Windows, places: Places
-) -> dict[str, xr.DataArray]:
-    axis, signal = spectral_axis(dataset), signal_name(dataset)
-    first, last = (places.given[0], places.given[1]) if places.given else places.search
-    end = last + (0 if places.given else places.splitting + 3) + max(windows.post[1], 12.0) + 3
-    if "normalized_sum" in methods:
-        end = max(end, last + places.behind[1] + 3)
-    near = slice(*np.searchsorted(energy, (first - MARGIN, end)))
-    grid = energy[near]
-    if grid.size < LEAST:
-        raise InvalidInput(
-            f"L3 and L2 are looked for from {first - MARGIN:g} to {end:g} eV, and the data from {energy[0]:g} to "
-            f"{energy[-1]:g} eV hold {grid.size} channels there; at least {LEAST} are needed: is this the right element?"
-        )
-    names = [*_NUMBERS, *FLAGS] + (
-        ["normalized_sum", "normalized_sum_sigma"] if "normalized_sum" in methods else []
-    )
-    net = dataset["net" if "net" in dataset else signal].isel({axis: near})
-    if "deconvolution" in net.attrs:
-        from xas.eels.deconvolved_noise import measure_deconvolved
-
-        return measure_deconvolved(dataset, near, names, methods, windows, places)
-    curve = Curve.from_attrs(dataset["background"].attrs) if "background" in dataset else None
-    known = dataset.get(f"{signal}_sigma")
-    inputs: list[Any] = [(net, (axis,)), (dataset[signal].isel({axis: near}), (axis,))]
-    if known is not None:
-        inputs.append((known.isel({axis: near}), (axis,)))
-    if curve is not None:
-        inputs.append((dataset["background_parameter"], ("background_term",)))
-        inputs.append((dataset["background_covariance"], ("background_term", "background_term_2")))
-        inputs.append((dataset["background_dispersion"], ()))
-    if known is None and curve is None:
-        note(
-            "no background was subtracted here, the spectra are taken as free of it (xas.eels.subtract_background, if "
-            "they are not); without it or stated sigmas no uncertainty can be given"
-        )
-    of_count = curve is not None and dataset["background_dispersion"].attrs.get("of") == "count"
-
-    def kernel(values: Array, y: Array, *more: Array) -> dict[str, Array]:
-        lead = values.shape[:-1]
-        rows = [np.asarray(a, float).reshape((-1, *a.shape[len(lead) :])) for a in (values, y, *more)]
-        parts = []
-        for start in range(0, max(len(rows[0]), 1), BLOCK):
-            block = [a[start : start + BLOCK] for a in rows]
-            noise = _noise(grid, block, curve, known is not None, of_count)
-            parts.append(measure_lines(grid, block[0], noise, methods, windows, places))
-        return {
-            name: np.concatenate([p[name] for p in parts])
-            .reshape((*lead, *parts[0][name].shape[1:]))
-            .astype(float)
-            for name in [*names, "ratios", "ratios_sigma"]
-        }
-
-    outputs: dict[str, tuple[str, ...]] = dict.fromkeys(names, ())
-    outputs |= {"ratios": ("line_method",), "ratios_sigma": ("line_method",)}
-    return map_spectra(kernel, inputs, outputs, sizes={"line_method": len(methods)})
-
-
-def _noise(grid: Array, block: list[Array], curve: Curve | None, stated: bool, of_count: bool) -> Noise:
-    """Noise of a block of rows: stated sigmas, counts, or one variance for all channels."""
-    if stated:
-        variance = block[2] ** 2
-    elif curve is None:
-        variance = np.full_like(block[1], np.nan)
-    elif of_count:
-        variance = block[-1][:, None] * np.maximum(block[1], 0.0)
-    else:
-        variance = np.broadcast_to(block[-1][:, None], block[1].shape)
-    if curve is None:
-        return Noise(grid, variance)
-    return Noise(grid, variance, curve, block[-3], block[-2])
-
-
-_NUMBERS = [
-    *(f"{n}{end}" for n in TEXTS if n not in ("normalized_sum", "l3_half_width", "l2_half_width") for end in ("", "_sigma")),
-    "l3_half_width", "l2_half_width",
-]  # fmt: skip
-
-
 def _labelled(
     dataset: xr.Dataset,
     made: dict[str, xr.DataArray],
@@ -352,6 +301,7 @@ def _labelled(
     signal, dims = signal_name(dataset), series_dims(dataset)
     area = f"{dataset[signal].attrs.get('units', '')} eV".strip()
     units = {"l3": area, "l2": area, "l3_l2_ratio": "", "branching_ratio": "", "normalized_sum": ""}
+    units |= {"l3_l2_ratio_low": "", "l3_l2_ratio_high": ""}
     words = vars(windows) | {"normal": list(places.behind)}
     words |= {n: f"({words[n][0]:.3g}, {words[n][1]:.3g})" for n in ("post", "steps", "normal")}
     background = dict(dataset["background"].attrs) if "background" in dataset else {"method": "elsewhere"}

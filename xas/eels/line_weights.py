@@ -13,6 +13,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from xas.eels.line_rows import lobe_rows, step_rows
+
 __all__ = ["Windows", "channel_edges", "curvature_weights", "overlap", "step_weights"]
 
 Array = npt.NDArray[Any]
@@ -30,6 +32,7 @@ class Windows:
     filter_width: float  # eV, full width at half maximum of the Gaussian of the second derivative
     channels: Literal["fractional", "whole"]
     overlapping: Literal["shrink", "keep"]
+    line_shape: Literal["pseudo_voigt", "gaussian"] = "pseudo_voigt"  # of the curve fit
 
 
 def channel_edges(energy: Array) -> Array:
@@ -49,20 +52,10 @@ def overlap(energy: Array, low: Array, high: Array, channels: str) -> Array:
     return np.asarray(np.clip(inside, 0, None))
 
 
-def _step(energy: Array, place: Array, windows: Windows, arctan: bool) -> Array:
-    """Unit step at ``place`` (rows,) seen by channels: half in a channel whose middle it is."""
-    if arctan:
-        return np.arctan(np.pi * (energy - place[:, None]) / windows.arctan_width) / np.pi + 0.5
-    if windows.channels == "whole":
-        return np.where(energy >= place[:, None], 1.0, 0.0)
-    edges = channel_edges(energy)
-    return np.clip((edges[1:] - place[:, None]) / np.diff(edges), 0, 1)
-
-
 def step_weights(
     energy: Array, l3: Array, l2: Array, halves: tuple[Array, Array], windows: Windows, arctan: bool
-) -> tuple[Array, Array]:
-    r"""Weights of the lines above two steps whose height is the level behind L2.
+) -> Array:
+    r"""Weights (2, rows, n) of the lines above two steps whose height is the level behind L2.
 
     .. math:: u_k = w_k - \Big(\sum_i w_{k,i} C_i\Big) w_H, \quad
               C(E) = s_3 S(E - E_3) + s_2 S(E - E_2)
@@ -70,66 +63,28 @@ def step_weights(
     with the channels' widths inside the line's window :math:`w_k` and the mean over the window behind L2
     :math:`w_H`; S is a step or an arctangent :math:`\arctan(\pi E / w) / \pi + 1/2`.
     """
-    continuum = windows.steps[0] * _step(energy, l3, windows, arctan)
-    continuum += windows.steps[1] * _step(energy, l2, windows, arctan)
-    level = overlap(energy, l2 + windows.post[0], l2 + windows.post[1], windows.channels)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        level /= level.sum(-1, keepdims=True)
-    weights = []
-    for place, half in zip((l3, l2), halves, strict=True):
-        own = overlap(energy, place - half, place + half, windows.channels)
-        weights.append(own - (own * continuum).sum(-1, keepdims=True) * level)
-    return weights[0], weights[1]
+    weights = np.empty((2, l3.size, energy.size))
+    step_rows(
+        energy, channel_edges(energy), np.stack([l3, l2]), np.stack(halves), windows.post, windows.steps,
+        windows.arctan_width if arctan else 0.0, windows.channels == "whole", weights,
+    )  # fmt: skip
+    return weights
 
 
-def curvature_weights(energy: Array, net: Array, l3: Array, l2: Array, width: float) -> tuple[Array, Array]:
-    r"""Weights of the positive lobes of minus the second derivative, after a Gaussian filter of full width ``width``.
+def curvature_weights(
+    energy: Array, net: Array, l3: Array, l2: Array, width: float, lobes: Array | None = None
+) -> tuple[Array, Array]:
+    r"""Weights (2, rows, n) of the positive lobes of minus the second derivative, after a Gaussian filter of full ``width``.
 
     .. math:: I = -\int_a^b N_s'' \, dE = N_s'(a) - N_s'(b)
 
     between the zeros a and b of :math:`N_s''` on both sides of the line; there :math:`N_s'` is stationary, so that the
-    result is linear in the channels to first order although a and b come from them. NaN where there is no lobe.
+    result is linear in the channels to first order although a and b come from them. NaN where there is no lobe. With
+    the weights their zeros (2, rows, 2), of which those that are finite in ``lobes`` are taken as they are.
     """
     sigma = width / (2 * math.sqrt(2 * math.log(2)))
-    dx = np.diff(channel_edges(energy))
-    t = (energy[:, None] - energy) / sigma
-    bend = -(t**2 - 1) * np.exp(-(t**2) / 2) / (sigma**3 * math.sqrt(2 * math.pi)) * dx
-    s = net @ bend.T
-    weights = []
-    for place in (l3, l2):
-        a, b = _zeros_around(energy, s, place)
-        weights.append((_slope(energy, a, sigma) - _slope(energy, b, sigma)) * dx)
-    return weights[0], weights[1]
-
-
-def _slope(energy: Array, at: Array, sigma: float) -> Array:
-    """First derivative of a unit Gaussian filter at ``at`` (rows,), by channel."""
-    t = (at[:, None] - energy) / sigma
-    return np.asarray(-t * np.exp(-(t**2) / 2) / (sigma**2 * math.sqrt(2 * math.pi)))
-
-
-def _zeros_around(energy: Array, s: Array, place: Array) -> tuple[Array, Array]:
-    """The zeros of ``s`` (rows, n) next to ``place`` on both sides; NaN where ``s`` is not positive between them."""
-    n = energy.size
-    rows = np.arange(len(s))
-    sound = np.isfinite(place)
-    middle = np.clip(np.searchsorted(energy, np.nan_to_num(place)), 3, n - 4)
-    around = middle[:, None] + np.arange(
-        -3, 4
-    )  # the lobe's top, some channels from a maximum that noise moved
-    middle = around[rows, np.take_along_axis(s, around, -1).argmax(-1)]
-    index = np.arange(n)
-    below = (s <= 0) & (index < middle[:, None])
-    above = (s <= 0) & (index > middle[:, None])
-    left = n - 1 - below[:, ::-1].argmax(-1)
-    right = above.argmax(-1)
-    sound = sound & below.any(-1) & above.any(-1) & (s[rows, middle] > 0)
-    left, right = np.where(sound, left, 0), np.where(sound, right, 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        a = energy[left] + (energy[left + 1] - energy[left]) * s[rows, left] / (
-            s[rows, left] - s[rows, left + 1]
-        )
-        b = energy[right] - (energy[right] - energy[right - 1]) * s[rows, right] / (
-            s[rows, right] - s[rows, right - 1]
-        )
-    return np.where(sound, a, np.nan), np.where(sound, b, np.nan)
+    ends = np.full((2, l3.size, 2), np.nan) if lobes is None else lobes.copy()
+    weights = np.empty((2, l3.size, energy.size))
+    widths, rows = np.diff(channel_edges(energy)), np.require(net, float, ["C", "W"])
+    lobe_rows(energy, widths, rows, np.stack([l3, l2]), sigma, ends, weights)
+    return weights, ends

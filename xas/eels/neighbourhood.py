@@ -34,7 +34,7 @@ def box_sum(values: Array, size: int, axes: tuple[int, ...]) -> Array:
 
 
 def local_exponent(
-    dataset: xr.Dataset, curve: Curve, inside: Array, size: int, gain: float | None, sigmas: bool
+    dataset: xr.Dataset, curve: Curve, inside: slice, size: int, gain: float | None, sigmas: bool
 ) -> tuple[xr.DataArray, xr.DataArray]:
     """Exponent of each spectrum's neighbourhood, fitted to the sum of the counts, and its variance.
 

@@ -11,6 +11,7 @@ from spectra.dataset import flag, map_spectra, series_dims, signal_name
 from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve, verb
 from xas.eels.line_positions import vertex
+from xas.eels.zero_loss_rows import highest_channels, move_into
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -50,20 +51,17 @@ def zero_loss_position(
     position, sigma : (rows,) array
         NaN where the highest channel is at an end of the search or of the data, or does not stand out.
     """
-    near = np.flatnonzero((energy >= search[0]) & (energy <= search[1]))
-    grid, values = energy[near], y[:, near].astype(float)
-    sound = np.isfinite(values).all(-1)
-    values = np.where(sound[:, None], values, 0.0)
-    top = values.argmax(-1)
-    low, high = grid[0] + half_width, grid[-1] - half_width
-    height = values.max(-1)
-    sound &= (
-        (grid[top] >= low)
-        & (grid[top] <= high)
-        & (height > LEAST_HEIGHT * np.maximum(values[:, 0], values[:, -1]))
-    )
-    position, by, at = vertex(grid, values, grid[top], half_width)
-    sigma = np.sqrt((by**2 * np.maximum(np.take_along_axis(values, at, -1), 0)).sum(-1) * gain)
+    first, last = np.searchsorted(energy, search[0]), np.searchsorted(energy, search[1], "right")
+    grid, rows = energy[first:last], len(y)
+    top, height, ends, finite = np.empty(rows, int), np.empty(rows), np.empty(rows), np.empty(rows, bool)
+    y = np.require(y, np.result_type(y.dtype, np.float32), ["C", "W"])
+    highest_channels(y, first, last, top, height, ends, finite)
+    place = energy[top]
+    sound = finite & (place >= grid[0] + half_width) & (place <= grid[-1] - half_width)
+    sound &= height > LEAST_HEIGHT * ends
+    position, by, at = vertex(energy, y, place, half_width)
+    with np.errstate(invalid="ignore"):
+        sigma = np.sqrt((by**2 * np.maximum(np.take_along_axis(y, at, -1), 0)).sum(-1) * gain)
     return np.where(sound, position, np.nan), np.where(sound, sigma, np.nan)
 
 
@@ -72,22 +70,16 @@ def move_rows(y: Array, channels: Array) -> Array:
 
     What comes from outside of the data is NaN; so is a row whose shift is.
     """
-    out = np.full(y.shape, np.nan, np.result_type(y.dtype, np.float32))
-    n = y.shape[-1]
-    whole = np.floor(np.nan_to_num(channels)).astype(int)
-    part = (channels - whole).astype(out.dtype)
-    for row in np.flatnonzero(np.isfinite(channels)):
-        k, f = whole[row], part[row]
-        last = n - k - (1 if f > 0 else 0)
-        start, stop = max(0, -k), min(n, last)
-        if stop <= start:
-            continue
-        if f > 0:
-            here = y[row, start + k : stop + k + 1]
-            np.multiply(here[1:], f, out=out[row, start:stop], casting="unsafe")
-            out[row, start:stop] += (1 - f) * here[:-1]
-        else:
-            out[row, start:stop] = y[row, start + k : stop + k]
+    out = np.empty(y.shape, np.result_type(y.dtype, np.float32))
+    whole = np.floor(np.nan_to_num(channels, posinf=0, neginf=0))
+    part = channels - whole
+    move_into(
+        np.require(y, out.dtype, ["C", "W"]),
+        whole.astype(int),
+        part.astype(out.dtype),
+        (1 - part).astype(out.dtype),
+        out,
+    )
     return out
 
 
