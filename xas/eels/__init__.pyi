@@ -9,6 +9,8 @@ from .iron_species import species_fraction as species_fraction
 from .iron_windows import iron_window_ratio as iron_window_ratio
 from .iterative_deconvolution import richardson_lucy as richardson_lucy
 from .line_ratio import white_line_ratio as white_line_ratio
+from .line_scan_picture import plot_line_scan as plot_line_scan
+from .line_scan_picture import profile_table as profile_table
 from .line_scans import read_line_scan as read_line_scan
 from .optical_density import optical_density as optical_density
 from .oxygen_pre_edges import oxygen_pre_edge as oxygen_pre_edge

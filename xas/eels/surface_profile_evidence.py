@@ -17,6 +17,7 @@ __all__ = [
     "Step",
     "change_point",
     "describe",
+    "evened",
     "find_step",
     "gradient",
     "rise",
@@ -326,6 +327,24 @@ def _excess(line: Line, course: Array) -> float:
     strength = float(line.weight @ off**2)
     gain = float((line.weight * off) @ line.v) ** 2 / strength if strength > 0 else 0.0
     return (line.scatter - gain) / max(line.x.size - 4, 1)
+
+
+def evened(x: Array, values: Array, sigma: Array, shape: Shape) -> Array:
+    r"""Sigmas (n,) freed of the noise of the points that they belong to.
+
+    The sigma of a ratio grows with the ratio, so that points that fluctuated down would weigh more and pull every level
+    with them. What a sigma depends on the value, :math:`\sigma \propto |v|^p`, is taken at the fitted curve instead.
+    """
+    line = Line.of(x, values, sigma, free=True)
+    sound = np.isfinite(values) & np.isfinite(sigma) & (sigma > 0)
+    if line is None or np.abs(np.sign(values[sound]).sum()) < sound.sum() or not np.ptp(sigma[sound]):
+        return sigma
+    with np.errstate(invalid="ignore", divide="ignore"):
+        v, e = np.log(np.abs(values[sound])), np.log(sigma[sound])
+        power = float(np.clip((v - v.mean()) @ (e - e.mean()) / ((v - v.mean()) ** 2).sum(), -4, 4))
+        curve = describe(line, find_step([line], line.inner(), shape), x, shape).curve
+        moved = sigma * np.abs(curve / values) ** power
+    return np.where(sound & np.isfinite(moved), moved, sigma)
 
 
 def change_point(line: Line) -> Place:

@@ -16,6 +16,7 @@ from xas.eels.surface_profile_evidence import (
     Step,
     change_point,
     describe,
+    evened,
     find_step,
     gradient,
 )
@@ -111,7 +112,7 @@ def _one_row(asked: Asked, rows: list[Array]) -> dict[str, Array]:
     used = np.flatnonzero(np.isfinite(x))
     order = used[np.argsort(x[used])]
     lines = [
-        Line.of(x[order], v[order], s[order], free=free)
+        Line.of(x[order], v[order], evened(x[order], v[order], s[order], asked.shape), free=free)
         for v, s, free in zip(rows[::2], rows[1::2], asked.free, strict=True)
     ]
     alone = [_one_line(asked, line, x, side) for line in lines]

@@ -186,6 +186,20 @@ def test_scatter_beyond_sigma_is_named_and_can_be_left_free(rng):
     assert float(free.core_level_sigma[0]) == pytest.approx(0.08 / np.sqrt(20), rel=0.4)
 
 
+def test_sigmas_that_follow_the_noise_do_not_pull_the_levels(rng):
+    """A ratio's sigma grows with the ratio: weights by it alone would favour what fluctuated down."""
+    truth = 3.0 - 0.8 * course(DEPTH, 5.2, 0.0)
+    below = rng.poisson(100, (60, DEPTH.size))
+    above = rng.poisson(100 * truth, (60, DEPTH.size))
+    ratio = above / below
+    data = scan(dims=("y", "distance"), l3_l2_ratio=(ratio, ratio * np.sqrt(1 / above + 1 / below)))
+    found = xas.eels.surface_profile(data, **ONE)
+    expected = 1 + 1 / 100  # of a ratio of counts
+    away = (found.core_level - 2.2 * expected) / found.core_level_sigma
+    assert abs(float(away.mean())) < 3 / np.sqrt(60)
+    assert 0.7 < float(away.std()) < 1.3
+
+
 @given(scale=st.floats(1e-3, 1e3), offset=st.floats(-50, 50), stretch=st.floats(0.01, 100))
 def test_units_do_not_matter(scale, offset, stretch):
     rng = np.random.default_rng(3)
