@@ -49,7 +49,7 @@ class ElasticLine:
     @classmethod
     def missing(cls) -> ElasticLine:
         """That of an exposure in which none was found."""
-        return cls(*[np.nan] * 6)
+        return cls(np.nan, np.nan, np.nan, np.nan, np.nan, np.nan)
 
 
 def fit_elastic_line(

@@ -22,6 +22,8 @@ __all__ = ["oxygen_fingerprint"]
 
 #: A line is seen whose area is so many of its sigmas.
 _SEEN = 3.0
+#: A model does not fit whose reduced chi-square lies so many of its standard deviations above one.
+_MISFIT = 5.0
 #: Spectra of one fit may differ so much in incident energy, eV.
 _ONE_ENERGY = 0.1
 _VERDICTS = np.array(["not_seen", "second_only", "seen", "undecided"])
@@ -68,7 +70,7 @@ def oxygen_fingerprint(
         Cut to ``window``, with the variables of :func:`spectra.fit` for the components ``fingerprint``, ``main`` and ``second``;
         ``fingerprint_area``, ``fingerprint_emission`` (eV), ``fingerprint_share`` (of all emission that was fitted), each ± sigma;
         ``fingerprint_per_flux`` ± sigma where :func:`xas.rixs.normalize` made ``flux_divisor``; ``oxygen_verdict``: ``seen`` (three sigmas, on resonance, at its energy), ``second_only``, ``not_seen`` or
-        ``undecided``. Warnings: ``off_resonance``, ``second_emission_alone``.
+        ``undecided``. Warnings: ``off_resonance``, ``second_emission_alone``, ``lines_do_not_fit``.
 
     Raises
     ------
@@ -226,12 +228,17 @@ def _judged(fitted: xr.Dataset, table: dict[str, Any], energy: float, second: bo
     other = np.asarray(sure.sel(component="second").values) if second else np.zeros_like(seen)
     known = np.isfinite(fitted["redchi"].values) & np.isfinite(line["area_sigma"].values)
     which: npt.NDArray[np.int_] = np.where(seen, 2 if resonant else 3, np.where(other, 1, 0))
-    words = _VERDICTS[np.where(known, which, 3)]
+    degrees = fitted.sizes["energy_loss"] - fitted.sizes.get("varied", 0)
+    poor = known & (fitted["redchi"].values > 1 + _MISFIT * np.sqrt(2 / max(degrees, 1)))
+    words = _VERDICTS[np.where(known & ~poor, which, 3)]
     result["oxygen_verdict"] = (dims, words, {"long_name": "molecular oxygen by its emission"})
     if not resonant:
         told = "excited off the resonance of molecular oxygen at 531 eV: no verdict on a molecule, but a measure of what else emits there"
         result = flag(result, known, "off_resonance", told, severity="warning")
-    alone = known & other & ~seen
+    if poor.any():
+        told = "the emission is not the sum of these Gaussians: what does not fit may stand in the fingerprint, so there is no verdict"
+        result = flag(result, poor, "lines_do_not_fit", told, severity="warning")
+    alone = known & other & ~seen & ~poor
     if alone.any():
         told = "only the loss at 4.3 eV is seen, as in many solids: no evidence of molecular oxygen by itself"
         result = flag(result, alone, "second_emission_alone", told, severity="warning")

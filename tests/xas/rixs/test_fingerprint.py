@@ -59,6 +59,15 @@ def test_verdicts(rng):
     assert flag_names(off) == ["off_resonance"]
 
 
+def test_no_verdict_where_the_model_does_not_fit(rng):
+    """A band with a sharp foot, and no molecule."""
+    mean = 400 * line(5.5, 2.4) * (LOSS < 6.0) + 80 * (LOSS >= 6.0) * np.exp(-(LOSS - 6.0) / 1.5) + 5
+    data = simulated(rng).copy(data={"counts": rng.poisson(mean)})
+    found = xas.rixs.oxygen_fingerprint(data)
+    assert found.oxygen_verdict.item() == "undecided"
+    assert "lines_do_not_fit" in flag_names(found)
+
+
 def test_nothing_is_seldom_called_seen(rng):
     found = xas.rixs.oxygen_fingerprint(simulated(rng, count=150), second=False)
     assert np.mean(found.oxygen_verdict.values == "seen") <= 0.03
