@@ -255,6 +255,10 @@ def _in_shards(plan: Plan, target: Path, wish: _Wish, said: str, watch: Progress
         for made in make_shards(plan, target, todo, workers=wish.workers, scheduler=wish.scheduler):
             done[made.number] = made
             watch.shard_done(made)
+    except Exception:
+        if not done and wish.shard is None:
+            folder.remove()
+        raise
     except KeyboardInterrupt as stop:
         raise Stopped(
             f"stopped with {len(done)} of {len(wanted)} shards done; they are kept in {folder.path}, and the same call with "

@@ -27,6 +27,8 @@ _PINNED = (
     "BLIS_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+#: Seconds that a scheduler may take to answer.
+PATIENCE = 20
 
 
 def make_shard(plan: str, out: str, number: int, carefully: bool = False) -> Done:
@@ -188,7 +190,7 @@ def _connect(address: str) -> Any:
     from dask.distributed import Client
 
     try:
-        return Client(address, timeout=20)
+        return Client(address, timeout=PATIENCE)
     except (OSError, TimeoutError, ValueError) as error:
         raise InvalidInput(
             f"no scheduler answers at {address} ({error}): start it, or mend the address."

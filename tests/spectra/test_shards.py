@@ -120,7 +120,11 @@ class TestTheSame:
         files = []
         for i in (4, 0, 2, 1, 3, 6, 5):
             energy = np.arange(6400.0, 6900.0, 1.0)
-            mu = 0.3 + 0.8 / (1 + np.exp(-(energy - 6548 - i / 10) / 1.5)) + 1e-3 * rng.normal(size=energy.size)
+            mu = (
+                0.3
+                + 0.8 / (1 + np.exp(-(energy - 6548 - i / 10) / 1.5))
+                + 1e-3 * rng.normal(size=energy.size)
+            )
             rows = "".join(f"{e} {m:.6f}\n" for e, m in zip(energy, mu, strict=True))
             head = f"# XDI/1.0\n# Element.symbol: Mn\n# Element.edge: K\n# Scan.start_time: 2022-01-01T10:0{i}:00\n"
             files.append(tmp_path / f"scan{i}.xdi")
