@@ -59,14 +59,15 @@ def draw_map(
         across[0], down[0], values, shading="nearest", cmap="viridis", vmin=low, vmax=high, rasterized=True
     )
     beyond = "neither" if finite.size == 0 or (finite.min() >= low and finite.max() <= high) else "both"
-    ax.figure.colorbar(mesh, ax=ax, label=label, pad=0.02, extend=beyond)
+    square = across[2] and down[2]
+    ax.figure.colorbar(mesh, ax=ax, label=label, pad=0.02, extend=beyond, shrink=0.85 if square else 1.0)
     if hatched is not None and hatched.any() and min(hatched.shape) > 1:
         ax.contourf(
             across[0], down[0], hatched.astype(float), levels=[0.5, 1.5], colors="none", hatches=["/////"]
         )
     ax.set_xlabel(across[1])
     ax.set_ylabel(down[1])
-    if across[2] and down[2]:
+    if square:
         ax.set_aspect("equal")
 
 
