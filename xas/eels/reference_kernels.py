@@ -188,7 +188,8 @@ def _settle(
     m, size, n = tables.shape[0], theta.size, y.size
     residual = np.empty(n)
     _evaluate(theta, tables, slopes, first, step, columns, kind, jacobian, model)
-    damping, settled, used, promised, rounding = 1e-6, False, 0.0, np.inf, 0.0
+    damping, settled, used, promised, rounding, part = 1e-6, False, 0.0, np.inf, 0.0, 1.0
+    moved = np.zeros(size)
     for i in range(n):
         weights[i] = stated[i]
         residual[i] = y[i] - model[i]
@@ -212,7 +213,7 @@ def _settle(
             if damping > 1e8:
                 break
             continue
-        promised = 0.0
+        promised, back, far = 0.0, 0.0, 0.0
         for p in range(size):
             change = 0.0
             for q in range(size):
@@ -220,7 +221,13 @@ def _settle(
             promised += change * gradient[p] if free[p] else 0.0
             if p == size - 1:
                 change = min(max(change, -0.5), 0.5)
-            tried[p] = theta[p] + change
+            back += change * moved[p] * normal[p, p]
+            far += moved[p] * moved[p] * normal[p, p]
+            tried[p] = change
+        # steps to and fro, where the slope of noisy references takes the curvature for less than it is: half way is nearer
+        part = 0.5 * part if back < -0.2 * far else min(1.0, 1.5 * part)
+        for p in range(size):
+            tried[p] = theta[p] + part * tried[p]
             if p < m:
                 tried[p] = max(tried[p], 0.0)
         tried[size - 1] = min(max(tried[size - 1], low), high)
@@ -240,6 +247,7 @@ def _settle(
                 break
             continue
         for p in range(size):
+            moved[p] = tried[p] - theta[p]
             theta[p] = tried[p]
         damping *= 0.1
         if counting:
