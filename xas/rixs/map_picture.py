@@ -216,7 +216,8 @@ def plot_parts(dataset: xr.Dataset, **index: int) -> Figure:
     above.set_ylabel("Photons")
     p = float(one["shape_p_value"])
     moved, spread = float(one["scale_drift"]), float(one["scale_drift_sigma"])
-    drift = f", after a drift of {moved:.2g} ± {spread:.1g} was taken off" if abs(moved) > 3 * spread else ""
+    units = str(one["scale_drift"].attrs.get("units", "")) or "channels"
+    drift = f"; scale drifted by {moved:.2g} ± {spread:.2g} {units}" if abs(moved) > 3 * spread else ""
     above.set_title(f"one shape: p = {p:.2g}{drift}", loc="left")
     above.legend()
     noise = np.sqrt(first + last * scale**2)

@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 
 __all__ = ["read", "read_series"]
 
+#: Units of what may differ from file to file.
+_UNITS = {
+    "incident_energy": "eV",
+    "incident_energy_spread": "eV",
+    "exposure_time": "s",
+    "dwell_time": "s",
+    "sample_temperature": "K",
+    "ring_current": "mA",
+}
 _AXES = ("detector_channel", "energy_loss")
 
 
@@ -125,7 +134,21 @@ def read_series(
     hints: dict[str, Any] = {"default_axis": "energy_loss", "curvature": curvature, "parts": parts}
     each = read_each(paths, select=select, reader=reader, hints=hints)
     scans = [(label, _exposure(scan, parts)) for label, scan in each]
-    return stack(scans, dim=dim, coordinate=coordinate)
+    return _with_units(stack(scans, dim=dim, coordinate=coordinate), dim, coordinate)
+
+
+def _with_units(series: xr.Dataset, dim: str, coordinate: tuple[float, ...] | str | None) -> xr.Dataset:
+    """Units of the settings that differ from file to file, and so became coordinates."""
+    named = {name: units for name, units in _UNITS.items() if name in series.coords}
+    if isinstance(coordinate, str) and coordinate in _UNITS and dim in series.coords:
+        named[dim] = _UNITS[coordinate]
+    told = {
+        name: series[name].assign_attrs(units=series[name].attrs.get("units") or units)
+        for name, units in named.items()
+    }
+    if isinstance(coordinate, str) and dim in told:
+        told[dim] = told[dim].assign_attrs(long_name=coordinate.replace("_", " "))
+    return series.assign_coords(told)
 
 
 def _exposure(scan: xr.Dataset, parts: int | None) -> xr.Dataset:

@@ -106,6 +106,7 @@ class TestMeasured:
         series = xas.rixs.read_series(files, dim="incident", coordinate="incident_energy")
         spectrum = xas.rixs.reduce(series, dispersion=0.009)
         np.testing.assert_allclose(spectrum.incident, [775, 775.5, 776], atol=0.01)
+        assert (spectrum.incident.attrs["units"], spectrum.incident_energy.attrs["units"]) == ("eV", "eV")
         assert (np.diff(spectrum.elastic_channel) > 40).all()
         assert abs(spectrum.energy_loss.values[spectrum.counts.argmax("energy_loss")]).max() < 0.03
 
