@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spectra.dataset.stored import lazily
 from spectra.errors import ReadError, SpectraError
 from spectra.pipeline.plan import InputFile, Plan, Shard, state_of
 from spectra.pipeline.recipe import Step
@@ -148,7 +149,8 @@ def _read_rows(plan: Plan, shard: Shard) -> _Read:
 @functools.lru_cache(maxsize=1)
 def _read_once(read: str, path: str, modified: int) -> xr.Dataset:
     step = Step(**json.loads(read))
-    return read_files(step, [Path(path)])
+    with lazily():
+        return read_files(step, [Path(path)])
 
 
 def _whole_file(step: Step, file: InputFile) -> xr.Dataset:

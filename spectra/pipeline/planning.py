@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spectra.dataset import failed, series_dims
+from spectra.dataset.stored import lazily
 from spectra.errors import InvalidInput, SpectraError
 from spectra.options import check_options
 from spectra.pipeline.compute import apply_steps, only
@@ -168,7 +169,8 @@ def _sampled_files(recipe: Recipe, files: Sequence[Path], attrs: Mapping[str, st
 
 
 def _sampled_rows(recipe: Recipe, files: Sequence[Path], attrs: Mapping[str, str]) -> _Sampled | None:
-    data = read_files(recipe.read, files).assign_attrs(attrs)
+    with lazily():
+        data = read_files(recipe.read, files).assign_attrs(attrs)
     dims = series_dims(data)
     if not dims or data.sizes[dims[0]] < 2:
         return None

@@ -84,7 +84,7 @@ class ShardFolder:
         done = Done(number, left_out=dict(left_out))
         if dataset is not None:
             bad = failed(dataset)
-            save(self.file(number), dataset, compression="gzip", embed_limit=0)
+            save(self.file(number), dataset, compression="none", embed_limit=0)
             done = Done(number, check_seal(self.file(number)), bad.size, int(bad.sum()), done.left_out)
         replace_file(self._record(number), json.dumps(asdict(done)).encode())
         return done

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spectra.dataset.conventions import AXES, SCALES
+from spectra.dataset.stored import is_lazy, read_or_leave
 from spectra.errors import InvalidInput, ReadError, SpectraError, did_you_mean
 from spectra.reading.labels import axis_of_label
 from spectra.reading.registry import Reader
@@ -91,7 +92,7 @@ def scans(
 
     return [
         dataset.assign_attrs(title=dataset.attrs.get("title", name))
-        for name, dataset in load_all(source.path).items()
+        for name, dataset in load_all(source.path, lazy=is_lazy()).items()
     ]
 
 
@@ -148,7 +149,7 @@ def _with_named_axes(
     where, beside = f"{source.name}: {item.name}", item.parent
     return from_arrays(
         np.asarray(beside[axis][()], float) * _scale(beside[axis], axis, axis_units, where),
-        {str(item.name).strip("/"): np.asarray(item[()])},
+        {str(item.name).strip("/"): read_or_leave(item)},
         axis=axis,
         units=_text(item.attrs.get("units")),
         dims=dims,
@@ -205,7 +206,7 @@ def _plot(group: h5py.Group, axis: str | None, axis_units: str | None, source: S
     signal = _text(group.attrs.get("signal")) or _old_signal(group)
     if not signal or signal not in group:
         raise ReadError(f"{where} does not say which of its fields is the signal.")
-    values = np.asarray(group[signal][()])
+    values = read_or_leave(group[signal])
     axes = [_text(a) for a in np.atleast_1d(group.attrs.get("axes", []))] or [
         *[""] * (values.ndim - 1),
         _old_axis(group),
@@ -220,7 +221,7 @@ def _plot(group: h5py.Group, axis: str | None, axis_units: str | None, source: S
     name = _axis_name(group[last], last, axis, where)
     x = np.asarray(group[last][()], float) * _scale(group[last], name, axis_units, where)
     others = {
-        n: np.asarray(item[()])
+        n: read_or_leave(item)
         for n, item in group.items()
         if n not in (signal, *axes)
         and getattr(item, "shape", None) == values.shape
@@ -292,7 +293,7 @@ def _named(
         )
     axis = axes[0]
     scale = _scale(arrays[axis], axis, axis_units, source.name)
-    values = {name: np.asarray(item[()]) for name, item in arrays.items() if name != axis}
+    values = {name: read_or_leave(item) for name, item in arrays.items() if name != axis}
     first = next(iter(values.values()))
     dims = [f"dim_{i}" for i in range(first.ndim - 1)] if first.ndim != 2 else ["scan"]
     return from_arrays(np.asarray(arrays[axis][()], float) * scale, values, axis=axis, dims=dims)

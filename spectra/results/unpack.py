@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from spectra.dataset.stored import stored
 from spectra.errors import ReadError, SpectraError
 from spectra.results.fields import from_field, from_json
 
@@ -24,7 +24,6 @@ __all__ = ["Entry", "read_entries"]
 
 _SCHEMA = 1
 _FREE = 1 << 20  # bytes that a field may claim without having them in the file
-_BLOCK = 1 << 26  # bytes of a block of a field that is read when it is needed
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def read_entries(path: str | os.PathLike[str], *, lazy: bool = False) -> list[En
         names = [name for name in file if _text_attribute(_group(file, name), "NX_class") == "NXentry"]
         if not names:
             raise ReadError(f"{os.fspath(path)} holds no entry.")
-        store = _Store(os.path.abspath(path) if lazy else "")
+        store = _Store(lazy)
         return [_entry(_group(file, name), store) for name in names]
 
 
@@ -187,41 +186,16 @@ def _array(entry: Any, info: Mapping[str, Any], store: _Store) -> Any:
 
 @dataclass(frozen=True)
 class _Store:
-    """Where arrays come from: read at once, or, with a ``path``, block by block when they are needed."""
+    """Where arrays come from: read at once, or, if ``lazy`` and large, left in the file until they are needed."""
 
-    path: str
+    lazy: bool
 
     def values(self, entry: Any, path: str, info: Mapping[str, Any]) -> Any:
         found = _field(entry, path)
         plain = found.dtype.kind in "biufc" and str(found.dtype) == str(info["dtype"])
-        if not self.path or not plain or found.nbytes <= _FREE or found.chunks is None:
-            return _values(entry, path, info)
-        import dask.array
-
-        rows = max(
-            found.chunks[0], found.chunks[0] * (_BLOCK * found.shape[0] // found.nbytes // found.chunks[0])
-        )
-        blocks = (min(rows, found.shape[0]), *found.shape[1:])
-        stored = _StoredField(self.path, found.name, found.shape, found.dtype)
-        return dask.array.from_array(stored, chunks=blocks, asarray=False, name=f"{path}-{uuid.uuid4()}")
-
-
-@dataclass(frozen=True)
-class _StoredField:
-    """An array that stays in its file, opened for each block: nothing is kept open, and other processes can read it."""
-
-    path: str
-    field: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    def __getitem__(self, index: Any) -> npt.NDArray[Any]:
-        with _opened(self.path) as file:
-            return np.asarray(_field(file, self.field)[index])
+        if self.lazy and plain and found.nbytes > _FREE and found.ndim:
+            return stored(found)
+        return _values(entry, path, info)
 
 
 def _values(entry: Any, path: str, record: Mapping[str, Any]) -> npt.NDArray[Any]:
