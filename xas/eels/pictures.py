@@ -168,8 +168,20 @@ def figures(dataset: xr.Dataset) -> Iterator[tuple[str, str, Any]]:
     found = _answer(dataset, missing=False)
     if len(dims) == 2 and min(dataset.sizes[d] for d in dims) > 1 and found:
         label = conventions.plain_text(conventions.short_label(dataset, found[0]))
-        caption = f"Map of {label}{' and its standard uncertainty' if len(found) > 1 else ''}; grey where it failed, hatched where a warning is set."
-        yield "map", caption, plot_map(dataset, found)
+        most = _worth_showing(dataset, found)
+        beside = " and its standard uncertainty" if len(found) > 1 else ""
+        unsure = f" or the uncertainty exceeds {most:.2g}" if most is not None else ""
+        caption = f"Map of {label}{beside}; grey where it failed{unsure}, hatched where a warning is set."
+        yield "map", caption, plot_map(dataset, found, most_sigma=most)
+
+
+def _worth_showing(dataset: xr.Dataset, names: tuple[str, ...]) -> float | None:
+    """Three times the uncertainty that the best quarter of the pixels stays below: beyond, a map shows noise."""
+    if len(names) < 2:
+        return None
+    sigma = dataset[names[1]].where(~failed(dataset)).values
+    finite = sigma[np.isfinite(sigma)]
+    return 3 * float(np.percentile(finite, 25)) if finite.size else None
 
 
 @dataclass(frozen=True)
