@@ -54,6 +54,8 @@ class ReferenceCurve:
 
     def broadened(self, fwhm: float) -> ReferenceCurve:
         """The curve as seen with a Gaussian of ``fwhm`` eV more; the noise of its points is then no longer known."""
+        if fwhm == 0:
+            return self
         from scipy.interpolate import CubicSpline
         from scipy.ndimage import gaussian_filter1d
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,9 +11,10 @@ import numpy.typing as npt
 
 from spectra.dataset import flag, map_spectra, signal_name, spectral_axis
 from spectra.errors import InvalidInput
-from spectra.verbs import note, resolve, verb
+from spectra.verbs import note, resolve, series_value, verb
 from xas.eels.background import AXES
 from xas.eels.curves import Curve
+from xas.eels.reference_broadening import common_broadening, some_spectra
 from xas.eels.reference_curves import ReferenceCurve
 from xas.eels.reference_fit import Inside, Prior, fit_reference_curves
 from xas.eels.reference_input import Reference, choose_references
@@ -53,7 +55,7 @@ def fit_references(
     window: tuple[float, float] | None = None,
     valences: dict[str, float] | None = None,
     shift: tuple[float, float] | None = (-2.0, 2.0),
-    broadening: float = 0.0,
+    broadening: float | Literal["common"] = 0.0,
     background: Literal["subtracted", "power_law", "linear", "none"] | None = None,
     gain: float | None = None,
     leave_out_spikes: bool = True,
@@ -82,8 +84,9 @@ def fit_references(
         Valence of each reference by name; then ``valence`` is added.
     shift : (float, float), optional
         Limits of the shift in eV by which the data lie above the references. None: no shift.
-    broadening : float
-        Full width in eV of a Gaussian that the references are seen with, for data of lower resolution.
+    broadening : float or "common"
+        Full width in eV of a Gaussian that the references are seen with, for data of lower resolution. "common": the one
+        that describes the series best (256 of its spectra), up to 3 eV; it is noted with its sigma, and not part of others.
     background : {"subtracted", "power_law", "linear", "none"}, optional
         What lies under the edge: it was subtracted before (``net``), it is fitted together with the references, or there
         is none. Default: subtracted where ``net`` is there; else a power law for energy losses, a straight line for soft X-rays.
@@ -143,7 +146,7 @@ def fit_references(
     """
     axis = spectral_axis(dataset)
     _check(shift, broadening, gain)
-    known = choose_references(references, dataset, broadening=broadening)
+    known = choose_references(references, dataset, broadening=0.0 if broadening == "common" else broadening)
     if valences is not None and set(valences) != {one.name for one in known}:
         raise InvalidInput(
             f"valences name all references, {', '.join(one.name for one in known)}, got {', '.join(valences) or 'none'}."
@@ -170,32 +173,26 @@ def fit_references(
             f"window ({low:g}, {high:g}) holds {x.size} channels, and {parameters} numbers are fitted: widen it."
         )
     _check_different(known, x)
-    curves = [one.curve.broadened(broadening) if broadening > 0 else one.curve for one in known]
-    made = _fitted(
-        dataset,
-        part,
-        x,
-        curves,
-        how,
-        gain,
-        shift,
-        leave_out_spikes,
-        keep,
-        None if valences is None else [valences[one.name] for one in known],
-    )
-    result = label_fit(dataset, made, known, how, (low, high), shift, broadening, valences, keep)
+    fit = functools.partial(_fitted, part=part, x=x, how=how, gain=gain, shift=shift, spikes=leave_out_spikes)
+    width = _broadening(dataset, known, fit) if broadening == "common" else broadening
+    curves = [one.curve.broadened(width) for one in known]
+    values = None if valences is None else [valences[one.name] for one in known]
+    made = fit(dataset, curves, keep=keep, valences=values)
+    result = label_fit(dataset, made, known, how, (low, high), shift, width, valences, keep)
     for mask, (name, severity, explanation) in FLAGS.items():
         result = flag(result, made[mask] == 1, name, explanation, severity=severity)  # type: ignore[arg-type]
     return result
 
 
-def _check(shift: tuple[float, float] | None, broadening: float, gain: float | None) -> None:
+def _check(
+    shift: tuple[float, float] | None, broadening: float | Literal["common"], gain: float | None
+) -> None:
     if shift is not None and not (-10 <= shift[0] < shift[1] <= 10):
         raise InvalidInput(
             f"shift is two ascending numbers within ±10 eV, or None, got ({shift[0]:g}, {shift[1]:g})."
         )
-    if not 0 <= broadening <= 10:
-        raise InvalidInput(f"broadening is a full width of 0 to 10 eV, got {broadening:g}.")
+    if broadening != "common" and not 0 <= broadening <= 10:
+        raise InvalidInput(f"broadening is a full width of 0 to 10 eV, or 'common', got {broadening:g}.")
     if gain is not None and not gain > 0:
         raise InvalidInput(f"gain is the variance per count, above 0, got {gain:g}.")
 
@@ -254,11 +251,32 @@ _OUTPUTS: dict[str, tuple[str, ...]] = {
 }
 
 
+def _broadening(
+    dataset: xr.Dataset, known: Sequence[Reference], fit: Callable[..., dict[str, xr.DataArray]]
+) -> float:
+    """The broadening that all spectra share, said in the history."""
+
+    def find() -> tuple[float, float]:
+        part = some_spectra(dataset)
+
+        def left(width: float) -> Array:
+            curves = [one.curve.broadened(width) for one in known]
+            return np.asarray(fit(part, curves, keep="numbers", valences=None)["redchi"].values)
+
+        return common_broadening(left, degrees=fit.keywords["x"].size)  # type: ignore[attr-defined]
+
+    width, sigma = series_value("broadening", find)
+    note(f"the references are seen with {width:.3f} ± {sigma:.3f} eV more (full width), found on the series")
+    resolve(broadening=width)
+    return float(width)
+
+
 def _fitted(
     dataset: xr.Dataset,
+    curves: Sequence[ReferenceCurve],
+    *,
     part: slice,
     x: Array,
-    curves: Sequence[ReferenceCurve],
     how: str,
     gain: float | None,
     shift: tuple[float, float] | None,

@@ -1,5 +1,7 @@
 """Edges as sums of reference edges: known mixtures of measured curves, sigmas by Monte Carlo, an independent fit beside."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline
@@ -274,6 +276,36 @@ def test_broadening_makes_sharper_references_alike(references, rng):
     np.testing.assert_allclose(made.fraction.mean(0), SHARES, atol=0.01)
 
 
+def test_a_common_broadening_is_found_on_the_series(references, named, rng):
+    """Every spectrum with a shift of its own: a sum of them would be broader than any."""
+    broad = [one.broadened(0.8) for one in references]
+    y = [rng.poisson(2000 * mixture(broad, SHARES, s) / 0.05 + 300) for s in rng.uniform(-0.4, 0.4, 12)]
+    scan = series(references, np.array(y))
+    made = xas.eels.fit_references(scan, references=named, valences=VALENCES, broadening="common")
+    said = next(text for text in history(made)[-1]["notes"] if "found on the series" in text)
+    width, sigma = (float(v) for v in re.findall(r"([0-9.]+) ± ([0-9.]+) eV", said)[0])
+    assert abs(width - 0.8) < 3.5 * sigma
+    assert 0 < sigma < 0.05
+    assert history(made)[-1]["resolved"]["broadening"] == pytest.approx(width, abs=1e-3)
+    assert made.redchi.mean() < 1.1
+    sharp = series(
+        references, rng.poisson(200 * mixture(references, SHARES, 0.1) / 0.05 + 300, size=(6, GRID.size))
+    )
+    assert (
+        float(
+            re.findall(
+                r"with ([0-9.]+) ±",
+                " ".join(
+                    history(xas.eels.fit_references(sharp, references=named, broadening="common"))[-1][
+                        "notes"
+                    ]
+                ),
+            )[0]
+        )
+        < 0.25
+    )
+
+
 def test_the_history_holds_the_references_and_runs_again(references, named, rng):
     y = rng.poisson(2000 * mixture(references, SHARES, SHIFT) / 0.05 + 500, size=(2, GRID.size))
     made = xas.eels.fit_references(series(references, y), references=named, valences=VALENCES, keep="curves")
@@ -299,7 +331,7 @@ class TestBadInput:
         [
             ({"references": {}}, "references are 1 to 8 spectra by name, got 0"),
             ({"shift": (1.0, -1.0)}, r"shift is two ascending numbers within ±10 eV, or None, got \(1, -1\)"),
-            ({"broadening": -1.0}, "broadening is a full width of 0 to 10 eV, got -1"),
+            ({"broadening": -1.0}, "broadening is a full width of 0 to 10 eV, or 'common', got -1"),
             ({"gain": 0.0}, "gain is the variance per count, above 0, got 0"),
             ({"valences": {"MnO": 2.0}}, "valences name all references, MnO, LaMnO3, SrMnO3, got MnO"),
             ({"window": (600.0, 660.0)}, "reference 'MnO' runs from .* and the fit needs 600.0 to 660.0 eV"),
