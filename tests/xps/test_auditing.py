@@ -6,12 +6,14 @@ import json
 
 import numpy as np
 import pytest
+from scipy.integrate import cumulative_trapezoid
 
 import spectra
 import xps
 from spectra.dataset import flag_names
 from spectra.errors import InvalidInput
 from spectra.findings import Audit, Finding, audit_of
+from spectra.fitting.lineshapes import sgl
 from xps.audit_evidence import named, splitting_of
 from xps.audit_sources import evidence
 
@@ -62,13 +64,39 @@ class TestAGoodFit:
 
     @pytest.mark.long
     def test_statistics_rules_are_rarely_wrong(self):
-        """Share of 200 good fits in which A09, A10, A11 or A32 says something."""
+        """Of 200 good fits A10 blames 3; no other rule says anything of any. 8 would be 1 in 1000 for its share."""
         rng = np.random.default_rng(1)
-        wrong = 0
+        wrong = []
         for _ in range(200):
             audit = xps.audit(fitted(oxygen(rng.poisson(truth())))).spectra.audit()
+            wrong += {finding.rule for finding in audit.findings}
+        assert set(wrong) <= {"A10"}
+        assert len(wrong) <= 8
+
+    @pytest.mark.long
+    def test_they_are_with_a_background_inside_the_fit_of_two_levels(self, rng):
+        """V 2p and O 1s above an active Shirley background: 1 or 2 in 200 (2000 and 20,000 counts at the maximum)."""
+        x = np.arange(505.0, 543.0, 0.1)
+        lines = (
+            (515.8, 0.2, 1.5),
+            (523.2, 0.1, 2.2),
+            (517.4, 0.4, 1.5),
+            (524.8, 0.2, 2.2),
+            (529.6, 2.0, 1.5),
+        )
+        net = sum(sgl(x, place, area, width, 0.3) for place, area, width in lines)
+        net *= 2000.0 / net.max()
+        y = 300.0 + net + 0.01 * cumulative_trapezoid(net, x, initial=0)
+        wrong = 0
+        for _ in range(30):
+            data = spectra.from_arrays(
+                x, rng.poisson(y), axis="binding_energy", name="counts", units="counts",
+                attrs={"technique": "xps", "region": "V 2p", "element": "V"},
+            )  # fmt: skip
+            found = xps.deconvolve(data, states=("V3+", "V5+", "O 1s lattice"), background="active_shirley")
+            audit = xps.audit(found).spectra.audit()
             wrong += any(audit.of_rule(rule) for rule in ("A09", "A10", "A11", "A32"))
-        assert wrong <= 8
+        assert wrong <= 3
 
     def test_with_a_line_left_out_it_is(self, rng):
         audit = xps.audit(fitted(oxygen(rng.poisson(truth())), LATTICE)).spectra.audit()
