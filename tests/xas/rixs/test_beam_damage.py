@@ -25,7 +25,7 @@ def dataset(counts, dims=("scan", "part"), **coords):
     )
 
 
-@pytest.mark.parametrize("count", [120, pytest.param(1500, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [70, pytest.param(1500, marks=pytest.mark.long)])
 def test_unchanged_samples_are_called_changed_no_more_than_stated(rng, count):
     found = xas.rixs.compare_parts(dataset(parts(rng, (1, 1, 1), count)), windows=WINDOWS, level=0.05)
     called = np.mean(found.status.values > 0)
