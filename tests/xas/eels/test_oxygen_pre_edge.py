@@ -187,6 +187,27 @@ class TestBadInput:
             xas.eels.oxygen_pre_edge(bare, background=(480, 525))
 
 
+def test_shares_calibrate_like_other_measures():
+    """By own standards in one call; another continuum, window or sum is refused."""
+
+    def measured(pre, **options):
+        data = loss_series(edge(1e5, pre=pre)).assign_attrs(element="O", edge="K")
+        return xas.oxygen_pre_edge(data, positions=PLACES, **options)
+
+    line = xas.calibrate_valence(
+        [measured(p) for p in (0.4, 0.8, 1.2)],
+        valences=(3, 3.5, 4),
+        names=("a", "b", "c"),
+        variable="pre_edge_share",
+    )
+    assert float(xas.valence(measured(0.6), calibration=line).valence) == pytest.approx(3.25, abs=0.05)
+    for options in ({"continuum": "arctan"}, {"half_width": 1.2}, {"total": 30.0}):
+        with pytest.raises(
+            InvalidInput, match="not measured like the standards of this calibration: the measure"
+        ):
+            xas.valence(measured(0.6, **options), calibration=line)
+
+
 def test_white_lines_and_pre_edges_belong_to_xas_too():
     assert xas.white_line_ratio is xas.eels.white_line_ratio
     assert xas.oxygen_pre_edge is xas.eels.oxygen_pre_edge

@@ -4,6 +4,8 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.interpolate import CubicSpline
 from scipy.optimize import minimize_scalar, nnls
 
@@ -89,6 +91,20 @@ def scatter(references, counts, rows, rng, shares=SHARES, background="linear", l
     mean = mean / mean.mean() * counts + level * counts
     y = rng.poisson(mean, size=(rows, GRID.size)).astype(float)
     return fit_reference_curves(GRID, y, references, gain=1.0, background=background, keep_fit=False)
+
+
+@settings(max_examples=25)
+@given(scale=st.floats(1e-3, 1e4), move=st.floats(-200, 200), order=st.permutations(range(3)))
+def test_scale_place_and_order_change_nothing_else(references, scale, move, order):
+    """Other units with their gain, another place on the axis and another order of the references: the same numbers."""
+    y = np.random.default_rng(3).poisson(400 * mixture(references, SHARES, SHIFT) / 0.05 + 200).astype(float)
+    one = fit_reference_curves(GRID, y, references, gain=1.0, background="linear")
+    moved = [ReferenceCurve(references[k].x + move, references[k].y) for k in order]
+    other = fit_reference_curves(GRID + move, scale * y, moved, gain=scale, background="linear")
+    np.testing.assert_allclose(other.fraction, one.fraction[list(order)], atol=0.02 * sigma_of(one).min())
+    np.testing.assert_allclose(sigma_of(other), sigma_of(one)[list(order)], rtol=1e-3)
+    assert float(other.shift) == pytest.approx(float(one.shift), abs=0.02 * float(one.shift_sigma))
+    assert float(other.redchi) == pytest.approx(float(one.redchi), rel=1e-3)
 
 
 def sigma_of(made):
