@@ -11,7 +11,7 @@ import numpy as np
 
 from spectra.dataset import failed, series_dims
 from spectra.dataset.stored import lazily
-from spectra.errors import InvalidInput, SpectraError
+from spectra.errors import InvalidInput, ReadError, RecipeError, SpectraError
 from spectra.options import check_options
 from spectra.pipeline.compute import apply_steps, only
 from spectra.pipeline.memory import spectra_per_shard
@@ -25,10 +25,12 @@ from spectra.verbs import Verb, as_measured, find_verb, history
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["plan_run", "resumed_plan"]
+__all__ = ["first_plan", "plan_run", "resumed_plan", "written"]
 
 #: Files, or rows of one file, that are looked at before the series is cut: spread evenly over it.
 SAMPLE = 64
+#: Spectra of a series of which nobody knows how long it gets.
+ENDLESS = 10**6
 
 
 @dataclass(frozen=True)
@@ -83,34 +85,60 @@ def plan_run(
     )
     if told is None:
         return None
-    length = round(told.each_file * len(files))
+    count = round(told.each_file) if one_file else len(files)
     room = spectra_each or spectra_per_shard(told.bytes_each, memory, workers)
-    step = max(1, round(room / 1 if one_file else room / told.each_file))
-    if spectra_each is None:  # every worker has something to do
-        step = (
-            min(step, max(1, -(-(length if one_file else len(files)) // (4 * workers))))
-            if workers > 1
-            else step
-        )
-    ends = range(0, length if one_file else len(files), step)
-    if one_file:
-        shards = tuple(Shard(i, 0, 1, (a, min(a + step, length))) for i, a in enumerate(ends))
-    else:
-        shards = tuple(Shard(i, a, min(a + step, len(files))) for i, a in enumerate(ends))
-    if len(shards) < 2:
+    step = max(1, room if one_file else round(room / told.each_file))
+    if spectra_each is None and workers > 1:  # every worker has something to do
+        step = min(step, -(-count // (4 * workers)))
+    begins = range(0, count, step)
+    if len(begins) < 2:
         return None
+    ends = [min(begin + step, count) for begin in begins]
     return Plan(
-        recipe=_written(recipe),
+        recipe=written(recipe),
         files=state_of(files),
         dim=told.dim,
-        shards=shards,
+        shards=tuple(
+            Shard(number, 0, 1, (begin, end)) if one_file else Shard(number, begin, end)
+            for number, (begin, end) in enumerate(zip(begins, ends, strict=True))
+        ),
         settled=told.settled,
         model=list(files).index(told.model),
         model_labels=told.model_labels,
         model_row=told.model_row,
-        length=length * told.spectra,
+        length=round(told.each_file * len(files)) * told.spectra,
         attrs=dict(attrs or {}),
     )
+
+
+def first_plan(
+    recipe: Recipe, files: Sequence[Path], *, attrs: Mapping[str, str] | None = None
+) -> Plan | None:
+    """Plan of a series that begins with ``files`` and goes on; without shards. None where none of them can be read.
+
+    Raises
+    ------
+    RecipeError
+        The recipe does not read a series of files that can be read one after the other.
+    """
+    if recipe.read.verb.endswith(".read") or not _can_be_cut(recipe, [*files, *files]):
+        raise RecipeError(
+            f"{recipe.name} does not read a series file by file: it needs a [read] with a verb such as "
+            "spectra.read_series, without coordinate numbers and without grid 'union' or 'intersection'."
+        )
+    try:
+        told = _sampled_files(recipe, files, attrs or {})
+    except (ReadError, OSError):
+        return None
+    if told is None:
+        raise RecipeError(
+            f"{recipe.read.verb} says no label of each spectrum, so a series cannot grow with it."
+        )
+    model = list(files).index(told.model)
+    return Plan(
+        written(recipe), state_of(files), told.dim, (), told.settled, model, told.model_labels,
+        length=ENDLESS, attrs=dict(attrs or {}),
+    )  # fmt: skip
 
 
 def resumed_plan(
@@ -118,7 +146,7 @@ def resumed_plan(
 ) -> Plan:
     """Plan of the run that began in ``folder``, if it is one of this recipe on these files."""
     begun = folder.plan()
-    begun.check_same(replace(begun, recipe=_written(recipe), files=state_of(files), attrs=dict(attrs)))
+    begun.check_same(replace(begun, recipe=written(recipe), files=state_of(files), attrs=dict(attrs)))
     return begun
 
 
@@ -132,7 +160,7 @@ def _can_be_cut(recipe: Recipe, files: Sequence[Path]) -> bool:
     return len(files) > 1 and not every_axis and not own_numbers
 
 
-def _written(recipe: Recipe) -> dict[str, Any]:
+def written(recipe: Recipe) -> dict[str, Any]:
     """The recipe as it can be read again by another process."""
     data = {
         "title": recipe.title,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from spectra.pipeline.plan import Plan
 
-__all__ = ["merge", "run"]
+__all__ = ["join_shards", "merge", "run"]
 
 #: Memory that a series takes on its way, for each byte of its files, where nothing better is known.
 _GROWTH = 50
@@ -157,7 +157,7 @@ def merge(out: str | Path, *, command: str | None = None, progress: Progress | N
             f"{len(missing)} of {len(plan.shards)} shards in {folder.path} are missing or damaged ({shown}, from 0): make "
             "them with the same command and --resume, then merge."
         )
-    return _join(plan, target, command or f"spectra merge {target.name}", progress or Progress())
+    return _joined(plan, target, command or f"spectra merge {target.name}", progress or Progress())
 
 
 @dataclass(frozen=True)
@@ -267,23 +267,29 @@ def _in_shards(plan: Plan, target: Path, wish: _Wish, said: str, watch: Progress
         ) from None
     if wish.shard is not None:
         return folder.joined(plan, [one.number for one in wanted])
-    return _join(plan, target, said, watch)
+    return _joined(plan, target, said, watch)
 
 
-def _join(plan: Plan, target: Path, said: str, watch: Progress) -> xr.Dataset:
-    """All shards as one, the verbs that take the series together, and the results file."""
+def _joined(plan: Plan, target: Path, said: str, watch: Progress) -> xr.Dataset:
+    """What the results file holds that is joined from all shards; they go."""
     from spectra.pipeline.shards import ShardFolder
     from spectra.results import load
 
-    folder, recipe = ShardFolder(target), plan.load_recipe()
-    dataset = folder.joined(plan, [one.number for one in plan.shards])
-    if plan.rest():
-        dataset = _apply(plan.rest(), dataset.load(), watch)
-    _save(target, dataset, recipe, said, watch)
-    folder.remove()
+    join_shards(plan, target, said, watch)
+    ShardFolder(target).remove()
     written = load(target, lazy=True)
     assert not isinstance(written, dict)  # one dataset was saved
     return written
+
+
+def join_shards(plan: Plan, target: Path, said: str, watch: Progress) -> None:
+    """Write the results file: all shards as one series, and the verbs that take the series together."""
+    from spectra.pipeline.shards import ShardFolder
+
+    dataset = ShardFolder(target).joined(plan, [one.number for one in plan.shards])
+    if plan.rest():
+        dataset = _apply(plan.rest(), dataset.load(), watch)
+    _save(target, dataset, plan.load_recipe(), said, watch)
 
 
 def _save(target: Path, dataset: xr.Dataset, recipe: Recipe, said: str, watch: Progress) -> None:

@@ -66,6 +66,10 @@ class ShardFolder:
         except OSError as error:
             raise WriteError(f"{self.path} cannot be made: {error.strerror or error}.") from None
 
+    def extend(self, plan: Plan) -> None:
+        """Replace the plan by one with more files and shards."""
+        replace_file(self.path / "plan.json", plan.to_json().encode())
+
     def plan(self) -> Plan:
         """The plan of the run that began here."""
         try:
@@ -112,7 +116,12 @@ class ShardFolder:
             None does; the sentence is that of the first file.
         """
         records = [done for number in numbers if (done := self.done(number))]
-        left_out = {file: why for done in records for file, why in done.left_out.items()}
+        left_out: dict[str, str] = {}
+        for done in records:  # a file that a later shard could read is not left out
+            shard = plan.shards[done.number]
+            for file in plan.files[shard.first : shard.end]:
+                left_out.pop(file.path, None)
+            left_out |= done.left_out
         parts = [self.load(done.number) for done in records if done.sha256]
         if not parts:
             raise ReadError(next(iter(left_out.values()), "the run has no shard that holds a spectrum."))

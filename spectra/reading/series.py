@@ -27,7 +27,7 @@ from spectra.verbs import note, reading_verb
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Grid", "Paths", "expand", "part_of_files", "read_each", "read_series", "stack"]
+__all__ = ["Grid", "Paths", "expand", "natural_order", "part_of_files", "read_each", "read_series", "stack"]
 
 Grid = Literal["first", "union", "intersection"]
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -45,7 +45,9 @@ def expand(paths: Paths) -> list[str]:
     files: list[str] = []
     for item in (os.fspath(path) for path in given):
         if glob.has_magic(item) and not Path(item).exists():
-            found = sorted((f for f in glob.glob(item, recursive=True) if Path(f).is_file()), key=_natural)
+            found = sorted(
+                (f for f in glob.glob(item, recursive=True) if Path(f).is_file()), key=natural_order
+            )
             if not found:
                 raise ReadError(f"no file matches {item!r} (looked in {Path.cwd()}).")
             files += found
@@ -56,7 +58,8 @@ def expand(paths: Paths) -> list[str]:
     return files
 
 
-def _natural(name: str) -> list[tuple[int, int, str]]:
+def natural_order(name: str) -> list[tuple[int, int, str]]:
+    """Key that sorts names with numbers by value."""
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name)]
 
 
