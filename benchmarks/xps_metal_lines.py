@@ -4,8 +4,9 @@
 
 Counts above an iterated Shirley background are fitted by one doublet: a line whose tail ends (``lf``, the exponent of
 the tail grows from a to 3 over 10 eV) and broad Gaussian losses that share its splitting and area ratio. Points weigh
-by the root of their counts. Printed: the numbers as ``xps/tables/states.toml`` has them, and what is left in shares of
-the height. Widths of natural lines (Krause and Oliver, 10.1063/1.555595) are the lower limit of the Lorentzian.
+by the root of their counts; the area ratio stays within 7 % of 1/2. Printed: the numbers as
+``xps/tables/states.toml`` has them, and what is left in shares of the height. Widths of natural lines (Krause and
+Oliver, 10.1063/1.555595) are the lower limit of the Lorentzian.
 """
 
 import argparse
@@ -71,8 +72,8 @@ def fitted(x, y, net, natural, splitting, losses):
     found = []
     for width, gauss, a, b in STARTS:
         start = [top, 0.6 * area, width, gauss, a, b, splitting, 0.5, 1.6, 1.2]
-        low = [top - 0.5, 0, natural, 0.2, 0.55, 0.7, splitting - 0.4, 0.4, 1.0, 0.9]
-        high = [top + 0.5, 3 * area, 2.0, 1.5, 3.0, 8.0, splitting + 0.4, 0.6, 2.4, 2.4]
+        low = [top - 0.5, 0, natural, 0.2, 0.55, 0.7, splitting - 0.4, 0.465, 1.0, 0.9]
+        high = [top + 0.5, 3 * area, 2.0, 1.5, 3.0, 8.0, splitting + 0.4, 0.535, 2.4, 1.8]
         for distance, loss in losses:
             start += [distance, loss, 0.3]
             low += [max(distance - 1.5, 0.8), 1.0, 0.0]

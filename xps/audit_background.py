@@ -48,7 +48,10 @@ def window_ends(e: Evidence, t: Limits) -> Iterator[Breach]:
     ends = (e.background or {}).get("n_end")
     if ends is not None and int(ends) < t["points"]:
         yield Breach("background", f"{int(ends)} point at each end", float(ends), f"{t['points']:g} points")
-    known = [c for c in e.components if c.position is not None and c.fwhm is not None]
+    lines = [
+        c for c in e.components if not (c.says("metal") and c.says("satellite"))
+    ]  # a metal's losses are wide
+    known = [c for c in lines if c.position is not None and c.fwhm is not None]
     if not known:
         return
     low, high = e.window

@@ -109,6 +109,7 @@ class TestTheShapes:
         for name, row in ROWS.items():
             if "metal" in row:
                 assert row["metal"]["status"] == "computed"
+                assert abs(row["metal"]["area_ratio"] / 0.5 - 1) < 0.07
                 assert "above an iterated Shirley background" in row["metal"]["source"], name
 
 
