@@ -31,6 +31,7 @@ class FittedLines:
     covariance: Array  # (rows, 2, 2) of the areas
     position: Array  # (rows, 2) in eV
     shape: Array  # (rows, 2, 2) full width at half maximum in eV, Lorentzian share
+    chi_square: Array  # (rows,)
 
 
 def fit_lines(
@@ -104,4 +105,4 @@ def fit_lines(
         moved = answer[:, place]
         spread = spread + np.einsum("rit,rts,rjs->rij", moved, noise.covariance, moved)
     lines = found.reshape(rows, 2, -1)
-    return FittedLines(lines[..., 0], spread, lines[..., 2], lines[..., 3:])
+    return FittedLines(lines[..., 0], spread, lines[..., 2], lines[..., 3:], chi2)

@@ -152,7 +152,7 @@ def _reference(
 
     sums = [(_sum(array, net[0], *dims), dims) for array, dims in (net, signal)]
     return map_spectra(
-        kernel, [*sums, *means], {"row": ("reference",)}, sizes={"reference": 10 + 2 * len(methods)}
+        kernel, [*sums, *means], {"row": ("reference",)}, sizes={"reference": 10 + 4 * len(methods)}
     )["row"]
 
 

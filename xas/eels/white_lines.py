@@ -87,7 +87,7 @@ class Reference:
     @classmethod
     def from_row(cls, row: Array) -> Reference:
         """From such a row."""
-        return cls(row[:2], row[2:6].reshape(2, 2), row[6:10].reshape(2, 2), row[10:].reshape(-1, 2))
+        return cls(row[:2], row[2:6].reshape(2, 2), row[6:10].reshape(2, 2), row[10:].reshape(-1, 2, 2))
 
 
 def measure_lines(
@@ -124,7 +124,7 @@ def measure_lines(
     """
     bins = binned(energy, net)
     found = _found(energy, net, places, bins)
-    own = _setting(found, windows)
+    own = _setting(found, windows, reference)
     out: dict[str, Array] = {}
     setting, ratios = own, []
     for number, method in enumerate(methods):
@@ -132,7 +132,7 @@ def measure_lines(
         pair = sums[:, 0], sums[:, 1], c[:, 0, 0], c[:, 1, 1], c[:, 0, 1]
         unseen = ~(pair[1] > np.sqrt(pair[3])) & np.isfinite(pair[3])
         if reference is not None:
-            unseen |= _not_expected(net, noise, reference.expected[number], np.sqrt(pair[3]))
+            unseen |= _not_expected(net, noise, reference.expected[number, 0], np.sqrt(pair[3]))
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(unseen, np.nan, pair[0] / pair[1])
         ratios.append((ratio, np.where(unseen, np.nan, ratio_sigma(*pair))))
@@ -140,7 +140,10 @@ def measure_lines(
             setting = used
             out |= _first(*pair, *ratios[0])
             if sums.shape[1] > 2:
-                out |= _normalized(sums, c)
+                unseen = ~(sums[:, 2] > np.sqrt(c[:, 2, 2])) & np.isfinite(c[:, 2, 2])
+                if reference is not None:
+                    unseen |= _not_expected(net, noise, reference.expected[number, 1], np.sqrt(c[:, 2, 2]))
+                out |= {n: np.where(unseen, np.nan, v) for n, v in _normalized(sums, c).items()}
     out["ratios"], out["ratios_sigma"] = (np.stack(r, -1) for r in zip(*ratios, strict=True))
     (l3, l2), gap = setting.places, setting.places[1] - setting.places[0]
     out |= {"l3_position": l3, "l2_position": l2, "splitting": gap}
@@ -187,7 +190,7 @@ def _normalized(sums: Array, c: Array) -> dict[str, Array]:
 
 
 def _not_expected(net: Array, noise: Noise, expected: Array, sigma: Array) -> Array:
-    """Whether L2, by its share in the sum of the series, is less than ``EXPECTED`` of its sigmas."""
+    """Whether an area, by its share in the sum of the series, is less than ``EXPECTED`` of its sigmas."""
     counts = net.sum(-1) + (0.0 if noise.subtracted is None else noise.subtracted.sum(-1))
     with np.errstate(invalid="ignore"):
         smooth = np.sqrt(expected[1] * counts)
@@ -207,13 +210,14 @@ def find_reference(
         shapes = _fit(energy, total, noise, windows, setting).shape
     frozen = Setting(setting.places, setting.halves, lobes, shapes, np.ones((2, 1), bool))
     counts = total.sum() + (0.0 if noise.subtracted is None else noise.subtracted.sum())
-    expected = np.full((len(methods), 2), np.nan)
+    expected = np.full((len(methods), 2, 2), np.nan)
     for number, method in enumerate(methods):
         sums, covariance = _by_method(method, energy, total, noise, frozen, windows, places)
         with np.errstate(divide="ignore", invalid="ignore"):
-            expected[number] = sums[0, 1] / counts, covariance[0, 1, 1] / counts
+            for part in range(1, sums.shape[1]):
+                expected[number, part - 1] = sums[0, part] / counts, covariance[0, part, part] / counts
     if noise.per_count is None:
-        expected[:, 1] = np.nan
+        expected[..., 1] = np.nan
     return Reference(setting.places[:, 0], lobes[:, 0], shapes[0], expected)
 
 
@@ -226,11 +230,12 @@ def _found(energy: Array, net: Array, places: Places, bins: tuple[Array, Array, 
     return Positions(l3, l2, nothing, nothing, nowhere, nowhere)
 
 
-def _setting(found: Positions, windows: Windows) -> Setting:
+def _setting(found: Positions, windows: Windows, reference: Reference | None = None) -> Setting:
     rows = found.l3.size
     places = np.stack([found.l3, found.l2])
     halves, nothing = _halves(found.l2 - found.l3, windows), np.full((2, rows, 2), np.nan)
-    return Setting(places, halves, nothing, np.full((rows, 2, 2), np.nan), np.zeros((2, rows), bool))
+    shapes = np.full((rows, 2, 2), np.nan) if reference is None else np.tile(reference.shapes, (rows, 1, 1))
+    return Setting(places, halves, nothing, shapes, np.zeros((2, rows), bool))
 
 
 def _areas(
@@ -263,8 +268,7 @@ def _borrowed(own: Setting, reference: Reference, windows: Windows, weak: Array)
     shift = np.where(weak[0], 0.0, own.places[0] - reference.places[0])
     places = np.where(weak, reference.places[:, None] + shift, own.places)
     lobes = np.where(weak[..., None], reference.lobes[:, None] + shift[:, None], np.nan)
-    shapes = np.where(weak.T[..., None], reference.shapes, np.nan)
-    return Setting(places, _halves(places[1] - places[0], windows), lobes, shapes, weak)
+    return Setting(places, _halves(places[1] - places[0], windows), lobes, own.shapes, weak)
 
 
 def _position_sigmas(noise: Noise, found: Positions, borrowed: Array) -> dict[str, Array]:
