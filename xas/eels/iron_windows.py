@@ -54,11 +54,8 @@ class IronWindows:
         )  # fmt: skip
 
     def described(self) -> dict[str, Any]:
-        """What a calibration must share with the data: windows, continuum, scale."""
-        return {
-            "l3": list(self.l3), "l2": list(self.l2), "inflections": list(self.inflections),
-            "arctan_width": self.arctan_width, "fe2_maximum": self.fe2_maximum,
-        }  # fmt: skip
+        """What a calibration must share with the data: windows, continuum, scale, broadening."""
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}
 
 
 @verb("xas.eels.iron_window_ratio", axis=AXES)
@@ -323,10 +320,9 @@ def _labelled(
     units = " ".join(part for part in (str(dataset[signal].attrs.get("units", "")), "eV") if part)
     text = "ratio of L3 and L2 of iron in windows above two arctangents"
     method = "background" not in dataset or dataset["background"].attrs.get("method")
+    treated = {"method": "no background here" if method is True else f"background {method}"}
     how = {
-        "definition": json.dumps(windows.described()), "steps": list(windows.steps), "post": list(windows.post),
-        "broadening": windows.broadening, "fe2_maximum_found": moved,
-        "background_method": "none" if method is True else str(method),
+        "definition": json.dumps(windows.described()), "fe2_maximum_found": moved, "normalization": json.dumps(treated),
     }  # fmt: skip
     new = {
         "window_ratio": made["ratio"].assign_attrs(units="", long_name=text, **how),

@@ -217,10 +217,8 @@ class _Measured:
     def _iron(cls, one: xr.Dataset, energy: Array) -> _Measured:
         attrs = one["window_ratio"].attrs
         said = json.loads(attrs["definition"])
-        windows = IronWindows(
-            tuple(said["l3"]), tuple(said["l2"]), tuple(said["inflections"]), said["arctan_width"], said["fe2_maximum"],
-            tuple(attrs["post"]), tuple(attrs["steps"]), float(attrs["broadening"]),
-        ).moved(float(attrs["fe2_maximum_found"]) - said["fe2_maximum"])  # fmt: skip
+        found: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in said.items()}
+        windows = IronWindows(**found).moved(float(attrs["fe2_maximum_found"]) - said["fe2_maximum"])
         curve = _continuum(
             one, energy, windows.inflections, windows.steps, windows.post, windows.arctan_width
         )

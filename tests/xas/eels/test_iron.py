@@ -184,6 +184,28 @@ class TestFraction:
         ):
             xas.eels.ferric_fraction(made)
 
+    def test_own_standards_make_a_calibration_that_knows_the_windows(self, rng):
+        """Near the middle the ratio is all but linear in the share; the verb for valences refuses other continua."""
+        shares = (0.2, 0.3, 0.4)
+        values = iron(ENERGY, shares) + 1e-3 * rng.standard_normal((3, ENERGY.size))
+        data = spectra.from_arrays(
+            ENERGY,
+            values,
+            name="mu",
+            sigma=np.full(values.shape, 1e-3),
+            dims=("sample",),
+            attrs={"element": "Fe"},
+        )
+        made = xas.eels.iron_window_ratio(data, fe2_maximum=707.8)
+        line = xas.calibrate_valence(
+            made, valences=(2.2, 2.3, 2.4), names=("a", "b", "c"), variable="window_ratio"
+        )
+        found = xas.valence(made, calibration=line)
+        np.testing.assert_allclose(found.valence, [2.2, 2.3, 2.4], atol=0.03)
+        other = xas.eels.iron_window_ratio(data, fe2_maximum=707.8, steps=(0.6, 0.4))
+        with pytest.raises(InvalidInput, match="not measured like the standards"):
+            xas.valence(other, calibration=line)
+
     def test_without_the_ratio_it_says_which_verb_makes_it(self, rng):
         with pytest.raises(InvalidInput, match="iron_window_ratio"):
             xas.eels.ferric_fraction(counted(0.4, 1e3, rng))
