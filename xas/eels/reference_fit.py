@@ -163,6 +163,9 @@ def fit_reference_curves(
     size, terms = m + b + 1, 0 if prior is None else prior.basis.shape[1]
     given = _per_row(variance, y.shape)
     gains = np.broadcast_to(1.0 if gain is None else gain, lead).reshape(-1)
+    if prior is not None:
+        before = np.broadcast_to(prior.background, y.shape).reshape(-1, n)
+        doubts = np.broadcast_to(prior.covariance, (*lead, terms, terms)).reshape(-1, terms, terms)
     parts = []
     for start in range(0, max(len(rows), 1), BLOCK):
         part = slice(start, start + BLOCK)
@@ -176,11 +179,7 @@ def fit_reference_curves(
             stated = np.where(seen, 1 / np.where(good, given[part], 1.0), 0.0)
         base, doubt = np.empty((0, n)), np.empty((count, 0, 0))
         if prior is not None:
-            base = np.array(np.broadcast_to(prior.background, y.shape).reshape(-1, n)[part], float)
-            doubt = np.array(
-                np.broadcast_to(prior.covariance, (*lead, terms, terms)).reshape(-1, terms, terms)[part],
-                float,
-            )
+            base, doubt = np.array(before[part], float), np.array(doubts[part], float)
             seen &= np.isfinite(base) & np.isfinite(doubt.sum((1, 2)))[:, None]
             base, doubt = np.where(seen, base, 0.0), np.nan_to_num(doubt)
         filled = _filled(x, block, seen)

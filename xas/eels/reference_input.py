@@ -133,6 +133,11 @@ def _read_alike(path: str | os.PathLike[str], like: xr.Dataset) -> xr.Dataset:
     for step in history(like):
         if "net" in step.get("added", []):
             data = find_verb(step["verb"]).function(data, **step.get("options", {}))
+    if bool(failed(data).any()):
+        raise InvalidInput(
+            f"the reference in {os.fspath(path)!r} cannot be treated as the data were: its background was not found in the same "
+            "window. Read it, subtract its background where that is, and give the dataset."
+        )
     return data
 
 

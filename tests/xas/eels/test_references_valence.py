@@ -166,6 +166,17 @@ def test_a_line_scan_from_bulk_to_oxygen_vacancies(manganite, rng):
     np.testing.assert_allclose(made.reference_shift, drift, atol=0.05)
 
 
+def test_files_are_references_and_treated_as_the_data_were(data_dir):
+    """The raw spectrum of the film is that of its bulk on a power law; the printed one came without background."""
+    folder = data_dir / "eels" / "eelsdb"
+    known = {n: folder / f"LSMO_{n}_MnL.msa" for n in ("bulk", "Ovac")}
+    raw = xas.eels.read(data_dir / "eels" / "exspy" / "LSMO_coreloss_raw.msa")
+    made = xas.eels.fit_references(raw, references=known, shift=(-1.0, 1.0))
+    np.testing.assert_allclose(made.fraction, [1, 0], atol=1e-6)
+    with pytest.raises(InvalidInput, match="LSMO_bulk_MnL.msa' cannot be treated as the data were"):
+        xas.eels.fit_references(xas.eels.subtract_background(raw, window=(590, 635)), references=known)
+
+
 @pytest.fixture(scope="module")
 def drawn(compounds):
     return by_references(compounds, "YBaMn3AlO7", "MnO", "LaMnO3", "SrMnO3", keep="curves")
