@@ -28,7 +28,7 @@ RISING = 0.2
 LAST_END, FOOT = 15.0, 0.2
 #: Steps that differ by less than this share of a channel over the whole axis are the same.
 SAME = 0.1
-#: Channels whose mean tells the variance of the one in their middle, an odd number.
+#: Channels of counts whose mean tells the variance of the one in their middle: one without counts has a variance, too.
 AROUND = 9
 #: How a spectrum's zero-loss peak is told.
 SOUND, MISSING, CUT, HOLES = 0, 1, 2, 3
@@ -171,39 +171,22 @@ def on_step(energy: Array, y: Array, step: float, zero: float = 0.0) -> tuple[Ar
     return grid, np.diff(at, axis=-1).astype(np.result_type(y.dtype, np.float32), copy=False)
 
 
-def noise_of(
-    y: Array, inside: Array, transform: Array, gain: float | None, sigma: Array | None
-) -> tuple[Array, Array]:
+def noise_of(y: Array, transform: Array, gain: float | None, sigma: Array | None) -> tuple[Array, Array]:
     """Variance of each channel (rows, n), and the power (rows,) that this noise has at each frequency.
 
-    Sigmas where they are stated, else ``gain`` times counts, behind the zero-loss peak those of some channels around:
-    a channel without counts has a variance, too. Where nothing is known, the power of the highest quarter of the
-    frequencies, shared out as counts are; that is too much where the zero-loss peak is two channels wide.
+    Sigmas where they are stated, else ``gain`` times counts. Where nothing is known, the power of the highest quarter of
+    the frequencies, shared out as counts are; that is too much where the zero-loss peak is two channels wide.
     """
     if sigma is not None:
         variance = np.where(np.isfinite(sigma), sigma, 0) ** 2
         return variance, variance.sum(-1)
     counts = np.maximum(y, 0)
-    variance = np.where(inside, counts, _around(counts, ~inside))
     if gain is None:
         high = transform[..., 3 * transform.shape[-1] // 4 :]
         power = (high.real**2 + high.imag**2).mean(-1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.nan_to_num(variance * (power / counts.sum(-1))[..., None]), power
-    return gain * variance, gain * counts.sum(-1)
-
-
-def _around(values: Array, counted: Array) -> Array:
-    """Mean of ``counted`` channels around each."""
-    half = AROUND // 2
-    shape = (*values.shape[:-1], values.shape[-1] + 2 * half + 1)
-    sums = []
-    for one in (np.where(counted, values, 0), counted):
-        running = np.zeros(shape, float)
-        np.cumsum(one, -1, dtype=float, out=running[..., half + 1 : values.shape[-1] + half + 1])
-        running[..., values.shape[-1] + half + 1 :] = running[..., [values.shape[-1] + half]]
-        sums.append(running[..., AROUND:] - running[..., :-AROUND])
-    return np.asarray(sums[0] / np.maximum(sums[1], 1)).astype(values.dtype, copy=False)
+            return np.nan_to_num(counts * (power / counts.sum(-1))[..., None]), power
+    return gain * counts, gain * counts.sum(-1)
 
 
 def even_step(energy: Array, what: str) -> float:

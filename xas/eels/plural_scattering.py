@@ -82,7 +82,7 @@ def divisor(
     clean = np.where(np.isfinite(low), low, 0)
     length = padded_length(max(2 * channels, energy.size))
     whole, zero = transform(clean, length), transform(np.where(found.inside, clean, 0), length)
-    variance, power = noise_of(clean, found.inside, whole, gain, None if sigma is None else sigma[:, :last])
+    variance, power = noise_of(clean, whole, gain, None if sigma is None else sigma[:, :last])
     width = found.fwhm if fwhm is None else np.full(len(low), fwhm)
     m = modified(zero, modifier, length, width / step, (found.position - energy[0]) / step)
     over_low = damped(np.ones_like(whole), whole, damping * power)

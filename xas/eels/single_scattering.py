@@ -11,7 +11,7 @@ import numpy.typing as npt
 from spectra.dataset import flag, map_spectra, series_dims, signal_name
 from spectra.errors import InvalidInput
 from spectra.verbs import note, resolve, verb
-from xas.eels.low_loss import CUT, HOLES, MISSING, even_step, find_zero_loss, known_gain, noise_of
+from xas.eels.low_loss import AROUND, CUT, HOLES, MISSING, even_step, find_zero_loss, known_gain, noise_of
 from xas.eels.transfer import (
     by_blocks,
     damped,
@@ -60,6 +60,7 @@ def single_scattering(
     damping: float = 10.0,
     gain: float | None = 1.0,
     sigma: Array | None = None,
+    uncertainty: bool = True,
     workers: int | None = None,
 ) -> SingleScattering:
     r"""Fourier-log deconvolution of low losses.
@@ -91,6 +92,8 @@ def single_scattering(
         Variance per count; None: from the highest frequencies.
     sigma : (..., n) array, optional
         Of the channels, instead of ``gain``.
+    uncertainty : bool
+        Whether sigmas are computed; NaN otherwise.
     workers : int, optional
         Threads. Default: as many as there are processors.
 
@@ -113,12 +116,16 @@ def single_scattering(
         known = np.isfinite(values)
         clean = np.where(known, values, 0)
         j, z = transform(clean, length), transform(np.where(found.inside, clean, 0), length)
-        variance, power = noise_of(clean, found.inside, j, gain, None if stated is None else stated[part])
+        variance, power = noise_of(clean, j, gain, None if stated is None else stated[part])
         width = found.fwhm if fwhm is None else np.full(len(clean), fwhm)
         m = modified(z, modifier, length, width / step, (found.position - energy[0]) / step)
-        made, by_all, by_peak = _answers(j, z, m, modifier == "zero_loss", damping * power)
-        inside, outside = (np.where(w, variance, 0) for w in (found.inside, ~found.inside))
-        spread = variance_after([(by_all, outside), (by_all + by_peak, inside)], n)
+        made, by_rest, by_peak = _answers(j, z, m, modifier == "zero_loss", damping * power)
+        spread: Array | float = np.nan
+        if uncertainty:
+            inside, outside = (np.where(w, variance, 0) for w in (found.inside, ~found.inside))
+            spread = variance_after(
+                [(by_rest, outside), (by_peak, inside)], n, AROUND if stated is None else 1
+            )
         bad = (found.verdict != 0)[:, None] | ~known
         out[0, part] = np.where(bad, np.nan, inverse(made, length)[:, :n])
         out[1, part] = np.where(bad, np.nan, np.sqrt(spread))
@@ -133,13 +140,21 @@ def single_scattering(
 
 
 def _answers(j: Array, z: Array, m: Array, own: bool, power: Array) -> tuple[Array, Array, Array]:
-    """Transform of the result, and its answers to all channels and to those of the peak besides."""
-    log, over_z = log_ratio(j, z), damped(m, z, power)
-    factor = over_z * z
-    by_peak = -over_z
+    """Transform of the result, and its answers to channels outside of the peak and in it."""
+    log, noise = log_ratio(j, z), power[:, None].astype(j.real.dtype)
+    tiny = np.finfo(noise.dtype).tiny
+    squares = z.real**2 + z.imag**2
+    kept = squares / np.maximum(squares + noise, tiny)
+    wanted = m * kept
+    outside = wanted * j.conj()
+    outside *= 1 / np.maximum(j.real**2 + j.imag**2 + noise, tiny)
+    made = wanted * log
     if own:  # the modifier moves with the peak
-        by_peak = by_peak + damped(z, z, power) * log
-    return factor * log, damped(factor, j, power), by_peak
+        log -= 1
+        log *= kept
+        log += outside
+        return made, outside, log
+    return made, outside, outside - damped(m, z, power)
 
 
 def check_filter(end: float | None, fwhm: float | None, damping: float, modifier: str, last: float) -> None:
@@ -165,6 +180,7 @@ def fourier_log(
     fwhm: float | None = None,
     damping: float = 10.0,
     gain: float | None = None,
+    uncertainty: bool = True,
 ) -> xr.Dataset:
     r"""Take plural scattering off low losses: the single scattering distribution, by the Fourier-log method.
 
@@ -190,6 +206,8 @@ def fourier_log(
     gain : float, optional
         Variance of a channel per count. Default: the stated sigmas, else 1 where the unit is counts, else what the highest
         quarter of the frequencies says (too much where the zero-loss peak is two channels wide).
+    uncertainty : bool
+        Whether sigmas are computed, which takes two thirds of the time; NaN otherwise.
 
     Returns
     -------
@@ -248,7 +266,7 @@ def fourier_log(
     def kernel(values: Array, *more: Array) -> dict[str, Array]:
         made = single_scattering(
             energy, values, end=end, modifier=modifier, fwhm=fwhm, damping=damping, gain=gain,
-            sigma=more[0] if more else None,
+            sigma=more[0] if more else None, uncertainty=uncertainty,
         )  # fmt: skip
         return vars(made)
 

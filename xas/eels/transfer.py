@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -87,19 +88,31 @@ def modified(zero: Array, modifier: str, length: int, fwhm: Array, position: Arr
     return gaussian(length, np.nan_to_num(fwhm), np.nan_to_num(position), area).astype(zero.dtype)
 
 
-def variance_after(pairs: Sequence[tuple[Array, Array]], out: int) -> Array:
+def variance_after(pairs: Sequence[tuple[Array, Array]], out: int, around: int = 1) -> Array:
     """Variance (rows, out) of channels that are sums of independent ones.
 
-    Each pair is the transform (rows, f) of a response around zero lag and the variances (rows, n) of what it acts on.
+    Each pair is the transform (rows, f) of a response around zero lag and the variances (rows, n) of what it acts on;
+    those of the first are taken as the mean of ``around`` channels.
     """
     length = 2 * (pairs[0][0].shape[-1] - 1)
-    spread: Array | float = 0.0
+    spread: Array | None = None
     for response, variance in pairs:
-        kind = response.real.dtype
-        spread = spread + transform(inverse(response, length) ** 2, length) * transform(
-            variance.astype(kind, copy=False), length
-        )
-    return np.maximum(inverse(np.asarray(spread), length)[..., :out], 0)
+        squared = inverse(response, length)
+        squared *= squared
+        one = transform(squared, length)
+        one *= transform(variance.astype(squared.dtype, copy=False), length)
+        if spread is None and around > 1:
+            one *= _box(length, around).astype(squared.dtype)
+        spread = one if spread is None else spread + one
+    assert spread is not None
+    return np.maximum(inverse(spread, length)[..., :out], 0)
+
+
+@functools.lru_cache(maxsize=8)
+def _box(length: int, width: int) -> Array:
+    """Transform of the mean of ``width`` channels around each, an odd number; real."""
+    f = np.arange(length // 2 + 1) / length
+    return np.asarray(sum(np.cos(2 * np.pi * f * k) for k in range(-(width // 2), width // 2 + 1)) / width)
 
 
 def by_blocks(work: Callable[[slice], None], rows: int, workers: int | None = None) -> None:
