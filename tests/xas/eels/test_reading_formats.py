@@ -125,7 +125,7 @@ class TestDigitalMicrograph:
         x, y = loss()
         tags = EELS | {
             "EELS": {"Experimental Conditions": {"Collection semi-angle (mrad)": 40.0, "Convergence semi-angle (mrad)": 0.0}, "Acquisition": {"Exposure (s)": 0.5, "Number of frames": 3, "Date": "12/14/2019", "Start time": "1:30:41 PM"}},
-            "Microscope Info": {"Voltage": 300000.0},
+            "Microscope Info": {"Voltage": 300000.0, "Probe Current (nA)": 0.05},
             "Device": {"Size": (2048, 520)},
         }  # fmt: skip
         picture = {"ImageData": {"Data": np.zeros(4, "i4"), "DataType": 23, "Dimensions": {"0": 2, "1": 2}}}
@@ -134,7 +134,7 @@ class TestDigitalMicrograph:
         scan = xas.eels.read(file)
         np.testing.assert_allclose(scan.energy_loss.values, x)
         np.testing.assert_array_equal(scan.counts.values, y)
-        said = {"beam_energy": 300.0, "collection_angle": 40.0, "dwell_time": 0.5, "frames": 3, "title": "Mn L", "start_time": "2019-12-14T13:30:41"}  # fmt: skip
+        said = {"beam_energy": 300.0, "collection_angle": 40.0, "dwell_time": 0.5, "frames": 3, "probe_current": 0.05, "title": "Mn L", "start_time": "2019-12-14T13:30:41"}  # fmt: skip
         assert {k: scan.attrs.get(k) for k in said} == said
         assert "convergence_angle" not in scan.attrs
 
@@ -232,12 +232,13 @@ class TestHyperspy:
         data = np.ones((3, 4, 1)) * y
         place = {"offset": 0.0, "scale": 2.0, "units": "nm"}
         axes = [(True, place | {"name": "y"}), (True, place | {"name": "x"}), (False, {"offset": 0.6, "scale": 0.0005, "units": "keV", "name": "Energy loss"})]  # fmt: skip
-        tem = {"Acquisition_instrument__TEM": {"beam_energy": 80.0}, "Acquisition_instrument__TEM__Detector__EELS": {"collection_angle": 36.0}}  # fmt: skip
+        tem = {"Acquisition_instrument__TEM": {"beam_energy": 80.0}, "Acquisition_instrument__TEM__Detector__EELS": {"collection_angle": 36.0, "frame_number": 12}}  # fmt: skip
         scan = xas.eels.read(hspy(tmp_path / "si.hspy", data, axes, **tem))
         assert dict(scan.sizes) == {"y": 3, "x": 4, "energy_loss": 100}
         np.testing.assert_allclose(scan.energy_loss.values[[0, -1]], [600, 649.5])
         assert scan.x.values.tolist() == [0, 2, 4, 6]
-        assert (scan.attrs["beam_energy"], scan.attrs["collection_angle"]) == (80.0, 36.0)
+        said = ("beam_energy", "collection_angle", "frames")
+        assert [scan.attrs[k] for k in said] == [80.0, 36.0, 12]
 
     def test_other_kinds_are_refused_by_name(self, tmp_path):
         axes = [(False, {"offset": 0.0, "scale": 0.01, "units": "keV"})]

@@ -200,6 +200,7 @@ def _attributes(image: Tags, name: str) -> tuple[dict[str, Any], dict[str, Any]]
         "title": name,
         "frames": frames if isinstance(frames, int) and frames > 0 else None,
         "start_time": _start(image),
+        "probe_current": positive(_tag(image, _MICROSCOPE + "Probe Current (nA)")),
         "metadata": json.dumps(kept) if kept else "",
     }
     settings = {
