@@ -102,7 +102,7 @@ class TestPixels:
     def treated(self, data):
         return xas.eels.white_line_ratio(xas.eels.subtract_background(data, window=(570, 632)))
 
-    @pytest.mark.parametrize("value", [0.0, -1.0, np.nan])
+    @pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf])
     def test_one_bad_pixel_leaves_the_others(self, rng, value):
         data = image(rng)
         broken = data.copy(deep=True)
