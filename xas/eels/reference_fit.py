@@ -33,6 +33,8 @@ EXPONENT = 3.0
 BEYOND_NOISE = 4.0
 #: So much of the residual that goes together with its neighbour is no noise, in so many channels at least.
 STRUCTURE, ENOUGH = 0.5, 30
+#: Correlation of neighbouring residuals is counted up to this.
+MOST_ALIKE = 0.98
 #: So much of the amplitude left over, beyond noise, and what the references say of the spectrum is undecided.
 FOREIGN = 0.1
 BLOCK = 256
@@ -142,7 +144,7 @@ def fit_reference_curves(
     ReferenceFit
         Covariances are those of the least squares without the limits, also where a fraction stands at zero: its sigma
         says how large a share would go unnoticed. They grow by the mean square of what is left over where the noise is not
-        known, or where more is left than noise explains.
+        known, or where more is left than noise explains, and by (1 + r)/(1 - r) where neighbours in it are correlated (r).
     """
     from xas.eels.reference_kernels import BACKGROUNDS, fit_rows
 
@@ -265,7 +267,10 @@ def _result(
         structured = (solved["together"] > STRUCTURE * solved["squares"]) & (used > ENOUGH)
         foreign = solved["lacking"] > FOREIGN
         foreign &= solved["together"] > BEYOND_NOISE * solved["squares"] / np.sqrt(used)
-        scale = np.where(excess | (not known), redchi, 1.0)
+        # neighbours that go together are fewer independent values: those of a first-order autoregression
+        alike = np.clip(solved["together"] / solved["squares"], 0.0, MOST_ALIKE)
+        fewer = np.where(alike > BEYOND_NOISE / np.sqrt(used), (1 + alike) / (1 - alike), 1.0)
+        scale = np.where(excess | (not known), redchi * fewer, 1.0)
         fraction = area / total[:, None]
         change = np.zeros((rows, m + 1, size))
         change[:, :m, :m] = (np.eye(m) - fraction[:, :, None]) / total[:, None, None]

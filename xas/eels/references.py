@@ -118,8 +118,9 @@ def fit_references(
     Notes
     -----
     Sigmas hold the counts, the correlation with shift and background, and the doubt about a background that was
-    subtracted before. They grow by the root of ``redchi`` where the noise is not known or more is left than noise explains.
-    That of a fraction at zero says how large a share would go unnoticed: near 0 and 1, where the limit cuts, ± sigma
+    subtracted before. They grow by the root of ``redchi`` where the noise is not known or more is left than noise explains,
+    and with the correlation r of neighbours in what is left, which makes fewer independent values of them, by the root
+    of (1 + r)/(1 - r). That of a fraction at zero says how large a share would go unnoticed: near 0 and 1, where the limit cuts, ± sigma
     covers more than 68 %. Not in them: the noise of the references, which all spectra of an image share
     (``..._reference_sigma`` where it is known), other resolution or thickness, and the choice of references. Fractions
     are of the area inside the window: of atoms where an atom in each reference has the same area there.

@@ -283,6 +283,25 @@ def test_what_no_reference_shows_is_undecided(references, named, measured, rng):
     np.testing.assert_allclose(fine.valence, 3.0, atol=0.03)
 
 
+def test_residuals_that_go_together_are_fewer_values(references, rng):
+    """Noise correlated over channels, as resampling leaves it: with it unknown, sigmas grow until they cover again."""
+    r, rows = 0.8, 1500
+    noise = rng.normal(size=(rows, GRID.size))
+    for i in range(1, GRID.size):
+        noise[:, i] = r * noise[:, i - 1] + np.sqrt(1 - r**2) * noise[:, i]
+    y = 1e4 * mixture(references, SHARES, 0.2) + 4 * noise
+    made = fit_reference_curves(GRID, y, references, counting=False, keep_fit=False)
+    covered = inside(made.fraction, SHARES, sigma_of(made))
+    assert ((covered > 0.6) & (covered < 0.9)).all()
+    assert (
+        sigma_of(made).mean()
+        > 2
+        * sigma_of(
+            fit_reference_curves(GRID, y, references, variance=np.full(GRID.size, 16.0), keep_fit=False)
+        ).mean()
+    )
+
+
 def test_broadening_makes_sharper_references_alike(references, rng):
     broad = [one.broadened(1.0) for one in references]
     y = rng.poisson(3000 * mixture(broad, SHARES, 0.2) / 0.05, size=(20, GRID.size)).astype(float)
