@@ -14,6 +14,8 @@ __all__ = ["EdgeFit", "convolved", "edge_profile", "fit_edges", "near_edge_profi
 Array = npt.NDArray[np.float64]
 
 _STEPS, _SETTLED, _START = 60, 1e-6, 20
+#: Share of the channels that must hold a number.
+_KNOWN = 0.9
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def fit_edges(
     ----------
     energy : (n,) array
     y : (rows, n) array
-        Counts.
+        Counts; a tenth of the channels may be NaN.
     edges : (rows or 1, k, n) array
         Profiles h of the edges, then of their near-edge structure, if it is in the model.
     used : (n,) array of bool
@@ -127,20 +129,19 @@ def fit_edges(
 
     def told(values: Array) -> Array:
         """Channels one by one, and sums of groups."""
-        return np.concatenate([values[..., used], values @ groups.T.astype(float)], axis=-1)
+        sums = [values[..., group].sum(-1, keepdims=True) for group in groups]
+        return np.concatenate([values[..., used], *sums], axis=-1)
 
-    data = told(y.astype(float))
-    sound = np.isfinite(data).all(-1) & np.isfinite(shapes).all((1, 2)) & (data.sum(-1) > 0)
-    stated = None if variance is None else told(variance)
-    if stated is not None:
-        sound &= (np.isfinite(stated) & (stated > 0)).all(-1)
+    data, stated = told(y.astype(float)), None if variance is None else told(variance)
+    known = np.isfinite(data) if stated is None else np.isfinite(data) & np.isfinite(stated) & (stated > 0)
+    data = np.where(known, data, 0.0)  # without weight: alignment leaves ends of spectra without counts
+    begin = known[:, :_START]
+    sound = np.isfinite(shapes).all((1, 2)) & (data.sum(-1) > 0) & (known.mean(-1) > _KNOWN) & begin.any(-1)
+    sound &= known[:, int(used.sum()) :].all(-1)
     safe = np.where(sound[:, None, None], shapes, 0.0)
-    first = np.flatnonzero(used)[:_START]
     theta = np.zeros((len(y), 2 + shapes.shape[1]))
-    theta[:, 1] = 3.0
-    theta[:, 0] = (
-        np.log(np.maximum(np.where(sound[:, None], y[:, first], 1.0), 0.5)).mean(-1) + 3.0 * x[first].mean()
-    )
+    level = (np.log(np.maximum(data[:, :_START], 0.5)) * begin).sum(-1) / np.maximum(begin.sum(-1), 1)
+    theta[:, 0], theta[:, 1] = level + 3.0 * told(x)[:_START].mean(), 3.0
     fisher = np.full((len(y), theta.shape[1], theta.shape[1]), np.nan)
     open_rows = np.flatnonzero(sound)
     for _ in range(_STEPS):
@@ -150,7 +151,7 @@ def fit_edges(
         power, mean = _curves(theta[open_rows], x, h)
         slopes = told(np.concatenate([power[:, None], -x * power[:, None], h], 1))  # (rows, 2 + k, channels)
         left = data[open_rows] - told(mean)
-        weight = _weight(told(mean)) if stated is None else 1 / stated[open_rows]
+        weight = _weight(told(mean), known[open_rows], None if stated is None else stated[open_rows])
         weighted = slopes * weight[:, None]
         f = np.einsum("rin,rjn->rij", weighted, slopes)
         step, promised = _step(f, np.einsum("rin,rn->ri", weighted, left))
@@ -160,8 +161,8 @@ def fit_edges(
     sound[open_rows] = False
     lost = np.where(sound, 1.0, np.nan)
     _, curve = _curves(theta * lost[:, None], x, safe)
-    weight = _weight(told(curve)) if stated is None else 1 / stated
-    freedom = max(data.shape[1] - theta.shape[1], 1)
+    weight = _weight(told(curve), known, stated)
+    freedom = np.maximum(known.sum(-1) - theta.shape[1], 1)
     redchi = (weight * (data - told(curve)) ** 2).sum(-1) / freedom
     return EdgeFit(theta[:, 2:] * lost[:, None], _inverse(fisher, sound)[:, 2:, 2:], redchi, curve)
 
@@ -171,9 +172,14 @@ def _curves(theta: Array, x: Array, edges: Array) -> tuple[Array, Array]:
     return power, power + np.einsum("rk,rkn->rn", theta[:, 2:], edges)
 
 
-def _weight(mean: Array) -> Array:
-    """Inverse variance of counts; a model that passes zero somewhere keeps a weight there."""
-    return np.asarray(1 / np.maximum(mean, np.maximum(1e-3 * np.abs(mean).max(-1, keepdims=True), 1e-12)))
+def _weight(mean: Array, known: npt.NDArray[np.bool_], stated: Array | None) -> Array:
+    """Inverse variances, of counts or as stated; zero where nothing is known.
+
+    A model that passes zero somewhere keeps a weight there.
+    """
+    if stated is None:
+        stated = np.maximum(mean, np.maximum(1e-3 * np.abs(mean).max(-1, keepdims=True), 1e-12))
+    return np.where(known, 1 / np.where(known, stated, 1.0), 0.0)
 
 
 def _step(fisher: Array, score: Array) -> tuple[Array, Array]:

@@ -35,9 +35,13 @@ CONTRASTS = np.geomspace(0.5, 50.0, 7)
 RISE = {"error_function": 2 * 1.2815515655446004, "logistic": 2 * np.log(9.0)}
 #: The prior of the width is uniform from 0 to this share of the line.
 WIDEST = 0.5
-_POSITIONS, _WIDTHS, _ZOOMS = 121, 31, 8
+_POSITIONS, _WIDTHS, _ZOOMS = 101, 25, 8
 #: Cells this much less probable (natural logarithm) than the best are left out when the grid zooms.
 _DEPTH = 18.0
+#: Nothing finer than this share of the line is told.
+_FINEST = 1e-6
+#: Sigmas are moved by this factor at most.
+_EVENED = 2.0
 
 
 @dataclass(frozen=True)
@@ -161,15 +165,21 @@ class Posterior:
 
     position: Array  # (p,)
     width: Array  # (w,)
-    share: Array  # (p, w); with ``sharp`` sums to 1
+    blurred: Array  # (p, w) sums to 1
     edge: Array  # (g + 1,) points between which a sharp step may lie
-    sharp: Array  # (g,)
+    gap: Array  # (g,) sums to 1
+    sharp_probability: float  # that the step is a sharp one, as far as the sampling goes
     log_evidence: float  # against a level without contrast
 
     @property
-    def sharp_probability(self) -> float:
-        """That the step is a sharp one, as far as the sampling goes."""
-        return float(self.sharp.sum())
+    def share(self) -> Array:
+        """Posterior (p, w) of blurred steps."""
+        return self.blurred * (1 - self.sharp_probability)
+
+    @property
+    def sharp(self) -> Array:
+        """Posterior (g,) of sharp steps."""
+        return self.gap * self.sharp_probability
 
     def place(self) -> Place:
         """Position, averaged over widths."""
@@ -188,10 +198,9 @@ class Posterior:
 
         The limit leaves the sharp step out, which would make it a promise of the prior.
         """
-        grid = self.share.sum(0)
-        blurred = float(grid.sum())
-        mean = float(grid @ self.width) / blurred
-        sigma = float(np.sqrt(grid @ (self.width - mean) ** 2 / blurred))
+        grid = self.blurred.sum(0)
+        mean = float(grid @ self.width)
+        sigma = float(np.sqrt(grid @ (self.width - mean) ** 2))
         running = _cumulated(self.width, grid / _trapezoid(self.width))
         return mean, sigma, float(np.interp(0.95 * running[-1], running, self.width))
 
@@ -242,10 +251,22 @@ def find_step(lines: list[Line], reach: tuple[float, float], shape: Shape) -> Po
     edge, gap_log = _gaps(lines, reach)
     gap = np.diff(edge)
     widest = WIDEST * max(float(np.ptp(line.x)) for line in lines)
-    top = max(float(log.max()), float(gap_log.max()))
-    share, sharp = np.exp(log - top) * cell / (length * widest), np.exp(gap_log - top) * gap / length
-    total = float(share.sum() + sharp.sum())
-    return Posterior(position, width, share / total, edge, sharp / total, top + float(np.log(total / 2)))
+    tops = float(log.max()), float(gap_log.max())
+    blurred, sharp = (
+        np.exp(log - tops[0]) * cell / (length * widest),
+        np.exp(gap_log - tops[1]) * gap / length,
+    )
+    logs = [top + float(np.log(part.sum() / 2)) for top, part in zip(tops, (blurred, sharp), strict=True)]
+    whole = float(np.logaddexp(logs[0], logs[1]))
+    return Posterior(
+        position,
+        width,
+        blurred / blurred.sum(),
+        edge,
+        sharp / sharp.sum(),
+        float(np.exp(logs[1] - whole)),
+        whole,
+    )
 
 
 def _zoomed(lines: list[Line], reach: tuple[float, float], shape: Shape) -> tuple[Array, Array, Array]:
@@ -258,9 +279,11 @@ def _zoomed(lines: list[Line], reach: tuple[float, float], shape: Shape) -> tupl
         log = np.zeros((most, _WIDTHS))
         for line in lines:
             log += _log_mean(_ask(line, rise(line.x, position, width, shape)).bayes_factor)
-        near = log > log.max() - _DEPTH
+        near = log >= log.max() - _DEPTH
         (p0, p1), (w0, w1) = (_around(near.any(1 - a)) for a in (0, 1))
         if (p1 - p0) * (w1 - w0) > 0.5 * (most - 1) * (_WIDTHS - 1):
+            break
+        if min(position[p1] - position[p0], width[w1] - width[w0]) < _FINEST * (reach[1] - reach[0]):
             break
         low, high, narrow, wide = position[p0], position[p1], width[w0], width[w1]
         most = _POSITIONS
@@ -343,7 +366,7 @@ def evened(x: Array, values: Array, sigma: Array, shape: Shape) -> Array:
         v, e = np.log(np.abs(values[sound])), np.log(sigma[sound])
         power = float(np.clip((v - v.mean()) @ (e - e.mean()) / ((v - v.mean()) ** 2).sum(), -4, 4))
         curve = describe(line, find_step([line], line.inner(), shape), x, shape).curve
-        moved = sigma * np.abs(curve / values) ** power
+        moved = sigma * np.clip(np.abs(curve / values) ** power, 1 / _EVENED, _EVENED)
     return np.where(sound & np.isfinite(moved), moved, sigma)
 
 
