@@ -127,6 +127,75 @@ class TestOtherCurves:
         )
 
 
+@pytest.mark.parametrize("estimator", ["maximum_likelihood", "two_area", "log_linear"])
+def test_each_estimator_covers_where_counts_are_many(estimator, rng):
+    """The background 12 eV behind its window, within the sigma of its parameters."""
+    curve, truth = power_law(LOSS[FRONT]), np.array([np.log(5000.0), 3.0])
+    counts = rng.poisson(curve.value(LOSS[FRONT], truth), size=(3000, FRONT.sum()))
+    found = fit_curve(curve, LOSS[FRONT], counts, estimator=estimator)
+    behind = LOSS[L3]
+    off = (curve.value(behind, found.parameters) - curve.value(behind, truth)).sum(-1)
+    slope = curve.response(behind, found.parameters, np.ones((3000, L3.sum())))
+    sigma = np.sqrt(np.einsum("ri,rij,rj->r", slope, found.covariance, slope))
+    assert 0.63 < (np.abs(off) < sigma).mean() < 0.73
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("power_law", {}),
+        ("power_law", {"average": 3}),
+        ("power_laws", {"exponents": (2.0, 4.0)}),
+        ("exponential", {}),
+        ("polynomial", {"degree": 2}),
+        ("linear", {}),
+    ],
+)
+def test_each_model_covers(method, options, rng):
+    """What is left behind the window of a background of the model's own shape, within the sigma of all its parts."""
+    from xas.eels.linear_variance import Noise
+
+    t = (LOSS - 612) / 20
+    shapes = {
+        "power_law": 300 * (LOSS / 612) ** -3.0,
+        "power_laws": 100 * (LOSS / 612) ** -2.0 + 200 * (LOSS / 612) ** -4.0,
+        "exponential": 300 * np.exp(-(LOSS - 612) / 200),
+        "polynomial": 300 - 20 * t + 2 * t**2,
+        "linear": 300 - 12 * t,
+    }
+    counts = rng.poisson(shapes[method], size=(40, 40, LOSS.size)).astype(float)
+    made = xas.eels.subtract_background(dataset(counts), window=WINDOW, method=method, **options)
+    flat = {n: made[n].values.reshape(1600, *made[n].shape[2:]) for n in made.data_vars}
+    noise = Noise(
+        LOSS, flat["counts"], Curve.from_attrs(made.background.attrs), flat["background_parameter"],
+        flat["background_covariance"], flat["background"],
+    )  # fmt: skip
+    sums, covariance = noise.sums(np.broadcast_to(L3.astype(float), (1, 1600, LOSS.size)), flat["net"])
+    inside = np.abs(sums[:, 0]) < np.sqrt(covariance[:, 0, 0])
+    assert 0.63 < inside.mean() < (0.75 if "average" in options else 0.73)  # neighbours share their exponents
+
+
+def test_two_areas_as_they_are_often_written():
+    """With the arithmetic middle and without the 1: the same but for some thousandths."""
+    curve = power_law(LOSS[FRONT])
+    y = curve.value(LOSS[FRONT], np.array([7.0, 3.2]))
+    half = FRONT.sum() // 2
+    first, second = y[:half].sum() * 0.3, y[half : 2 * half].sum() * 0.3
+    e1, e2 = LOSS[FRONT][0] - 0.15, LOSS[FRONT][2 * half - 1] + 0.15
+    r = 2 * np.log(first / second) / np.log(e2 / e1)
+    amplitude = (1 - r) * (first + second) / (e2 ** (1 - r) - e1 ** (1 - r))
+    own = fit_curve(curve, LOSS[FRONT], y, estimator="two_area").parameters
+    assert own[1] == pytest.approx(r, abs=0.02)
+    assert np.exp(own[0]) == pytest.approx(amplitude * curve.reference**-r, rel=1e-3)
+
+
+def test_single_rows_are_what_they_are_in_a_block(rng):
+    counts = rng.poisson(edge(20)[0], size=(300, LOSS.size))[:, FRONT]
+    whole = fit_curve(power_law(LOSS[FRONT]), LOSS[FRONT], counts)
+    one = fit_curve(power_law(LOSS[FRONT]), LOSS[FRONT], counts[17])
+    np.testing.assert_array_equal(one.parameters, whole.parameters[17])
+
+
 def test_linear_amplitudes_are_not_negative():
     curve = power_laws(LOSS[FRONT], (2.0, 4.0))
     steeper = 1000 * (LOSS[FRONT] / 610) ** -6.0

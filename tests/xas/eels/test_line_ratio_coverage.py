@@ -81,7 +81,7 @@ def test_they_cover_at_positions_given(method, rng):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("level", [1877, 188, 47, 19])
+@pytest.mark.parametrize("level", [1877, 188, 47, 19, 9])
 def test_the_closed_form_of_the_ratio_is_its_scatter(level, rng):
     """Half the width that holds 68 % of the simulated ratios, against the sigma stated at the middle of them."""
     made = measured(rng.poisson(mean(level), size=(3000, LOSS.size)), "double_step")
