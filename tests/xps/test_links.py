@@ -112,9 +112,9 @@ class TestStates:
         assert [components[i]["splitting"] for i in (1, 3)] == [11.65, 11.5]
 
     def test_numbers_that_are_not_verified_are_said(self):
-        _, said = doublet_components(["Fe2+"])
-        assert any("the position of Fe2+ (710.2 eV" in s and "yet to be verified" in s for s in said)
-        _, said = doublet_components(["Fe2+"], positions={"Fe2+": 709.5})
+        _, said = doublet_components(["Ni3+"])
+        assert any("the position of Ni3+ (855.7 eV" in s and "yet to be verified" in s for s in said)
+        _, said = doublet_components(["Ni3+"], positions={"Ni3+": 855.5})
         assert not any("verified" in s for s in said)
         assert any("multiplets" in s for s in said)
         assert doublet_components(["V5+"])[1] == []
