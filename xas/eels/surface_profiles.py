@@ -101,7 +101,8 @@ def surface_profile(
     50 of a point's sigma. A step lies anywhere with two points on each side, uniformly; half of the prior is a sharp
     step, half one with a width uniform up to half of the line. What is common to all points of a quantity
     (``<name>_common_sigma``, the factor of :func:`xas.eels.quantify`) is left out of the fit and added to the levels
-    afterwards; it cancels in ``level_ratio``. The width is that of what was seen: the probe, its broadening in the
+    afterwards; it cancels in ``level_ratio``. Sigmas that grow with the value, as those of ratios do, are taken at the
+    fitted curve: weights must not follow the noise. The width is that of what was seen: the probe, its broadening in the
     specimen and a boundary that is inclined to the beam are in it. Quantities of the same spectra that share counts, as
     L3/L2 and O/Mn do, are taken as independent.
 

@@ -102,6 +102,8 @@ def test_the_figure(results):
     assert figure.axes[-1].get_xlabel() == "Distance (nm)"
     alone = xas.eels.plot_line_scan(found, ("atomic_ratio", "branching_ratio"), shared=False)
     assert len(alone.axes) == 2
+    with_valence = found.assign(valence=4.2 - 0.4 * found.l3_l2_ratio)
+    assert [ax.get_ylabel() for ax in xas.eels.plot_line_scan(with_valence).axes][-1] == "Valence"
     for options, words in (
         ({"y": 1}, "no lines along 'y'"),
         ({"quantities": ("l3l2",)}, "no variable 'l3l2' along distance; did you mean"),
