@@ -19,6 +19,7 @@ from xas.eels.transfer import (
     log_ratio,
     modified,
     padded_length,
+    power_of,
     transform,
     variance_after,
 )
@@ -107,7 +108,8 @@ def single_scattering(
     kind = np.result_type(y.dtype, np.float32)
     rows = y.reshape(-1, n)
     stated = None if sigma is None else np.broadcast_to(sigma, y.shape).reshape(-1, n)
-    out = np.empty((2, len(rows), n), kind)
+    out = np.empty((len(rows), n), kind)
+    spread = np.empty_like(out) if uncertainty else np.broadcast_to(np.asarray(np.nan, kind), out.shape)
     numbers = np.empty((3, len(rows)))
 
     def work(part: slice) -> None:
@@ -119,42 +121,44 @@ def single_scattering(
         variance, power = noise_of(clean, j, gain, None if stated is None else stated[part])
         width = found.fwhm if fwhm is None else np.full(len(clean), fwhm)
         m = modified(z, modifier, length, width / step, (found.position - energy[0]) / step)
-        made, by_rest, by_peak = _answers(j, z, m, modifier == "zero_loss", damping * power)
-        spread: Array | float = np.nan
-        if uncertainty:
-            inside, outside = (np.where(w, variance, 0) for w in (found.inside, ~found.inside))
-            spread = variance_after(
-                [(by_rest, outside), (by_peak, inside)], n, AROUND if stated is None else 1
-            )
+        made, factor, log = _result(j, z, m, damping * power)
         bad = (found.verdict != 0)[:, None] | ~known
-        out[0, part] = np.where(bad, np.nan, inverse(made, length)[:, :n])
-        out[1, part] = np.where(bad, np.nan, np.sqrt(spread))
+        out[part] = inverse(made, length)[:, :n]
+        np.putmask(out[part], bad, np.nan)
+        if uncertainty:
+            by_rest, by_peak = _answers(j, z, m, factor, log, damping * power)
+            inside, outside = (np.where(w, variance, 0) for w in (found.inside, ~found.inside))
+            around = AROUND if stated is None else 1
+            np.sqrt(variance_after([(by_rest, outside), (by_peak, inside)], n, around), out=spread[part])
+            np.putmask(spread[part], bad, np.nan)
         numbers[:, part] = found.end, found.fwhm, found.verdict
 
     by_blocks(work, len(rows), workers)
     lead = y.shape[:-1]
     return SingleScattering(
-        out[0].reshape(y.shape), out[1].reshape(y.shape), numbers[0].reshape(lead), numbers[1].reshape(lead),
+        out.reshape(y.shape), spread.reshape(y.shape), numbers[0].reshape(lead), numbers[1].reshape(lead),
         numbers[2].reshape(lead).astype(int),
     )  # fmt: skip
 
 
-def _answers(j: Array, z: Array, m: Array, own: bool, power: Array) -> tuple[Array, Array, Array]:
-    """Transform of the result, and its answers to channels outside of the peak and in it."""
-    log, noise = log_ratio(j, z), power[:, None].astype(j.real.dtype)
-    tiny = np.finfo(noise.dtype).tiny
-    squares = z.real**2 + z.imag**2
-    kept = squares / np.maximum(squares + noise, tiny)
-    wanted = m * kept
-    outside = wanted * j.conj()
-    outside *= 1 / np.maximum(j.real**2 + j.imag**2 + noise, tiny)
-    made = wanted * log
-    if own:  # the modifier moves with the peak
-        log -= 1
-        log *= kept
-        log += outside
-        return made, outside, log
-    return made, outside, outside - damped(m, z, power)
+def _result(j: Array, z: Array, m: Array, power: Array) -> tuple[Array, Array, Array]:
+    """Transform of the result, the damping at each frequency, and the logarithm."""
+    log, squares = log_ratio(j, z), power_of(z)
+    factor = squares / np.maximum(
+        squares + power[:, None].astype(squares.dtype), np.finfo(squares.dtype).tiny
+    )
+    made = m * log
+    made *= factor
+    return made, factor, log
+
+
+def _answers(j: Array, z: Array, m: Array, factor: Array, log: Array, power: Array) -> tuple[Array, Array]:
+    """Answers of the result to channels outside of the peak, and to those in it."""
+    outside = damped(m, j, power)
+    outside *= factor
+    if m is z:  # the modifier moves with the peak
+        return outside, (log - 1) * factor + outside
+    return outside, outside - damped(m, z, power)
 
 
 def check_filter(end: float | None, fwhm: float | None, damping: float, modifier: str, last: float) -> None:

@@ -16,6 +16,7 @@ __all__ = [
     "log_ratio",
     "modified",
     "padded_length",
+    "power_of",
     "transform",
     "variance_after",
 ]
@@ -58,23 +59,34 @@ def gaussian(length: int, fwhm: Array, position: Array, area: Array) -> Array:
     )
 
 
+def power_of(y: Array) -> Array:
+    """Power at each frequency of a transform."""
+    made = y.real * y.real
+    made += y.imag * y.imag
+    return np.asarray(made)
+
+
 def damped(top: Array, bottom: Array, power: Array) -> Array:
     r"""Ratio of transforms with Wiener's damping: :math:`t\,\bar b / (|b|^2 + P)`, P (rows,) the power of the noise in b."""
-    below = bottom.real**2 + bottom.imag**2 + power[..., None].astype(bottom.real.dtype)
-    tiny = np.finfo(below.dtype).tiny
-    return np.asarray(top * bottom.conj() * (1 / np.maximum(below, tiny)))
+    below = power_of(bottom)
+    below += power[..., None].astype(below.dtype)
+    np.maximum(below, np.finfo(below.dtype).tiny, out=below)
+    made: Array = top * bottom.conj()
+    made *= np.reciprocal(below, out=below)
+    return made
 
 
 def log_ratio(top: Array, bottom: Array) -> Array:
     """Logarithm of the ratio of two transforms, its phase continuous from zero frequency on."""
-    tiny = np.finfo(top.real.dtype).tiny
+    tiny = np.sqrt(np.finfo(top.real.dtype).tiny)  # nothing, as a power
     ratio = top * bottom.conj()
     made = np.empty_like(top)
-    made.real = np.log(np.maximum(top.real**2 + top.imag**2, tiny))
-    made.real -= np.log(np.maximum(bottom.real**2 + bottom.imag**2, tiny))
-    made.real /= 2
-    made.imag = np.arctan2(ratio.imag, ratio.real)
-    thick = np.flatnonzero(made[..., 0].real > THIN)
+    np.arctan2(ratio.imag, ratio.real, out=made.imag)
+    size = np.maximum(power_of(top), tiny)
+    size /= np.maximum(power_of(bottom), tiny)
+    np.log(np.maximum(size, tiny, out=size), out=size)
+    np.multiply(size, 0.5, out=made.real)
+    thick = np.flatnonzero(size[..., 0] > 2 * THIN)
     if thick.size:
         made.imag[thick] = np.unwrap(made.imag[thick], axis=-1)
     return made

@@ -70,11 +70,12 @@ class TestFourierLog:
 
     def test_against_slow_sums(self):
         """The logarithm as its series, summed by convolutions of the spectrum itself: a thin specimen."""
-        low, _ = low_truth(0.15)
-        inside = LOW <= 2.0
+        loss = LOW[LOW < 75]  # what comes behind has no say
+        low = low_truth(0.15)[0][: loss.size]
+        inside = loss <= 2.0
         zero, rest = np.where(inside, low, 0), np.where(inside, 0, low)
         # S = Z ln(1 + P/Z): with P/Z by least squares, in the space of channels
-        n = LOW.size
+        n = loss.size
         lags = np.arange(n)[:, None] - np.arange(n) + 100
         toeplitz = np.where((lags >= 0) & (lags < n), zero[np.clip(lags, 0, n - 1)], 0)
         ratio = np.linalg.lstsq(toeplitz, rest, rcond=1e-7)[0]
@@ -82,8 +83,8 @@ class TestFourierLog:
         for k in range(2, 8):
             power = np.convolve(power, ratio)[100 : 100 + n]
             made += (-1) ** (k + 1) / k * power
-        fast = single_scattering(LOW, low, end=2.0, damping=0.0).values
-        part = (LOW > 5) & (LOW < 200)
+        fast = single_scattering(loss, low, end=2.0, damping=0.0).values
+        part = (loss > 5) & (loss < 65)
         np.testing.assert_allclose(fast[part], made[part], atol=0.02 * made[part].max())
 
     def test_the_same_in_single_precision(self, rng):
