@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from spectra.errors import ReadError
 from spectra.reading import hdf5
+from spectra.reading.hdf5_file import opened
 from spectra.reading.registry import Reader
 from spectra.reading.source import Source
 
@@ -37,14 +37,9 @@ def sniff(source: Source) -> float:
 
 def scans(source: Source, *, columns: dict[str, int | str] | None = None) -> list[xr.Dataset]:
     """Every NXdata with a spectrum; ``columns`` as in :func:`raman.read`."""
-    import h5py
-
     found = hdf5.scans(source, columns=columns) if columns else hdf5.scans(source, axis="raman_shift")
-    try:
-        with h5py.File(source.path, "r") as file:
-            return [scan.assign_attrs(_attributes(file, scan)) for scan in found]
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise ReadError(f"{source.name} is damaged or truncated HDF5 ({error}).".replace("\n", " ")) from None
+    with opened(source) as file:
+        return [scan.assign_attrs(_attributes(file, scan)) for scan in found]
 
 
 reader = Reader("nxraman", "NeXus files of the definition NXraman", (".nxs", ".h5", ".hdf5"), sniff, scans)

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from raman.reading.infrared import infrared_scan, quantity_of_label
+from spectra.dataset.stored import read_all
 from spectra.errors import ReadError
+from spectra.reading.hdf5 import holds
+from spectra.reading.hdf5_file import opened
 from spectra.reading.registry import Reader
 from spectra.reading.source import Source
 
@@ -23,41 +26,24 @@ if TYPE_CHECKING:
 
 __all__ = ["reader", "scans", "sniff"]
 
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-
 
 def sniff(source: Source) -> float:
     """Certain where HDF5 says that PTIR Studio wrote it."""
-    if not source.head.startswith(_SIGNATURE):
-        return 0.0
-    import h5py
-
-    try:
-        with h5py.File(source.path, "r") as file:
-            return 1.0 if _text(file.attrs.get("SoftwareVersion")).startswith("PTIR") else 0.0
-    except (OSError, RuntimeError, KeyError, ValueError):
-        return 0.0
+    return 1.0 if holds(source, b"SoftwareVersion", b"PTIR Studio") else 0.0
 
 
 def scans(source: Source) -> list[xr.Dataset]:
     """Every channel of every measurement; backgrounds are kept beside them."""
-    import h5py
-
     found: list[xr.Dataset] = []
     left: list[str] = []
-    try:
-        with h5py.File(source.path, "r") as file:
-            for name in sorted(n for n in file if n.startswith("Measurement")):
-                group = file[name]
-                if "Spectroscopic_Values" not in group:
-                    left.append(_text(group.attrs.get("Label")) or name)
-                    continue
-                channels = sorted(n for n in group if n.startswith("Channel"))
-                found += [_scan(group, group[channel], f"{source.name}: {name}") for channel in channels]
-    except (OSError, RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
-        if isinstance(error, ReadError):
-            raise
-        raise ReadError(f"{source.name} is damaged or truncated HDF5 ({error}).".replace("\n", " ")) from None
+    with opened(source) as file:
+        for name in sorted(n for n in file if n.startswith("Measurement")):
+            group = file[name]
+            if "Spectroscopic_Values" not in group:
+                left.append(_text(group.attrs.get("Label")) or name)
+                continue
+            channels = sorted(n for n in group if n.startswith("Channel"))
+            found += [_scan(group, group[channel], f"{source.name}: {name}") for channel in channels]
     if not found:
         raise ReadError(f"{source.name} is a photothermal document without a spectrum.")
     if left:
@@ -84,8 +70,8 @@ def _like(scan: xr.Dataset, before: xr.Dataset) -> xr.Dataset:
 
 def _scan(group: h5py.Group, channel: h5py.Group, where: str) -> xr.Dataset:
     raw = channel["Raw_Data"]
-    values = np.atleast_2d(np.asarray(raw[()], float))
-    x = np.asarray(group["Spectroscopic_Values"][()], float).ravel()
+    values = np.atleast_2d(read_all(raw).astype(float))
+    x = read_all(group["Spectroscopic_Values"]).astype(float).ravel()
     if values.shape[-1] != x.size or values.ndim != 2:
         raise ReadError(f"{where}: values of the shape {values.shape} do not fit an axis of {x.size} points.")
     label, units = _text(channel.attrs.get("Label")), _text(raw.attrs.get("units"))

@@ -15,10 +15,13 @@ import numpy.typing as npt
 
 from spectra.errors import ReadError
 
-__all__ = ["StoredArray", "is_lazy", "lazily", "read_or_leave", "stored"]
+__all__ = ["StoredArray", "is_lazy", "lazily", "read_all", "read_or_leave", "stored", "stored_bytes"]
 
 #: Bytes of a field that is read at once in any case.
 _SMALL = 1 << 22
+#: Bytes that a field may claim without having them in the file, and how much more it may claim than is there: a map
+#: that was interrupted is not damaged.
+_FREE, _MORE = 1 << 26, 16
 #: Bytes of a block that is read when it is needed.
 _BLOCK = 1 << 26
 
@@ -43,8 +46,37 @@ def is_lazy() -> bool:
 def read_or_leave(field: Any) -> Any:
     """Values of a field of an open HDF5 file: read, or, inside :func:`lazily` and if they are large, left there."""
     if not _lazily.get() or field.ndim < 2 or field.nbytes <= _SMALL or field.dtype.kind not in "biuf":
-        return np.asarray(field[()])
+        return read_all(field)
     return stored(field)
+
+
+def read_all(field: Any) -> npt.NDArray[Any]:
+    """Values of a field of an open HDF5 file, which claims no more than it has and than fits into memory.
+
+    Raises
+    ------
+    ReadError
+        It does: nothing was asked of the memory.
+    """
+    if not hasattr(field, "nbytes"):
+        raise ReadError(f"{field.file.filename}: {field.name} is a group where a field should be.")
+    if field.nbytes > _FREE:
+        import psutil
+
+        where = f"{field.file.filename}: {field.name} claims {field.nbytes} bytes"
+        if not (field.is_virtual or field.external) and field.nbytes > _MORE * stored_bytes(field):
+            raise ReadError(f"{where} that are not in the file: it is damaged.")
+        free = psutil.virtual_memory().available
+        if field.nbytes > free:
+            raise ReadError(f"{where}, and {free} bytes of memory are free.")
+    return np.asarray(field[()])
+
+
+def stored_bytes(field: Any) -> int:
+    """Bytes that the stored chunks of a field stand for once unpacked."""
+    if field.chunks is None:
+        return int(field.id.get_storage_size())
+    return int(field.id.get_num_chunks() * np.prod(field.chunks) * field.dtype.itemsize)
 
 
 def stored(field: Any) -> Any:

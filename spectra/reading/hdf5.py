@@ -6,14 +6,16 @@ NeXus says what to plot by a chain of ``@default`` from the root to an NXdata gr
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from spectra.dataset.conventions import AXES, SCALES
-from spectra.dataset.stored import is_lazy, read_or_leave
-from spectra.errors import InvalidInput, ReadError, SpectraError, did_you_mean
+from spectra.dataset.stored import is_lazy, read_all, read_or_leave
+from spectra.errors import InvalidInput, ReadError, did_you_mean
+from spectra.reading.hdf5_file import opened, walk
 from spectra.reading.labels import axis_of_label
 from spectra.reading.registry import Reader
 from spectra.reading.scan import unique_names
@@ -70,24 +72,12 @@ def scans(
     axis_units: str | None = None,
 ) -> list[xr.Dataset]:
     """The plots of a NeXus file, or the datasets that ``columns`` names; results files of our own as they were saved."""
-    import h5py
-
-    try:
-        with h5py.File(source.path, "r") as file:
-            creator = _text(file.attrs.get("creator"))
-            if creator != _CREATOR or columns:
-                if columns:
-                    return [_named(file, columns, axis_units, source)]
-                return _plots(file, axis, axis_units, source)
-    except SpectraError:
-        raise
-    except (
-        OSError,
-        RuntimeError,
-        KeyError,
-        ValueError,
-    ) as error:  # what h5py raises for what it cannot follow
-        raise ReadError(f"{source.name} is damaged or truncated HDF5 ({error}).".replace("\n", " ")) from None
+    with opened(source) as file:
+        creator = _text(file.attrs.get("creator"))
+        if creator != _CREATOR or columns:
+            if columns:
+                return [_named(file, columns, axis_units, source)]
+            return _plots(file, axis, axis_units, source)
     from spectra.results.store import load_all
 
     return [
@@ -148,14 +138,12 @@ def _with_named_axes(
     *dims, axis = axes
     where, beside = f"{source.name}: {item.name}", item.parent
     return from_arrays(
-        np.asarray(beside[axis][()], float) * _scale(beside[axis], axis, axis_units, where),
+        read_all(beside[axis]).astype(float) * _scale(beside[axis], axis, axis_units, where),
         {str(item.name).strip("/"): read_or_leave(item)},
         axis=axis,
         units=_text(item.attrs.get("units")),
         dims=dims,
-        coords={
-            d: (np.asarray(beside[d][()]), _text(beside[d].attrs.get("units"))) for d in dims if d in beside
-        },
+        coords={d: (read_all(beside[d]), _text(beside[d].attrs.get("units"))) for d in dims if d in beside},
         attrs={"title": source.path.stem, "source": _text(item.file.attrs.get("source"))},
     )
 
@@ -175,30 +163,20 @@ def _default_plot(group: h5py.Group) -> h5py.Group | None:
 def _data_groups(group: h5py.Group) -> Iterator[h5py.Group]:
     import h5py
 
-    for item in group.values():
-        if isinstance(item, h5py.Group):
-            if _text(item.attrs.get("NX_class")) == "NXdata":
-                yield item
-            else:
-                yield from _data_groups(item)
+    for _, item in walk(group):
+        if isinstance(item, h5py.Group) and _text(item.attrs.get("NX_class")) == "NXdata":
+            yield item
 
 
 def _arrays(file: h5py.File) -> list[tuple[str, tuple[int, ...]]]:
     import h5py
 
-    found: list[tuple[str, tuple[int, ...]]] = []
-
-    def visit(name: str, item: Any) -> None:
-        if (
-            isinstance(item, h5py.Dataset)
-            and item.ndim >= 1
-            and np.issubdtype(item.dtype, np.number)
-            and len(found) < 12
-        ):
-            found.append((f"/{name}", item.shape))
-
-    file.visititems(visit)
-    return found
+    arrays = (
+        (path, item.shape)
+        for path, item in walk(file, soft=False)
+        if isinstance(item, h5py.Dataset) and item.shape and np.issubdtype(item.dtype, np.number)
+    )
+    return list(itertools.islice(arrays, 12))
 
 
 def _plot(group: h5py.Group, axis: str | None, axis_units: str | None, source: Source) -> xr.Dataset:
@@ -219,7 +197,7 @@ def _plot(group: h5py.Group, axis: str | None, axis_units: str | None, source: S
     if last not in group:
         raise ReadError(f"{where}: the last axis {last!r} of the signal {signal!r} is not there.")
     name = _axis_name(group[last], last, axis, where)
-    x = np.asarray(group[last][()], float) * _scale(group[last], name, axis_units, where)
+    x = read_all(group[last]).astype(float) * _scale(group[last], name, axis_units, where)
     others = {
         n: read_or_leave(item)
         for n, item in group.items()
@@ -229,9 +207,7 @@ def _plot(group: h5py.Group, axis: str | None, axis_units: str | None, source: S
     }
     errors = next((others.pop(n) for n in (f"{signal}_errors", "errors") if n in others), None)
     dims = [d if d not in ("", ".") else f"dim_{i}" for i, d in enumerate(axes[:-1])]
-    coords = {
-        d: (np.asarray(group[d][()]), _text(group[d].attrs.get("units")) or "") for d in dims if d in group
-    }
+    coords = {d: (read_all(group[d]), _text(group[d].attrs.get("units")) or "") for d in dims if d in group}
     variable = unique_names([signal], taken=tuple(AXES))[0]
     variable = "intensity" if variable == "data" else variable
     return _dataset({variable: values, **others}, x, name, errors, dims, coords, group, signal, where)
@@ -296,7 +272,7 @@ def _named(
     values = {name: read_or_leave(item) for name, item in arrays.items() if name != axis}
     first = next(iter(values.values()))
     dims = [f"dim_{i}" for i in range(first.ndim - 1)] if first.ndim != 2 else ["scan"]
-    return from_arrays(np.asarray(arrays[axis][()], float) * scale, values, axis=axis, dims=dims)
+    return from_arrays(read_all(arrays[axis]).astype(float) * scale, values, axis=axis, dims=dims)
 
 
 def _axis_name(item: h5py.Dataset, label: str, axis: str | None, where: str) -> str:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from spectra.dataset.stored import stored
+from spectra.dataset.stored import read_all, stored, stored_bytes
 from spectra.errors import ReadError, SpectraError
+from spectra.reading.hdf5_file import check_heaps
 from spectra.results.fields import from_field, from_json
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
         raise ReadError(
             f"{shown} is not a results file (not HDF5). Measured data are read with spectra.read."
         )
+    check_heaps(path, shown)
     try:
         with h5py.File(path, "r", locking="best-effort") as file:
             _check_origin(shown, file)
@@ -202,7 +204,7 @@ def _values(entry: Any, path: str, record: Mapping[str, Any]) -> npt.NDArray[Any
     import h5py
 
     found = _field(entry, path)
-    raw = found.asstr()[()] if h5py.check_string_dtype(found.dtype) else found[()]
+    raw = found.asstr()[()] if h5py.check_string_dtype(found.dtype) else read_all(found)
     return from_field(np.asarray(raw), record)
 
 
@@ -216,7 +218,7 @@ def _field(entry: Any, path: str) -> Any:
         raise KeyError(path)
     if found.is_virtual or found.external:
         raise ReadError(f"{path} points out of the file; a results file holds its own data.")
-    if found.nbytes > _FREE and _allocated(found) < found.nbytes:
+    if found.nbytes > _FREE and stored_bytes(found) < found.nbytes:
         raise ReadError(f"{path} claims {found.nbytes} bytes that are not in the file: it is damaged.")
     _load_filters(found)
     return found
@@ -232,13 +234,6 @@ def _load_filters(found: Any) -> None:
             raise ReadError(
                 "it is compressed with a filter that HDF5 itself has not: pip install hdf5plugin."
             ) from None
-
-
-def _allocated(found: Any) -> int:
-    """Bytes that the stored chunks stand for once unpacked."""
-    if found.chunks is None:
-        return int(found.id.get_storage_size())
-    return int(found.id.get_num_chunks() * np.prod(found.chunks) * found.dtype.itemsize)
 
 
 def _group(parent: Any, path: str) -> Any:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spectra.errors import ReadError
+from spectra.dataset.stored import read_all
 from spectra.reading.hdf5 import holds
+from spectra.reading.hdf5_file import opened
 from spectra.reading.registry import Reader
 from spectra.reading.scan import make_scan
 from spectra.reading.source import Source
@@ -29,16 +30,9 @@ def sniff(source: Source) -> float:
 
 def scans(source: Source) -> list[xr.Dataset]:
     """Every spectrum of the library."""
-    import h5py
-
-    try:
-        with h5py.File(source.path, "r") as file:
-            groups = file.get("spectra")
-            found = [_scan(groups[name], source) for name in groups] if groups is not None else []
-    except (OSError, RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
-        if isinstance(error, ReadError):
-            raise
-        raise ReadError(f"{source.name} is damaged or truncated HDF5 ({error}).".replace("\n", " ")) from None
+    with opened(source) as file:
+        groups = file.get("spectra")
+        found = [_scan(groups[name], source) for name in groups] if groups is not None else []
     return found
 
 
@@ -62,7 +56,7 @@ def _scan(group: h5py.Group, source: Source) -> xr.Dataset:
     notes = []
     if str(said.get("post_normalization", "None")) not in ("None", ""):
         notes.append(f"the program had normalised the spectrum ({said['post_normalization']})")
-    x, y = np.asarray(group["x"][()], float), np.asarray(group["y"][()], float)
+    x, y = read_all(group["x"]).astype(float), read_all(group["y"]).astype(float)
     return make_scan(
         f"{source.name}: {group.name}", x, {"mu": y}, axis="energy", signal="mu", attrs=attrs, notes=notes
     )

@@ -12,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from spectra.dataset.construct import from_arrays
-from spectra.errors import InvalidInput, ReadError
+from spectra.dataset.stored import read_all
+from spectra.errors import ReadError
 from spectra.reading.hdf5 import holds
+from spectra.reading.hdf5_file import opened, walk
 from spectra.reading.registry import Reader
 from spectra.reading.scan import add_note
 from spectra.reading.source import Source
@@ -33,19 +35,10 @@ def sniff(source: Source) -> float:
 
 def scans(source: Source) -> list[xr.Dataset]:
     """Every stack of a file: ``itrans`` (y, x, energy), with ``i0`` (energy) where it was measured."""
-    import h5py
-
-    try:
-        with h5py.File(source.path, "r") as file:
-            if {"transmitted", "energy"} <= set(file):
-                return [_plain(file, source)]
-            found = [_counter(group, source) for group in _counters(file)]
-    except InvalidInput as error:
-        raise ReadError(f"{source.name}: {error}") from None
-    except (OSError, RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
-        if isinstance(error, ReadError):
-            raise
-        raise ReadError(f"{source.name} is damaged or truncated HDF5 ({error}).".replace("\n", " ")) from None
+    with opened(source) as file:
+        if {"transmitted", "energy"} <= set(file):
+            return [_plain(file, source)]
+        found = [_counter(group, source) for group in _counters(file)]
     if not found:
         raise ReadError(f"{source.name} holds no image stack with energy, sample_y and sample_x beside it.")
     return found
@@ -57,20 +50,17 @@ reader = Reader("stxm", "image stacks of soft X-ray microscopes (HERMES, NXstxm)
 def _counters(file: h5py.File) -> list[h5py.Group]:
     import h5py
 
-    found: list[h5py.Group] = []
-
-    def visit(_: str, item: Any) -> None:
-        if isinstance(item, h5py.Group) and {"data", "energy", "sample_x", "sample_y"} <= set(item):
-            found.append(item)
-
-    file.visititems(visit)
-    return found
+    return [
+        item
+        for _, item in walk(file, soft=False)
+        if isinstance(item, h5py.Group) and {"data", "energy", "sample_x", "sample_y"} <= set(item)
+    ]
 
 
 def _counter(group: h5py.Group, source: Source) -> xr.Dataset:
     """A stack with the energy first, as NXstxm says, and as the lengths of the axes say where they can."""
-    axes = {name: np.atleast_1d(np.asarray(group[key][()], float)) for name, key in _KEYS.items()}
-    data = np.asarray(group["data"][()])
+    axes = {name: np.atleast_1d(read_all(group[key]).astype(float)) for name, key in _KEYS.items()}
+    data = read_all(group["data"])
     sizes = [axes[name].size for name in ("energy", "y", "x")]
     order, notes = _order(data.shape, sizes, f"{source.name}: {group.name}")
     beamline = group.parent.get("collection/beamline")
@@ -107,12 +97,12 @@ def _plain(file: h5py.File, source: Source) -> xr.Dataset:
         raise ReadError(
             f"{source.name}: transmitted has the axes {', '.join(axes_said)}, not y, x and energy."
         )
-    data = np.asarray(item[()]).transpose([axes_said.index(n) for n in ("y", "x", "energy")])
+    data = read_all(item).transpose([axes_said.index(n) for n in ("y", "x", "energy")])
     axes = {
-        name: np.asarray(file[name][()], float) if name in file else np.arange(size, dtype=np.float64)
+        name: read_all(file[name]).astype(float) if name in file else np.arange(size, dtype=np.float64)
         for name, size in zip(("y", "x", "energy"), data.shape, strict=True)
     }
-    incident = np.asarray(file["incident"][()], float) if "incident" in file else None
+    incident = read_all(file["incident"]).astype(float) if "incident" in file else None
     attrs = {"title": source.path.stem, "technique": "xas", "comment": _text(file.attrs.get("source"))}
     return _stack(axes, data, incident, _units(item), attrs, [], _units(file["x"]) if "x" in file else "")
 

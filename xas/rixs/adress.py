@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from spectra.dataset.construct import from_arrays
-from spectra.errors import InvalidInput, ReadError
+from spectra.dataset.stored import read_all
+from spectra.errors import InvalidInput
 from spectra.reading.hdf5 import holds
+from spectra.reading.hdf5_file import opened
 from spectra.reading.registry import Reader
 from spectra.reading.scan import add_note
 from spectra.reading.source import Source
@@ -49,17 +51,8 @@ def scans(
     source: Source, *, curvature: tuple[float, ...] | None = None, parts: int | None = None
 ) -> list[xr.Dataset]:
     """The one exposure of a file; ``curvature`` and ``parts`` as in :func:`xas.rixs.read`."""
-    import h5py
-
-    try:
-        with h5py.File(source.path, "r") as file:
-            return [_exposure(file, source, curvature, parts)]
-    except InvalidInput as error:
-        raise ReadError(f"{source.name}: {error}") from None
-    except (OSError, RuntimeError, KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
-        if isinstance(error, ReadError):
-            raise
-        raise ReadError(f"{source.name} is damaged or truncated HDF5 ({error}).".replace("\n", " ")) from None
+    with opened(source) as file:
+        return [_exposure(file, source, curvature, parts)]
 
 
 reader = Reader("adress", "RIXS exposures of SLS ADRESS (HDF5): photons by channel of a CCD", (".h5",), sniff, scans)  # fmt: skip
@@ -69,10 +62,12 @@ def _exposure(
     file: h5py.File, source: Source, curvature: tuple[float, ...] | None, parts: int | None
 ) -> xr.Dataset:
     settings = {
-        name: np.atleast_1d(item[()]) for name, item in file[_SETTINGS].items() if item.dtype.kind in "iuf"
+        name: np.atleast_1d(read_all(item))
+        for name, item in file[_SETTINGS].items()
+        if item.dtype.kind in "iuf"
     }
-    counts = np.round(file["entry/analysis/spectrum"][()]).astype(np.int64)
-    photons = np.asarray(file["entry/analysis/events"][()], float)
+    counts = np.round(read_all(file["entry/analysis/spectrum"])).astype(np.int64)
+    photons = read_all(file["entry/analysis/events"]).astype(float)
     rows = int(file["entry/analysis/bad"].shape[0])
     subpixels = max(1, round(counts.size / rows))
     said = _curvature(settings)

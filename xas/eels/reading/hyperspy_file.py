@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from spectra.dataset.stored import read_all
 from spectra.errors import ReadError
 from spectra.reading.hdf5 import holds
+from spectra.reading.hdf5_file import opened
 from spectra.reading.registry import Reader
 from spectra.reading.source import Source
 from xas.eels.reading.spectrum import LossSpectrum, counts_units, plain_metadata
@@ -32,20 +34,11 @@ def sniff(source: Source) -> float:
 
 def scans(source: Source) -> list[xr.Dataset]:
     """Every signal of the file that lies along an energy."""
-    import h5py
-
-    try:
-        with h5py.File(source.path, "r") as file:
-            experiments = file.get("Experiments")
-            names = list(experiments) if experiments is not None else []
-            left: list[str] = []
-            found = [
-                spectrum for name in names if (spectrum := _spectrum(experiments[name], name, source, left))
-            ]
-    except (OSError, RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
-        if isinstance(error, ReadError):
-            raise
-        raise ReadError(f"{source.name} is damaged or truncated HDF5 ({error}).".replace("\n", " ")) from None
+    with opened(source) as file:
+        experiments = file.get("Experiments")
+        names = list(experiments) if experiments is not None else []
+        left: list[str] = []
+        found = [spectrum for name in names if (spectrum := _spectrum(experiments[name], name, source, left))]
     if not found:
         raise ReadError(f"{source.name} holds no energy-loss spectrum ({'; '.join(left) or 'no signals'}).")
     return [spectrum.dataset() for spectrum in found]
@@ -75,7 +68,7 @@ def _spectrum(group: h5py.Group, name: str, source: Source, left: list[str]) -> 
             return None
         notes.append("the units of the energy are not defined: taken to be eV")
     energy = _axis(axes[spectral], where) * _ENERGY.get(units, 1.0)
-    counts = np.moveaxis(np.asarray(data[()]), spectral, -1)
+    counts = np.moveaxis(read_all(data), spectral, -1)
     others = [axis for i, axis in enumerate(axes) if i != spectral]
     dims = _dims(others)
     tem = {key: _attribute(group, _TEM, key) for key in ("beam_energy", "convergence_angle")}
@@ -129,7 +122,7 @@ def _spectrum(group: h5py.Group, name: str, source: Source, left: list[str]) -> 
 def _axis(group: h5py.Group, where: str) -> npt.NDArray[np.float64]:
     """Values of an axis: evenly spaced, or as listed."""
     if "axis" in group:
-        return np.asarray(group["axis"][()], float)
+        return read_all(group["axis"]).astype(float)
     attrs = group.attrs
     if not {"scale", "offset", "size"} <= set(attrs):
         raise ReadError(f"{where} has an axis without scale and offset (a function), which is not read.")

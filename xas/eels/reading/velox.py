@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from spectra.dataset.stored import read_all
 from spectra.errors import ReadError
 from spectra.reading.hdf5 import holds
+from spectra.reading.hdf5_file import opened
 from spectra.reading.registry import Reader
 from spectra.reading.source import Source
 from xas.eels.reading.spectrum import LossSpectrum, counts_units, plain_metadata, positive
@@ -48,17 +50,12 @@ def scans(source: Source) -> list[xr.Dataset]:
     """Every range of energies of every spectrum, line or image."""
     import h5py
 
-    try:
-        with h5py.File(source.path, "r") as file:
-            group = file.get("Data/EelsSpectrumImage")
-            if not isinstance(group, h5py.Group) or not len(group):
-                raise ReadError(_why_none(file, source))
-            frames = _frames(file)
-            found = [_spectrum(group[name], name, source, file, frames) for name in group]
-    except (OSError, RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
-        if isinstance(error, ReadError):
-            raise
-        raise ReadError(f"{source.name} is damaged or truncated HDF5 ({error}).".replace("\n", " ")) from None
+    with opened(source) as file:
+        group = file.get("Data/EelsSpectrumImage")
+        if not isinstance(group, h5py.Group) or not len(group):
+            raise ReadError(_why_none(file, source))
+        frames = _frames(file)
+        found = [_spectrum(group[name], name, source, file, frames) for name in group]
     return [spectrum.dataset() for spectrum in found]
 
 
@@ -85,7 +82,7 @@ def _spectrum(
     if item.ndim not in (1, 2, 3):
         raise ReadError(f"{where} has {item.ndim} dimensions; a spectrum has 1, a line 2 and an image 3.")
     energies = _json(group, "AcquisitionMetadata").get("Data", {})
-    values = np.asarray(item[()])
+    values = read_all(item)
     cube = values.transpose(2, 0, 1) if values.ndim == 3 else values  # (x, energy, y) to (y, x, energy)
     axis, notes = _energies(energies, cube.shape[-1], where)
     said = _json(group, "Metadata")
@@ -111,7 +108,7 @@ def _json(group: h5py.Group, name: str) -> dict[str, Any]:
     """A text stored as bytes, one column for each frame, of which the first counts."""
     if name not in group:
         return {}
-    stored = np.asarray(group[name][()])
+    stored = read_all(group[name])
     first = stored[:, 0] if stored.ndim == 2 else stored.ravel()
     text = (
         bytes(first.astype(np.uint8)) if first.dtype.kind in "iu" else b"".join(np.atleast_1d(first).tolist())
