@@ -215,8 +215,12 @@ def _measured(dataset: xr.Dataset, energy: Array, how: PreEdge) -> dict[str, xr.
     end = last + max(how.main[1], how.total) + 3
     near = slice(*np.searchsorted(energy, (first - how.half_width - MARGIN, end)))
     grid = energy[near]
-    curve = Curve.from_attrs(dataset["background"].attrs) if "background" in dataset else None
-    stated = dataset.get(f"{signal}_sigma")
+    correlated = "deconvolution" in dataset["net"].attrs
+    fitted = "background" in dataset and not correlated
+    curve = Curve.from_attrs(dataset["background"].attrs) if fitted else None
+    stated = None if correlated else dataset.get(f"{signal}_sigma")
+    if correlated:
+        note("net was deconvolved: its channels are correlated, and no sigma is stated")
     inputs: dict[str, tuple[xr.DataArray, tuple[str, ...]]] = {
         "net": (dataset["net"].isel({axis: near}), (axis,))
     }

@@ -155,6 +155,10 @@ def fit_references(
     how = background or (
         "subtracted" if "net" in dataset else "power_law" if axis == "energy_loss" else "linear"
     )
+    if how == "subtracted" and "net" in dataset and "deconvolution" in dataset["net"].attrs:
+        note(
+            "net was deconvolved: sigmas take its channels as independent, which they are not, and are too small"
+        )
     if how == "subtracted" and "net" not in dataset:
         raise InvalidInput(
             "background='subtracted' needs the variable 'net', which xas.eels.subtract_background adds: call it first, or "

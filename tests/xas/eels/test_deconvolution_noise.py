@@ -118,3 +118,15 @@ def test_sigma_of_single_scattering(rng, t, counts):
     assert np.median(ratio) == pytest.approx(0.97, abs=0.05)
     inside = (np.abs(made.single_scattering - truth) < made.single_scattering_sigma).values[:, part].mean()
     assert 0.63 < inside < 0.73
+
+
+def test_other_verbs_state_no_sigma_that_takes_channels_as_independent(rng):
+    loss = np.arange(480.0, 600.0, 0.25)
+    peaks = 0.8 * np.exp(-(((loss - 530) / 0.9) ** 2)) + 2 * np.exp(-(((loss - 537) / 2.5) ** 2))
+    core = dataset(
+        loss, rng.poisson(9e3 * (loss / 500) ** -3 + 2000 * (peaks + (loss > 534.2)), (2, loss.size))
+    )
+    core = xas.eels.subtract_background(core, window=(482, 524))
+    made = xas.eels.oxygen_pre_edge(xas.eels.fourier_ratio(core, dataset(LOW, low_truth(0.3)[0]), end=2.0))
+    assert made.pre_edge_area.notnull().all()
+    assert made.pre_edge_area_sigma.isnull().all()
