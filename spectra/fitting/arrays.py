@@ -48,6 +48,9 @@ def fit_arrays(
     restarts: int = 8,
     shared: Sequence[str] = (),
     moves: Sequence[Floats] = (),
+    known: Mapping[str, tuple[float, float]] | None = None,
+    below_sigma: bool = False,
+    begin: npt.ArrayLike | None = None,
 ) -> FitResult:
     """Fit one spectrum or many with one model.
 
@@ -82,6 +85,13 @@ def fit_arrays(
     moves : sequence of (..., n) arrays
         Joint fits only: one-sigma moves of the data, independent of each other and from spectrum to spectrum, that
         add to all uncertainties.
+    known : mapping, optional
+        Value and standard uncertainty of free parameters from elsewhere, each fitted as one more point: of each
+        spectrum, of a shared parameter once. Needs ``sigma``.
+    below_sigma : bool
+        State the uncertainty of what lies below the peaks: of polynomials and of what peaks leave behind them.
+    begin : (..., free) array, optional
+        Start values of each spectrum, strengths included, instead of those of ``params``. Not for joint fits.
 
     Returns
     -------
@@ -125,28 +135,42 @@ def fit_arrays(
         raise InvalidInput(
             f"shared needs a model that the engine can express, and it cannot: {understood.reason}."
         )
+    if known and (understood.compiled is None or sigma is None):
+        raise InvalidInput(
+            "known needs a model that the engine can express, and sigma: give sigma, or leave it out."
+        )
     if understood.compiled is None:
         from spectra.fitting.fallback import fit_with_lmfit
 
         if understood is not model:
             _log.warning("fitted by lmfit, one spectrum after another: %s", understood.reason)
         return fit_with_lmfit(understood, axis, values, sigma=sigma, poisson=poisson, max_nfev=max_nfev)
-    compiled, known = understood.compiled, sigma is not None or poisson
+    compiled, weighted = understood.compiled, sigma is not None or poisson
     places = check_shared(shared, compiled.free, compiled.parameters)
     rows, weight = weighted_rows(values, sigma, poisson)
+    if known:
+        compiled, rows, weight = _with_known(compiled, rows, weight, known, shared, values.shape[-2:-1])
     chain = values.shape[-2] if start == "previous" and values.ndim > 1 else 0
-    begin = np.tile(compiled.start, (len(rows), 1))
-    run = _Runner(compiled, axis, rows, poisson, tolerance, max_nfev, workers or _cores())
+    fresh = begin is None
+    first = (
+        np.tile(compiled.start, (len(rows), 1))
+        if begin is None
+        else np.array(begin, float, order="C").reshape(len(rows), -1)
+    )
+    run = _Runner(compiled, axis, rows, poisson, tolerance, max_nfev, workers or _cores(), below_sigma)
     curves = component_curves and not shared
-    out = run(begin, weight, fresh=True, chain=chain, restarts=0 if shared else restarts, curves=curves)
+    out = run(first, weight, fresh=fresh, chain=chain, restarts=0 if shared else restarts, curves=curves)
     if start == "neighbour":
         _from_neighbours(run, out, weight, values.shape[:-1], curves)
     if not shared:
-        return single_result(compiled, out, values.shape[:-1], known=known)
-    off = [np.broadcast_to(m, values.shape).reshape(rows.shape) for m in moves]
+        return single_result(compiled, out, values.shape[:-1], known=weighted)
+    more = rows.shape[1] - values.shape[-1]
+    off = [
+        np.pad(np.broadcast_to(m, values.shape).reshape(len(rows), -1), ((0, 0), (0, more))) for m in moves
+    ]
     shape = values.shape[:-1]
     out, said = _together(run, places, out, weight, shape[-1], component_curves, restarts, off)
-    return joint_result(compiled, out, said, shape, tuple(shared), known=known)
+    return joint_result(compiled, out, said, shape, tuple(shared), known=weighted)
 
 
 def _cores() -> int:
@@ -169,6 +193,26 @@ def weighted_rows(y: Floats, sigma: npt.ArrayLike | None, poisson: bool) -> tupl
     return np.where(usable, y, 0.0).reshape(-1, n), weight.reshape(-1, n)
 
 
+def _with_known(
+    compiled: Compiled,
+    rows: Floats,
+    weight: Floats,
+    known: Mapping[str, tuple[float, float]],
+    shared: Sequence[str],
+    series: tuple[int, ...],
+) -> tuple[Compiled, Floats, Floats]:
+    """The model and its rows with one more point for each parameter of which something is known."""
+    places = check_shared(tuple(known), compiled.free, compiled.parameters)
+    # a shared parameter is met in every spectrum, and known only once
+    times = [np.sqrt(series[0]) if name in shared else 1.0 for name in known]
+    value = np.array([v for v, _ in known.values()], float)
+    inverse = 1.0 / (np.array([s for _, s in known.values()], float) * times)
+    used = np.asarray((weight > 0).any(1))
+    more = np.where(used[:, None], inverse, 0.0)
+    compiled = replace(compiled, arrays=compiled.arrays._replace(known=places))
+    return compiled, np.hstack([rows, np.tile(value, (len(rows), 1))]), np.hstack([weight, more])
+
+
 @dataclass(frozen=True)
 class _Runner:
     """The engine over all rows, shared out to threads in whole chains."""
@@ -180,6 +224,7 @@ class _Runner:
     tolerance: float
     max_nfev: int
     workers: int
+    below: bool = False
 
     def model(self) -> Arrays:
         """What the engine is given."""
@@ -188,7 +233,7 @@ class _Runner:
     def __call__(
         self, begin: Floats, weight: Floats, *, fresh: bool, chain: int, restarts: int, curves: bool
     ) -> Results:
-        out = results(self.compiled, len(self.rows), self.x.size, curves)
+        out = results(self.compiled, len(self.rows), self.x.size, curves, self.below)
         weight = weight.copy() if self.poisson else weight  # the engine writes its own weights for counts
         model, total = self.model(), len(self.rows)
         share = max(chain, _SHARE // chain * chain) if chain else _SHARE
@@ -269,7 +314,7 @@ def _together(
     moves: Sequence[Floats],
 ) -> tuple[Results, list[dict[str, Any]]]:
     """Each ``count`` rows fitted together, from the results of single fits; threads take spectra, or whole fits."""
-    out = results(run.compiled, len(run.rows), run.x.size, curves)
+    out = results(run.compiled, len(run.rows), run.x.size, curves, run.below)
     groups = [slice(first, first + count) for first in range(0, len(run.rows), count)]
     model, few = run.model(), len(groups) < run.workers
 

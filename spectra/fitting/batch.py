@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spectra.fitting.compiled import entry_point, kernel, open_kernel
-from spectra.fitting.drawing import add_tail, component, evaluate, scratch, set_rows
+from spectra.fitting.drawing import add_tail, below_peaks, component, evaluate, scratch, set_rows
 from spectra.fitting.leastsq import CAUTIOUS, CONVERGED, NOT_CONVERGED, NOT_FINITE, fit_counts, space
 from spectra.fitting.linear import copy, fill
 from spectra.fitting.observing import QUANTITIES, observe
@@ -67,6 +67,7 @@ class Results(NamedTuple):
         Floats  # (spectrum, parameter, free) derivatives of the parameters; these two only with a projection
     )
     jacobian: Floats  # (spectrum, free, fitted point)
+    below: Floats  # (spectrum, point) sigma of what lies below the peaks, or without points where not wanted
     chi2: Floats
     runs_p: Floats
     points: npt.NDArray[np.int64]
@@ -75,7 +76,7 @@ class Results(NamedTuple):
     warnings: npt.NDArray[np.int64]
 
 
-def results(compiled: Compiled, spectra: int, points: int, parts: bool) -> Results:
+def results(compiled: Compiled, spectra: int, points: int, parts: bool, below: bool = False) -> Results:
     """Empty results: NaN, and no outcome."""
     parameters, free, components = len(compiled.parameters), len(compiled.free), len(compiled.components)
     projected = len(compiled.arrays.projection)
@@ -87,7 +88,7 @@ def results(compiled: Compiled, spectra: int, points: int, parts: bool) -> Resul
         free=blank(free), value=blank(parameters), sigma=blank(parameters), covariance=blank(free, free),
         seen=blank(components, QUANTITIES), seen_sigma=blank(components, QUANTITIES), curve=blank(points),
         parts=blank(components, points if parts else 0), slopes=blank(parameters if projected else 0, free),
-        jacobian=blank(free, projected), chi2=blank(), runs_p=blank(),
+        jacobian=blank(free, projected), below=blank(points if below else 0), chi2=blank(), runs_p=blank(),
         points=np.zeros(spectra, np.int64), nfev=np.zeros(spectra, np.int64),
         outcome=np.zeros(spectra, np.int64), warnings=np.zeros(spectra, np.int64),
     )  # fmt: skip
@@ -161,6 +162,27 @@ def report(model, i, x, y, weight, s, memory, point, out):
     if out.jacobian.shape[2] > 0:
         evaluate(model, s.free, x, y, weight, memory, s.trial_residual, s.trial_jacobian)
         copy(out.jacobian[i], s.trial_jacobian)
+    if out.below.shape[1] == y.size:
+        below_peaks(model, x, memory, s.trial_jacobian, s.trial_residual, s.residual)
+        _sigma_below(s.trial_jacobian, s.covariance, s.held, out.below[i])
+
+
+@kernel
+def _sigma_below(slopes, covariance, held, sigma):
+    """Standard deviation of a curve with ``slopes`` by the free parameters; parameters on a bound have none."""
+    fill(sigma, 0.0)
+    for j in range(held.size):
+        if held[j]:
+            continue
+        for k in range(j + 1):
+            if held[k]:
+                continue
+            both = covariance[j, k] * (1.0 if j == k else 2.0)
+            one, other = slopes[j], slopes[k]
+            for i in range(sigma.size):
+                sigma[i] += both * one[i] * other[i]
+    for i in range(sigma.size):
+        sigma[i] = math.sqrt(sigma[i]) if not sigma[i] < 0.0 else 0.0
 
 
 @kernel

@@ -1,6 +1,7 @@
 """The whole model at one set of free parameters: rows, curves, weighted residual and Jacobian.
 
 With a projection P in the model, what is fitted is not the curve f itself but P f: a part of its Fourier transform.
+What is known of parameters beforehand follows as one more point each.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from spectra.fitting.faddeeva import WORK_ROWS
 from spectra.fitting.interpreter import interpret
 from spectra.fitting.linear import copy, dot, fill
 
-__all__ = ["Scratch", "add_tail", "component", "evaluate", "scratch"]
+__all__ = ["Scratch", "add_tail", "below_peaks", "component", "evaluate", "scratch"]
 
 
 class Scratch(NamedTuple):
@@ -33,7 +34,7 @@ class Scratch(NamedTuple):
     one: npt.NDArray[np.float64]  # (1)
     unit: npt.NDArray[np.float64]  # (slot, slot) identity
     sizes: npt.NDArray[np.int64]  # what is told to a function behind an address
-    drawn: npt.NDArray[np.float64]  # (point) sum of the curves before a projection
+    drawn: npt.NDArray[np.float64]  # (point) sum of the curves, where more or other than it is fitted
     drawn_slopes: npt.NDArray[np.float64]  # (free, point)
 
 
@@ -45,7 +46,7 @@ def scratch(model, points):
     unit = np.zeros((slots, slots))
     for k in range(slots):
         unit[k, k] = 1.0
-    unprojected = points if model.projection.size > 0 else 0
+    apart = points if model.projection.size > 0 or model.known.size > 0 else 0
     return Scratch(
         np.empty(rows),
         model.factor.copy(),
@@ -57,8 +58,8 @@ def scratch(model, points):
         np.zeros(1),
         unit,
         np.zeros(8, np.int64),
-        np.empty(unprojected),
-        np.empty((free, unprojected)),
+        np.empty(apart),
+        np.empty((free, apart)),
     )
 
 
@@ -186,14 +187,23 @@ def _project(projection, curve, out):
 def evaluate(model, free, x, y, weight, memory, residual, jacobian):
     """Weighted residual (model minus data) and its derivatives; returns the sum of squares."""
     set_rows(model, free, memory, False)
-    projected = model.projection.size > 0
-    curve = memory.drawn if projected else residual
-    slopes = memory.drawn_slopes if projected else jacobian
+    projected, known = model.projection.size > 0, model.known.size > 0
+    curve = memory.drawn if projected or known else residual
+    slopes = memory.drawn_slopes if projected or known else jacobian
     _sum(model, x, memory, curve, slopes)
+    fitted = residual.size - model.known.size
     if projected:
-        _project(model.projection, curve, residual)
+        _project(model.projection, curve, residual[:fitted])
         for j in range(free.size):
-            _project(model.projection, slopes[j], jacobian[j])
+            _project(model.projection, slopes[j], jacobian[j, :fitted])
+    elif known:
+        copy(residual[:fitted], curve)
+        for j in range(free.size):
+            copy(jacobian[j, :fitted], slopes[j])
+    for k in range(model.known.size):
+        residual[fitted + k] = free[model.known[k]]
+        for j in range(free.size):
+            jacobian[j, fitted + k] = 1.0 if j == model.known[k] else 0.0
     total = 0.0
     for i in range(residual.size):
         residual[i] = (residual[i] - y[i]) * weight[i]
@@ -251,3 +261,51 @@ def _sum_component(model, c, memory, curve, slopes):
             slope = memory.slopes[model.sizes[0] + slot, j]
             if slope != 0.0:
                 _sum_up(slopes[j], slope, memory.by_slot[k])
+
+
+@kernel
+def below_peaks(model, x, memory, slopes, curve, keep):
+    """Derivatives by the free parameters of what lies below the peaks: all that is no peak, and what peaks leave behind.
+
+    The rows of the model are those of the last `set_rows`; ``curve`` and ``keep`` are memory of one curve each.
+    """
+    fill(slopes, 0.0)
+    fill(curve, 0.0)
+    if model.one_tail:
+        last = 0
+        for c in range(model.kind.size):
+            if model.tail[c]:
+                component(model, c, x, memory)
+                _sum_component(model, c, memory, curve, slopes)
+                last = model.slots[c, 1] - 1
+        strength, tail = memory.rows[model.sizes[0] + last], memory.by_slot[0]
+        for j in range(model.tailed.size):
+            copy(keep, slopes[j])
+            if model.tailed[j]:
+                _add(model.one_tail, strength, model, x, slopes[j], tail)
+            _sum_up(slopes[j], -1.0, keep)
+        _add(model.one_tail, strength, model, x, curve, tail)
+        for at in range(model.touch_range[last], model.touch_range[last + 1]):
+            j = model.touches[at]
+            _sum_up(slopes[j], memory.slopes[model.sizes[0] + last, j], tail)
+    for c in range(model.kind.size):
+        peak = model.observed[c, 4] > 0
+        if (peak and not model.tail[c]) or (model.one_tail and model.tail[c]):
+            continue
+        component(model, c, x, memory)
+        if model.tail[c]:
+            _tail_alone(model, c, x, memory, keep)
+        _sum_component(model, c, memory, curve, slopes)
+
+
+@kernel
+def _tail_alone(model, c, x, memory, keep):
+    """The slopes of the component drawn last become those of its background alone."""
+    count, kind = model.slots[c, 1] - model.slots[c, 0], model.tail[c]
+    strength = memory.rows[model.sizes[0] + model.slots[c, 1] - 1]
+    tail = memory.by_slot[count - 1]
+    for k in range(count - 1):
+        copy(keep, memory.by_slot[k])
+        _add(kind, strength, model, x, memory.by_slot[k], tail)
+        _sum_up(memory.by_slot[k], -1.0, keep)
+    _add(kind, strength, model, x, memory.curve, tail)

@@ -146,6 +146,7 @@ def _result(tables: dict[str, Any], shape: tuple[int, ...], understood: Understo
         quantity_sigma={q: grid[f"{q}_sigma"] for q in NAMES} | {"maximum": nothing.copy()},
         best_fit=grid["best_fit"],
         component_curve=grid["component_curve"],
+        below_sigma=np.empty((*shape, 0)),
         chi2=grid["chi2"],
         redchi=redchi,
         aicc=aicc,

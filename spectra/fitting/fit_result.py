@@ -43,6 +43,7 @@ class FitResult:
     quantity_sigma: dict[str, Floats]
     best_fit: Floats  # (..., n)
     component_curve: Floats  # (..., component, n)
+    below_sigma: Floats  # (..., n) of what lies below the peaks, where wanted
     chi2: Floats
     redchi: Floats
     aicc: Floats
@@ -102,6 +103,7 @@ def single_result(
         quantity_sigma={n: grid(out.seen_sigma[..., i] * root[:, None]) for n, i in names.items()},
         best_fit=grid(out.curve),
         component_curve=grid(out.parts),
+        below_sigma=grid(out.below * root[:, None]),
         chi2=grid(chi2),
         redchi=grid(redchi),
         aicc=grid(aicc),

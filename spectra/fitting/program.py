@@ -68,6 +68,7 @@ class Arrays(NamedTuple):
     table: Floats
     projection: Floats  # (fitted point, point), or (0, 0) where the curve itself is fitted
     scattering: Floats  # (point, point) that Tougaard backgrounds are drawn with; (0, 0) until `along`
+    known: Ints  # free parameters with a value known beforehand, which is fitted as one more point after the others
 
     def addressed(self) -> Arrays:
         """With the addresses of what the model needs, which hold in this process only; compiled if need be."""
@@ -341,6 +342,7 @@ def _pack(model: Model, parts: list[_Slots], rows: _Rows, order: list[int], need
         table=np.concatenate(tables),
         projection=np.empty((0, 0)),
         scattering=np.empty((0, 0)),
+        known=np.empty(0, np.int64),
     )
     start = np.clip([s.value for s in limits], lower, upper)
     return Compiled(arrays, model, tuple(names), rows.free, _labels(model), start)
