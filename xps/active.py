@@ -9,9 +9,9 @@ from typing import Any, Literal
 from spectra.errors import InvalidInput
 from spectra.verbs import resolve
 from xps.links import Line, LinkedModel
-from xps.tougaard import named_loss
+from xps.tougaard import Loss, named_loss
 
-__all__ = ["ACTIVE", "STRENGTH_OF", "Active", "Background", "active_background"]
+__all__ = ["ACTIVE", "STRENGTH_OF", "Active", "Background", "Section", "active_background"]
 
 Background = Literal[
     "shirley",
@@ -26,6 +26,9 @@ Background = Literal[
     "active_linear",
     "active_polynomial",
 ]
+
+#: A cross section of losses: its name, or its numbers.
+Section = str | tuple[float, float, float, float] | tuple[float, float, float, float, float]
 
 #: Backgrounds inside the fit: what each line leaves behind it ("" for nothing), and the degree of what lies below.
 ACTIVE: Mapping[str, tuple[str, int]] = {
@@ -56,6 +59,7 @@ class Active:
 
     name: str
     degree: int
+    loss: Loss | None = None  # of a Tougaard background
 
     @property
     def tail(self) -> str:
@@ -75,11 +79,13 @@ class Active:
             if not self.tail:
                 break
             table["background"] = self.tail
-            if self.tail == "tougaard":
-                table["loss"] = named_loss("universal").form()
+            if self.loss is not None:
+                table["loss"] = self.loss.form()
             head = heads.setdefault(_peak(line) if self.each else None, line.prefix)
             if head != line.prefix:
                 params[line.prefix + self.tail] = {"expr": head + self.tail}
+            elif self.loss is not None:
+                params[line.prefix + self.tail] = {"value": self.loss.b, "min": 0.0}
         tables.append({"shape": "polynomial", "degree": self.degree})
         params["origin"] = {"value": origin, "vary": False}
         return LinkedModel(linked.lines, tuple(tables), params)
@@ -89,8 +95,8 @@ class Active:
         powers = [f"c{k}*(x - x_L)^{k}" for k in range(self.degree + 1)]
         formula = " + ".join([*powers, *([FORMULAS[self.tail]] if self.tail else [])])
         said = {"method": self.name, "treatment": "active", "degree": self.degree, "formula": formula}
-        if self.tail == "tougaard":
-            said["loss"] = list(named_loss("universal").form())
+        if self.loss is not None:
+            said["loss"] = list(self.loss.form())
         return said
 
 
@@ -99,14 +105,22 @@ def _peak(line: Line) -> Any:
     return line.name if line.state is None else (line.state, line.partner is None)
 
 
-def active_background(name: str | None, degree: int | None, vary: bool) -> Active | None:
+def active_background(
+    name: str | None, degree: int | None, vary: bool, loss: Section | None = None
+) -> Active | None:
     """The background inside the fit that ``name`` says; None where it is not inside.
+
+    The strength B of ``loss`` is where its fit starts.
 
     Raises
     ------
     InvalidInput
-        A degree without a polynomial, or nothing that is fitted.
+        A degree without a polynomial, a cross section without losses, or nothing that is fitted.
     """
+    if loss is not None and name not in ("tougaard", "active_tougaard"):
+        raise InvalidInput(
+            f"loss belongs to the backgrounds 'tougaard' and 'active_tougaard', got background {name!r}: leave it out."
+        )
     if name is None or name not in ACTIVE:
         if degree is not None and name != "polynomial":
             raise InvalidInput(
@@ -124,4 +138,8 @@ def active_background(name: str | None, degree: int | None, vary: bool) -> Activ
     if not lowest <= chosen <= highest:
         raise InvalidInput(f"degree of {name!r} must be from {lowest} to {highest}, got {chosen}.")
     resolve(degree=chosen)
-    return Active(name, chosen)
+    if ACTIVE[name][0] != "tougaard":
+        return Active(name, chosen)
+    section = named_loss(loss or "universal") if isinstance(loss, str | None) else Loss(*loss)
+    resolve(loss=section.numbers())
+    return Active(name, chosen, section)

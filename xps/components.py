@@ -17,7 +17,7 @@ from spectra.fitting.labels import QUANTITIES, label_fit, outputs_of, sizes_of, 
 from spectra.fitting.spec import from_tables
 from spectra.fitting.understand import understand
 from spectra.verbs import note, resolve, verb
-from xps.active import Background, active_background
+from xps.active import Background, Section, active_background
 from xps.background import Method, subtract_background
 from xps.casaxps import casaxps_components
 from xps.counting import counting
@@ -60,6 +60,7 @@ def deconvolve(
     window: tuple[float, float] | None = None,
     background: Background | None = None,
     degree: int | None = None,
+    loss: Section | None = None,
     positions: dict[str, float] | None = None,
     splittings: dict[str, float] | None = None,
     position_range: float = 0.5,
@@ -86,8 +87,9 @@ def deconvolve(
     Their uncertainties include the correlations of the areas, and what the scatter of the background's end points
     changes in them (the fit is repeated with each end one sigma off), or the correlations with all parameters of a
     background inside the fit. A background that is wrong in itself, lines
-    that are no single doublets, and the choice of the shape are not in them. A position that ends on its limit is
-    taken to be anywhere in its room, in every sigma. ``position_sigma`` includes
+    that are no single doublets, and the choice of the shape are not in them. Where
+    the counts do not determine a position between its limits, it may be anywhere there: ``fraction`` and
+    ``mean_valence`` are then means over all that fits, and not those of the best fit, and every sigma holds it. ``position_sigma`` includes
     ``charge_shift_sigma`` after a calibration; ``best_value_sigma`` is that of the fit alone.
 
     Parameters
@@ -114,11 +116,15 @@ def deconvolve(
         .. math:: B(x) = \sum_{n=0}^{degree} c_n (x - x_L)^n + k \int_{x_L}^{x} S(t)\,dt
 
         for ``active_shirley`` (one k for all lines; ``_each``: one per peak, the lines of a packet together), twice
-        integrated for ``active_slope``, convolved with the universal cross section for ``active_tougaard`` (B fitted;
+        integrated for ``active_slope``, convolved with the cross section ``loss`` for ``active_tougaard`` (B fitted;
         the window should reach 30 eV beyond the lines), and nothing for the others. Default: ``net`` as it is.
     degree : int, optional
         Of the polynomial of ``polynomial`` and of a background inside the fit. Default: 0 below what lines leave
         behind them, 1 for ``active_linear``, else 2.
+    loss : str or (float, float, float, float), optional
+        Cross section of ``tougaard`` and ``active_tougaard``, as ``xps.subtract_background`` takes it: a name
+        (``universal``, ``polymer``), (B, C, D, T0), or (B, C, D, T0, C'). Inside the fit B is where its fit starts.
+        Default: ``universal``.
     positions : table of float, optional
         Position in eV of the first line by state, instead of the table's.
     splittings : table of float, optional
@@ -156,7 +162,7 @@ def deconvolve(
     xarray.Dataset
         The variables of ``spectra.fit`` per ``component``, and per ``state`` ``fraction``, and ``mean_valence``
         where all states of one level have a valence; ``_sigma`` of each unless nothing was fitted. A background inside
-        the fit adds ``background`` and ``net`` inside the window, and its strength: ``shirley_k`` (1/eV; along
+        the fit adds ``background`` with its ``_sigma`` and ``net`` inside the window, and its strength: ``shirley_k`` (1/eV; along
         ``component`` where each peak has its own), ``slope_k`` (1/eV²) or ``tougaard_b`` (eV²). A joint fit
         adds ``shared_value`` per ``shared`` and ``joint_redchi``, and others. Flags as ``spectra.fit``, and
         ``few_counts``, ``coarse_step`` and ``position_not_determined`` (warnings).
@@ -184,7 +190,7 @@ def deconvolve(
     given = {"positions": positions, "splittings": splittings, "packet_areas": packet_areas}
     tables = _tables(dataset, states, components, given, drawn, changes or {})
     linked = linked_model(tables)
-    active = active_background(background, degree, vary)
+    active = active_background(background, degree, vary, loss)
     if not vary and (shared or along or start != "fresh"):
         raise InvalidInput(
             "shared, along and start say how to fit, and vary = False fits nothing: leave them out."
@@ -197,7 +203,7 @@ def deconvolve(
         )
     if background is not None:
         subtract: Any = getattr(subtract_background, "__wrapped__", subtract_background)
-        dataset = subtract(dataset, method=background, window=window, degree=degree)
+        dataset = subtract(dataset, method=background, window=window, degree=degree, loss=loss)
     elif "net" not in dataset and components == "khervefitting" and "khervefitting_background" in dataset:
         dataset = dataset.assign(net=dataset[signal_name(dataset)] - dataset["khervefitting_background"])
         note("net is the measured less khervefitting_background")

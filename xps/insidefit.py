@@ -59,7 +59,7 @@ def fitted_inside(
     weighted = known.variance is not None
     shared, dims = series.on(dataset[name], AXIS, linked, layout.free)
     outputs = outputs_of(layout, AXIS, along=dims, joint=bool(shared))
-    curves = ("background", "net", *(("fit_sigma",) if weighted else ()))
+    curves = ("background", "background_sigma", "net", *(("fit_sigma",) if weighted else ()))
     outputs |= dict.fromkeys(curves, (*dims, AXIS))
     beyond = (part.start, x.size - part.stop)
 
@@ -67,11 +67,13 @@ def fitted_inside(
         y = np.asarray(counts[..., part], float)
         variance = given[0][..., part] if given else None
         result, sigma = fit_lines(
-            model, x[part], y, variance=variance, seconds=known.seconds, shared=shared, start=series.start
-        )
+            model, x[part], y, variance=variance, seconds=known.seconds, shared=shared, start=series.start,
+            below_sigma=True,
+        )  # fmt: skip
         found = as_outputs(result, True) | ({"fit_sigma": sigma} if weighted else {})
         found = {n: _of_lines(v, outputs[n], lines) for n, v in found.items()}
         found["background"] = found["best_fit"] - found["component_curve"].sum(-2)
+        found["background_sigma"] = result.below_sigma
         found["net"] = y - found["background"]
         return {n: _padded(v, beyond) if AXIS in outputs[n] else v for n, v in found.items()}
 
@@ -80,11 +82,12 @@ def fitted_inside(
         series.kernel(kernel, dims), [(with_dims(a, dataset[name], dims), (*dims, AXIS)) for a in arrays],
         outputs, sizes=sizes_of(layout, shared), dtypes=types_of(outputs),
     )  # fmt: skip
-    own = {n: found.pop(n) for n in ("background", "net", "fit_sigma") if n in found}
+    own = {n: found.pop(n) for n in ("background", "background_sigma", "net", "fit_sigma") if n in found}
     result = label_fit(dataset.drop_vars(STATIC, errors="ignore"), found, layout, name, shared)
     units = dataset[name].attrs.get("units", "")
     labels = {
         "background": "background fitted with the lines",
+        "background_sigma": "standard uncertainty of the background fitted with the lines",
         "net": "counts above the background",
         "fit_sigma": "uncertainty that the fit was weighted by",
     }

@@ -106,6 +106,7 @@ def fit_lines(
     moves: Sequence[FloatArray] = (),
     shared: Sequence[str] = (),
     start: Start = "fresh",
+    below_sigma: bool = False,
 ) -> tuple[FitResult, FloatArray | None]:
     """Fit ``model`` to net counts.
 
@@ -132,6 +133,8 @@ def fit_lines(
         Parameters with one value for all spectra along the last series dimension: a joint fit.
     start : {"fresh", "previous", "neighbour"}
         Start values, as :func:`spectra.fit` hands them along.
+    below_sigma : bool
+        State the uncertainty of the background that is part of the model.
 
     Returns
     -------
@@ -143,24 +146,32 @@ def fit_lines(
     if (
         seconds == 1.0 and np.ndim(background) == 0 and background == 0
     ):  # counts as they are: the engine's own weights
-        result = fit(net, poisson=True)
+        result = fit(net, poisson=True, below_sigma=below_sigma)
         counted: FloatArray = np.sqrt(np.maximum(result.best_fit, 1.0))
-        return (result if shared else with_room(result, model, x, net, counted)), counted
+        return with_room(result, model, x, net, counted, shared=shared), counted
     sigma: FloatArray | None = None if variance is None else np.sqrt(variance)
     rounds = 0 if sigma is None or seconds is None else ROUNDS
-    result = fit(net, sigma=sigma, component_curves=not rounds, moves=() if rounds else moves)
+    result = fit(
+        net, sigma=sigma, component_curves=not rounds, moves=() if rounds else moves, below_sigma=below_sigma
+    )
     for left in reversed(range(rounds)):
         counted = np.sqrt(poisson_variance(result.best_fit + background, seconds or 1.0))
         sigma = np.asarray(np.where(np.isfinite(counted), counted, 0.0 if sigma is None else sigma))
-        result = fit(net, sigma=sigma, component_curves=not left, moves=() if left else moves)
+        result = fit(
+            net, sigma=sigma, component_curves=not left, moves=() if left else moves, below_sigma=below_sigma
+        )
+    if sigma is None:
+        return result, None
+    best = result
+    result = with_room(best, model, x, net, sigma, shared=shared, moves=moves if shared else ())
     for move in () if shared else moves:  # a joint fit has them in its covariance
         moved = fit(net - move, sigma=sigma, component_curves=False)
-        result = _widened(result, moved)
-    return (result if shared or sigma is None else with_room(result, model, x, net, sigma)), sigma
+        result = _widened(result, best, moved)
+    return result, sigma
 
 
-def _widened(result: FitResult, moved: FitResult) -> FitResult:
-    """``result`` with the change from it to ``moved`` as one more source of uncertainty.
+def _widened(result: FitResult, best: FitResult, moved: FitResult) -> FitResult:
+    """``result`` with the change from ``best`` to ``moved`` as one more source of uncertainty.
 
     Where the moved fit failed the uncertainty is not known: NaN, and the spectrum is marked.
     """
@@ -171,13 +182,13 @@ def _widened(result: FitResult, moved: FitResult) -> FitResult:
     of = {name: n for n, name in enumerate(result.parameters)}
     free = [of[name] for name in result.free]
     lost = np.isfinite(result.chi2) & ~np.isfinite(moved.chi2)
-    change = (moved.value - result.value)[..., free]
+    change = (moved.value - best.value)[..., free]
     return replace(
         result,
-        sigma=wider(result.sigma, result.value, moved.value),
+        sigma=wider(result.sigma, best.value, moved.value),
         covariance=result.covariance + change[..., :, None] * change[..., None, :],
         quantity_sigma={
-            name: wider(sigma, result.quantity[name], moved.quantity[name])
+            name: wider(sigma, best.quantity[name], moved.quantity[name])
             for name, sigma in result.quantity_sigma.items()
         },
         flags=result.flags | {"undetermined": result.flags["undetermined"] | lost},

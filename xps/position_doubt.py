@@ -14,16 +14,17 @@ if TYPE_CHECKING:
 __all__ = ["flag_positions"]
 
 TEXT = (
-    "A position ended on its limit, or is unsure by more than a quarter of its room: the limits then decide, and the "
-    "uncertainties take it to be anywhere between them. Keep positions (position_range = 0) or count longer."
+    "A position ended on its limit, or is unsure by a large share of its room: the limits then say more about it than the "
+    "counts. Fractions and mean valence are means over all that positions may be, and uncertainties hold that. Keep "
+    "positions (position_range = 0), fit spectra together, or count longer."
 )
 
 
 def flag_positions(result: xr.Dataset, linked: LinkedModel) -> xr.Dataset:
     """``position_not_determined`` where the limits of a fitted position say more about it than the counts do.
 
-    A position on its limit is held there, and every other number rests on it: its room is in their sigmas
-    (:mod:`xps.room`), and should be as wide as what is really not known.
+    Every other number rests on such a position: its room is in their sigmas (:mod:`xps.room`), and should be as wide as
+    what is really not known.
     """
     share = number(load_table("checks")["position_room"]["share"])
     doubt = None

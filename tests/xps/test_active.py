@@ -14,7 +14,7 @@ import tests.test_verb_contract as contract
 import xps
 from spectra.errors import InvalidInput
 from spectra.fitting.lineshapes import sgl
-from xps.tougaard import cross_section, named_loss
+from xps.tougaard import Loss, cross_section, named_loss
 
 X = np.arange(630.0, 668.0, 0.1)
 K = 0.012
@@ -35,11 +35,11 @@ def below(curve):
     return cumulative_trapezoid(curve, X, initial=0)
 
 
-def losses(curve):
+def losses(curve, section=None):
     """Slow and obvious: the sum over all energies that electrons may have come from, on a fine axis."""
     fine = np.linspace(X[0], X[-1], 10 * (X.size - 1) + 1)
     lost = X[:, None] - fine
-    section = np.where(lost > 0, cross_section(named_loss("universal"), np.abs(lost)), 0)
+    section = np.where(lost > 0, cross_section(section or named_loss("universal"), np.abs(lost)), 0)
     return np.trapezoid(section * np.interp(fine, X, curve), fine, axis=-1)
 
 
@@ -135,7 +135,7 @@ def test_a_static_background_before_it_leaves_no_trace():
     y = np.rint(sum(s) + 500.0 + K * below(sum(s)))
     fresh = xps.deconvolve(region(y), **STATES, background="active_shirley")
     again = xps.deconvolve(xps.subtract_background(region(y)), **STATES, background="active_shirley")
-    assert "background_sigma" not in again
+    np.testing.assert_array_equal(again.background_sigma, fresh.background_sigma)
     assert "background_iterations" not in again
     np.testing.assert_array_equal(again.area, fresh.area)
     static = xps.deconvolve(fresh, **STATES, background="shirley")
@@ -272,3 +272,48 @@ def test_what_every_verb_promises_holds_with_the_background_inside(promise, monk
     options = {"states": ("Mn3+", "Mn4+"), "background": "active_shirley"}
     monkeypatch.setitem(contract.CASES, "xps.deconvolve", (contract._xps_series, options))
     getattr(contract.TestVerbContract(), promise)("xps.deconvolve")
+
+
+@pytest.mark.parametrize("background", ["active_shirley", "active_slope", "active_linear"])
+def test_background_sigma_is_the_scatter_of_the_background(background, rng):
+    """Everywhere in the window, over spectra drawn from the same lines."""
+    s = lines(4000.0)
+    truth = 300.0 + BEHIND[background](s)
+    found = xps.deconvolve(
+        region(rng.poisson(np.broadcast_to(sum(s) + truth, (300, X.size)))), **STATES, background=background
+    )
+    assert found.background_sigma.attrs["units"] == "counts"
+    spread, stated = found.background.std("scan", ddof=1), found.background_sigma.median("scan")
+    assert float((stated / spread).mean()) == pytest.approx(1.0, abs=0.08)
+    np.testing.assert_allclose(stated / spread, 1.0, atol=0.3)
+    inside = (np.abs(found.background - truth) < found.background_sigma).mean()
+    assert float(inside) == pytest.approx(0.683, abs=0.06)
+
+
+@pytest.mark.parametrize("loss", ["polymer", (300.0, 542.0, 275.0, 0.0), (200.0, 299.0, 542.0, 4.0, 1.0)])
+def test_other_cross_sections_inside_the_fit(loss):
+    """Three and four parameters, and a gap below which nothing is lost: the names and numbers of a static one."""
+    section = named_loss(loss) if isinstance(loss, str) else Loss(*loss)
+    s = lines()
+    truth = 500.0 + losses(sum(s), section)
+    found = xps.deconvolve(region(sum(s) + truth), **STATES, background="active_tougaard", loss=loss)
+    assert float(found.fraction.sel(state="Mn3+")) == pytest.approx(0.4, abs=5e-4)
+    assert float(found.tougaard_b) == pytest.approx(section.b, rel=2e-3)
+    np.testing.assert_allclose(found.background, truth, rtol=1e-3)
+    assert tuple(found.background.attrs["loss"]) == section.form()
+    static = xps.deconvolve(region(sum(s) + truth), **STATES, background="tougaard", loss=loss)
+    assert tuple(static.background.attrs["loss"]) == section.numbers()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"background": "active_shirley", "loss": "polymer"}, "loss belongs to the backgrounds 'tougaard'"),
+        ({"background": "shirley", "loss": "polymer"}, "loss belongs to the backgrounds 'tougaard'"),
+        ({"background": "active_tougaard", "loss": "plastic"}, "no cross section 'plastic'"),
+        ({"background": "active_tougaard", "loss": (300.0, 1.0, 900.0, 0.0)}, "is not a cross section"),
+    ],
+)
+def test_a_wrong_cross_section(options, sentence):
+    with pytest.raises(InvalidInput, match=sentence):
+        xps.deconvolve(region(sum(lines()) + 500.0), **STATES, **options)

@@ -1,4 +1,9 @@
-"""Fractions of states, simulated over counts from 500 to 100,000 at the maximum: bias far below sigma, sigma that covers."""
+"""Fractions of states, simulated over counts from 500 to 100,000 at the maximum: bias far below sigma, sigma that covers.
+
+Where positions are fitted they are drawn from what is said of them, anywhere in their room, and fractions from anything:
+one sigma must hold the truth in 63 to 73 % of all such spectra, give or take twice the chance of the number drawn where
+that is some hundreds. A mixture of its own in places of its own is covered more often, or less: half and half more.
+"""
 
 from __future__ import annotations
 
@@ -106,16 +111,51 @@ def test_positions_kept(region, peak, rng):
     assert_honest(off)
 
 
+def anywhere(region, peak, n, rng, room=0.5):
+    """The same for fractions and positions that are drawn, each spectrum's own, with the background inside the fit."""
+    states, usual = REGIONS[region]
+    names, k, packet = list(states), len(usual), region == "multiplets"
+    x = np.arange(*WINDOWS[region], 0.1)
+    truth = rng.dirichlet(np.ones(k), n)
+    total = sum(list(states.values())[:k])
+    expected = []
+    for fractions in truth:
+        areas = dict(zip(names, fractions * total, strict=False))
+        net = sum(
+            state_curve(x - rng.uniform(-room, room), name, areas.get(name, states[name]), packet)
+            for name in names
+        )
+        net = peak * net / net.max()
+        expected.append(LEVEL + net + K * cumulative_trapezoid(net, x, initial=0))
+    data = spectra.from_arrays(
+        x, rng.poisson(expected), axis="binding_energy", name="counts", units="counts", dims=("scan",)
+    )
+    packets = {"packets": "to-verify"} if packet else {}
+    found = xps.deconvolve(
+        data, states=tuple(names), position_range=room, background="active_shirley", **packets
+    )
+    off = (found.fraction.values[:, :k] - truth) / found.fraction_sigma.values[:, :k]
+    good = np.isfinite(off).all(1)
+    return off[good], float(good.mean())
+
+
+def test_positions_fitted(rng):
+    """Mn3+ and Mn4+, 0.7 eV apart, each anywhere within 0.5 eV: few counts say little, and one sigma says so."""
+    off, good = anywhere("Mn 2p", 1000.0, 150, rng)
+    assert good > 0.98
+    assert_honest(off, generous=0.05)
+
+
 @pytest.mark.long
-@pytest.mark.parametrize(
-    ("region", "peak"),
-    [(r, p) for r in ("V 2p", "O 1s") for p in COUNTS] + [("Mn 2p", 20_000.0), ("Mn 2p", 100_000.0)],
-)
-def test_positions_fitted(region, peak, rng):
-    """Where lines lie further apart than they may move; Mn3+ and Mn4+, 0.7 eV apart, need counts for that."""
-    off, good = pulls(region, peak, 2500, rng, position_range=0.3)
-    assert good > 0.99
-    assert_honest(off)
+@pytest.mark.parametrize("region", REGIONS)
+def test_positions_fitted_over_counts(region, rng):
+    drawn = []
+    for peak in COUNTS:
+        off, good = anywhere(region, peak, 50 if region == "multiplets" else 150, rng)
+        assert good > 0.98
+        assert_honest(off, generous=0.05)
+        drawn.append(off)
+    assert_honest(np.concatenate(drawn), generous=0.01)
 
 
 @pytest.mark.parametrize("region", REGIONS)
@@ -127,10 +167,17 @@ def test_active_shirley(region, rng):
 
 @pytest.mark.long
 @pytest.mark.parametrize("peak", COUNTS)
-@pytest.mark.parametrize("region", [r for r in REGIONS if r != "multiplets"])
+@pytest.mark.parametrize("region", REGIONS)
 def test_active_shirley_over_counts(region, peak, rng):
     """Everything from counts: lines, constant and k, in one fit."""
-    off, good = pulls(region, peak, 1200, rng, position_range=0.0, background="active_shirley")
+    off, good = pulls(
+        region,
+        peak,
+        600 if region == "multiplets" else 1200,
+        rng,
+        position_range=0.0,
+        background="active_shirley",
+    )
     assert good > 0.98
     assert_honest(off)
 
