@@ -301,24 +301,25 @@ def _divided(
     made = map_spectra(kernel, [*core.inputs, *lows], outputs, dtypes={"net": kind, "sigma": kind})
 
     before = min(n // 2, max(1, round(BELOW / core.step)))
+    lags = min(n, before + n - core.first)  # no count comes from farther below
 
     def responses(*arrays: Array) -> dict[str, Array]:
         rows = [a.reshape(-1, a.shape[-1]) for a in arrays]
-        out = np.empty((len(rows[0]), n), np.float32)
+        out = np.empty((len(rows[0]), lags), np.float32)
 
         def work(part: slice) -> None:
             by = made_of([a[part] for a in rows])
             whole = inverse(by.weights, by.length)
-            out[part, :before], out[part, before:] = whole[:, -before:], whole[:, : n - before]
+            out[part, :before], out[part, before:] = whole[:, -before:], whole[:, : lags - before]
             out[part][by.verdict != 0] = np.nan
 
         by_blocks(work, len(rows[0]))
-        return {"response": out.reshape((*arrays[0].shape[:-1], n))}
+        return {"response": out.reshape((*arrays[0].shape[:-1], lags))}
 
     response = map_spectra(
-        responses, lows, {"response": ("response_lag",)}, sizes={"response_lag": n}, dtypes={"response": np.float32}
+        responses, lows, {"response": ("response_lag",)}, sizes={"response_lag": lags}, dtypes={"response": np.float32}
     )["response"]  # fmt: skip
-    lag = core.step * np.arange(-before, n - before)
+    lag = core.step * np.arange(-before, lags - before)
     return made | {"response": response.assign_coords(response_lag=("response_lag", lag, {"units": "eV", "long_name": "from where a count was"}))}  # fmt: skip
 
 
