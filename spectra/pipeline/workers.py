@@ -141,14 +141,25 @@ def _pool(workers: int) -> Any:
 
     threads = str(max(1, (os.cpu_count() or 1) // workers))
     pinned = {**dict.fromkeys(_PINNED, "1"), "NUMBA_NUM_THREADS": threads}
-    return loky.ProcessPoolExecutor(workers, initializer=_ignore_interrupts, env=pinned)
+    return loky.ProcessPoolExecutor(workers, initializer=_serve, env=pinned)
 
 
-def _ignore_interrupts() -> None:
-    """Ctrl-C reaches every process of a terminal; the one that started the workers ends them."""
+def _serve() -> None:
+    """Make a process a worker: deaf to the Ctrl-C of the terminal, and gone when the process that started it is."""
     import signal
+    import threading
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this process when ``parent`` was killed and could not say so."""
+    import time
+
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def _on_cluster(text: str, plan: Plan, out: Path, todo: Sequence[Shard], scheduler: Any) -> Iterator[Done]:

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 import spectra
@@ -136,6 +137,36 @@ def _dies_of_shard_two(plan: str, out: str, number: int, carefully: bool = False
     if number == 2:
         os.kill(os.getpid(), signal.SIGKILL)
     return make_shard(plan, out, number, carefully)
+
+
+@pytest.mark.long
+def test_workers_end_with_a_run_that_is_killed(series, tmp_path):
+    recipe = tmp_path / "bands.toml"
+    recipe.write_text('[read]\nverb = "raman.read_series"\n[[step]]\nverb = "spectra.smooth"\nwindow = 5\n')
+    command = [
+        sys.executable,
+        "-m",
+        "spectra",
+        "run",
+        str(recipe),
+        *map(str, series),
+        "-o",
+        str(tmp_path / "out.nxs"),
+    ]
+    options = ["--shard-size", "1", "--workers", "2", "--json", "--no-report"]
+    running = subprocess.Popen(
+        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    for line in running.stdout:
+        if json.loads(line)["event"] == "shard":
+            break
+    workers = psutil.Process(running.pid).children(recursive=True)
+    running.kill()
+    gone, alive = psutil.wait_procs(workers, timeout=20)
+    assert len(gone) >= 2
+    assert not alive
+    running.stdout.close()
+    running.wait()
 
 
 class TestSignals:
