@@ -13,7 +13,16 @@ from dataclasses import dataclass, field
 
 from spectra.fitting import opcodes as op
 
-__all__ = ["Affine", "CannotCompile", "Program", "affine", "compile_program", "names_in", "prefixed"]
+__all__ = [
+    "Affine",
+    "CannotCompile",
+    "Program",
+    "affine",
+    "check_written",
+    "compile_program",
+    "names_in",
+    "prefixed",
+]
 
 
 class CannotCompile(Exception):
@@ -30,6 +39,17 @@ FUNCTIONS = {
 }  # fmt: skip
 BINARY = {ast.Add: op.ADD, ast.Sub: op.SUB, ast.Mult: op.MUL, ast.Div: op.DIV, ast.Pow: op.POW}
 EXTREMES = {"min": op.MIN, "max": op.MAX}
+#: Further functions of numbers that lmfit knows and a written expression may call.
+FURTHER = frozenset(
+    "acosh arccosh arcsinh arctan2 arctanh asinh atan2 atanh cbrt ceil clip deg2rad erfc exp2 expm1 floor gamma heaviside hypot "
+    "imag isfinite isinf isnan log1p log2 maximum minimum power rad2deg real sign square where wofz".split()
+)
+#: Characters of an expression at most.
+LONGEST = 2000
+_WRITTEN = (
+    ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Call, ast.Name, ast.Constant, ast.operator, ast.unaryop,
+    ast.boolop, ast.cmpop, ast.expr_context,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,6 +82,30 @@ def _parse(text: str) -> ast.expr:
         return ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
         raise CannotCompile(f"{text!r} is not an expression ({error.msg})") from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise CannotCompile(f"{text[:40]!r} is not an expression ({error})") from None
+
+
+def check_written(text: str) -> None:
+    """Refuse an expression from a recipe or a results file that is more than arithmetic on numbers and parameters.
+
+    What the engine cannot compile is evaluated by lmfit, whose language also reads files.
+
+    Raises
+    ------
+    CannotCompile
+        It is no expression, or holds texts, attributes, loops or functions of other things than numbers.
+    """
+    if len(text) > LONGEST:
+        raise CannotCompile(f"it has {len(text)} characters, more than {LONGEST}")
+    functions = FUNCTIONS.keys() | EXTREMES.keys() | FURTHER
+    for node in ast.walk(_parse(text)):
+        is_text = isinstance(node, ast.Constant) and not isinstance(node.value, int | float | complex)
+        if not isinstance(node, _WRITTEN) or is_text or (isinstance(node, ast.Call) and node.keywords):
+            shown = ast.unparse(node) if isinstance(node, ast.expr) else type(node).__name__
+            raise CannotCompile(f"{shown!r} is no arithmetic with numbers, parameters and functions of them")
+        if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Name) and node.func.id in functions):
+            raise CannotCompile(f"{ast.unparse(node.func)!r} is no function that an expression may call")
 
 
 def names_in(text: str) -> set[str]:
@@ -89,6 +133,13 @@ def affine(text: str, known: dict[str, Affine]) -> Affine | None:
 
 
 def _affine(node: ast.expr, known: dict[str, Affine]) -> Affine | None:
+    try:
+        return _affine_part(node, known)
+    except (ArithmeticError, ValueError):  # 1e9**1e9, sqrt(-1): whoever evaluates it finds out
+        return None
+
+
+def _affine_part(node: ast.expr, known: dict[str, Affine]) -> Affine | None:
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
         return Affine(float(node.value))
     if isinstance(node, ast.Name):

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from spectra.errors import InvalidInput, did_you_mean
-from spectra.fitting.expressions import CannotCompile, names_in
+from spectra.fitting.expressions import CannotCompile, check_written, names_in
 from spectra.fitting.shapes import shape
 
 __all__ = ["Component", "Model", "Setting", "from_tables", "overlay", "read_setting"]
@@ -123,6 +123,8 @@ def _component(table: Mapping[str, Any]) -> Component:
         raise InvalidInput(
             f"a component needs one of shape, expression and lmfit, got {', '.join(sources) or 'none'}."
         )
+    if sources[0] == "expression":
+        _check_expression(str(table["expression"]), "an expression of a model")
     options = {k: table[k] for k in ("degree", "form", "background", "loss") if k in table}
     return Component(sources[0], str(table[sources[0]]), str(table.get("prefix", "")), options)
 
@@ -172,11 +174,19 @@ def read_setting(name: str, given: Any, base: Setting) -> Setting:
     if "expr" in given or "value" in given:
         changes["expr"] = given.get("expr") or None
     if changes.get("expr"):
+        _check_expression(str(changes["expr"]), f"expression of parameter {name!r}")
         changes |= {"value": math.nan, "vary": True}
     setting = replace(base, **changes)
     if not setting.min <= setting.max:
         raise InvalidInput(f"parameter {name!r}: min {setting.min:g} lies above max {setting.max:g}.")
     return setting
+
+
+def _check_expression(text: str, what: str) -> None:
+    try:
+        check_written(text)
+    except CannotCompile as error:
+        raise InvalidInput(f"{what} cannot be read: {error}.") from None
 
 
 def _check_names(settings: Mapping[str, Setting], own: set[str]) -> None:
