@@ -110,4 +110,4 @@ def main() -> None:
 
 
 # The commands register themselves on ``app``; each module imports what it needs only when its command runs.
-from spectra.cli import analysis, catalogue, demonstration, health  # noqa: E402, F401
+from spectra.cli import analysis, catalogue, demonstration, health, long_series  # noqa: E402, F401
