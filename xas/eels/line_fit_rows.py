@@ -14,8 +14,8 @@ __all__ = ["NUMBERS", "fit_rows"]
 #: Of L3 and then of L2: area, height of the step, position, full width at half maximum, Lorentzian share.
 NUMBERS = 10
 #: Steps of a fit at most; the damping it begins with and its factors; it ends with the step that promises less than
-#: this share of chi-square per channel, some thousandths of a standard deviation.
-STEPS, DAMPING, LOOSER, TIGHTER, SETTLED = 60, 1e-3, 0.1, 8.0, 1e-5
+#: this share of chi-square per channel, some hundredths of a standard deviation.
+STEPS, DAMPING, LOOSER, TIGHTER, SETTLED = 60, 1e-3, 0.1, 8.0, 1e-4
 #: Damping up to which what a step promises says that the fit is at its end.
 LARGEST = 1.0
 #: Steps after which the weights of counts stay, should they not settle.

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from spectra.fitting.compiled import reduction
 from spectra.preprocessing.compiled import entry_point, kernel
 
 __all__ = ["lobe_rows", "step_rows", "sum_rows"]
@@ -131,33 +132,44 @@ def lobe_rows(energy, widths, y, places, sigma, lobes, weights):
                 weights[line, row, i] = slope * widths[i] / (sigma * sigma * math.sqrt(2.0 * math.pi))
 
 
+@reduction
+def _sum(u, a):
+    """Channels without weight do not count, whatever they hold."""
+    total = 0.0
+    for i in range(u.size):
+        total += u[i] * a[i] if u[i] != 0.0 else 0.0
+    return total
+
+
+@reduction
+def _sum_of_products(u, a, b):
+    total = 0.0
+    for i in range(u.size):
+        total += u[i] * a[i] * b[i] if u[i] != 0.0 else 0.0
+    return total
+
+
 @entry_point
 def sum_rows(weights, net, variance, base, basis, sums, own, answer):
     """Sums (rows, k) of ``net`` with ``weights`` (k, rows, n), their own covariances and their answers to the background.
 
-    The ``answer`` (rows, k, terms) is the derivative of the background's sum by its parameters, with ``base`` (rows, n)
-    its values where the logarithm is linear in them, or ones (1, n).
+    The ``answer`` (rows, k, terms) is the derivative of the background's sum by its parameters, of the terms ``basis``
+    (terms, n), with ``base`` (rows, n) its values where the logarithm is linear in them, or ones (1, n).
     """
-    count, n, terms = weights.shape[0], weights.shape[2], basis.shape[1]
+    count, n = weights.shape[0], weights.shape[2]
     for row in range(net.shape[0]):
         under = base[min(row, base.shape[0] - 1)]
         for k in range(count):
             u = weights[k, row]
-            total = 0.0
-            answer[row, k, :] = 0.0
-            own[row, k, :] = 0.0
             first, last = 0, n
             while first < n and u[first] == 0.0:
                 first += 1
             while last > first and u[last - 1] == 0.0:
                 last -= 1
-            for i in range(first, last):
-                if u[i] != 0.0:
-                    total += u[i] * net[row, i]
-                    for t in range(terms):
-                        answer[row, k, t] += u[i] * under[i] * basis[i, t]
-                    for other in range(k + 1):
-                        own[row, k, other] += u[i] * weights[other, row, i] * variance[row, i]
-            sums[row, k] = total
-            for other in range(k):
-                own[row, other, k] = own[row, k, other]
+            u = u[first:last]
+            sums[row, k] = _sum(u, net[row, first:last])
+            for t in range(basis.shape[0]):
+                answer[row, k, t] = _sum_of_products(u, under[first:last], basis[t, first:last])
+            for other in range(k + 1):
+                both = _sum_of_products(u, weights[other, row, first:last], variance[row, first:last])
+                own[row, k, other] = own[row, other, k] = both

@@ -85,7 +85,8 @@ def measure_series(
         inputs.append((dataset["background_covariance"], ("background_term", "background_term_2")))
         inputs.append((dataset["background_dispersion"], ()))
     of_count = curve is not None and dataset["background_dispersion"].attrs.get("of") == "count"
-    borrowing = together and bool(series_dims(dataset)) and (known is not None or curve is not None)
+    several = int(np.prod([dataset.sizes[d] for d in series_dims(dataset)])) > 1
+    borrowing = together and several and (known is not None or curve is not None)
     if borrowing:
         inputs.append(
             (
@@ -168,9 +169,11 @@ def _sum(array: xr.DataArray, net: xr.DataArray, axis: str) -> xr.DataArray:
     )
     total = np.zeros(length)
     for start in range(0, len(rows), SUMMED):
-        part = slice(start, start + SUMMED)
-        kept = np.isfinite(sound[part]).all(-1)
-        total += rows[part].sum(0, dtype=float) if kept.all() else rows[part][kept].sum(0, dtype=float)
+        part, checked = rows[start : start + SUMMED], sound[start : start + SUMMED]
+        weight = np.ones(len(part), checked.dtype)
+        if not np.isfinite(weight @ checked).all():
+            part = part[np.isfinite(checked).all(-1)]
+        total += np.ones(len(part), part.dtype) @ part if part.dtype.kind == "f" else part.sum(0, dtype=float)
     return xr.DataArray(total, dims=axis)
 
 

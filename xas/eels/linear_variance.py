@@ -87,11 +87,11 @@ class Noise:
     def sums(self, weights: Array, net: Array) -> tuple[Array, Array]:
         """Sums (rows, k) of ``net`` (rows, n) with ``weights`` (k, rows, n), and their covariance (rows, k, k)."""
         rows, count = len(net), len(weights)
-        basis = np.empty((self.energy.size, 0)) if self.curve is None else self.curve.basis(self.energy)
+        basis = np.empty((0, self.energy.size)) if self.curve is None else self.curve.basis(self.energy).T
         values = self.curve_values
         under = np.ones((1, self.energy.size)) if values is None else values
         totals, covariance = np.empty((rows, count)), np.empty((rows, count, count))
-        answers = np.empty((rows, count, basis.shape[1]))
+        answers = np.empty((rows, count, len(basis)))
         arrays = (np.require(a, float, ["C", "W"]) for a in (weights, net, self.variance, under, basis))
         sum_rows(*arrays, totals, covariance, answers)
         if self.curve is not None and self.covariance is not None:

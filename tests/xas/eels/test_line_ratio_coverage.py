@@ -126,6 +126,12 @@ class TestWhatIsTakenFromTheSum:
         assert made.branching_ratio.notnull().all()
         assert not made.l3_l2_ratio_low.isnull().any()
 
+    def test_a_single_spectrum_has_no_sum(self, rng):
+        counts = rng.poisson(mean(40), size=LOSS.size)
+        alone, row = (measured(c, "double_step") for c in (counts, counts[None]))
+        assert float(row.l3_l2_ratio[0]) == float(alone.l3_l2_ratio)
+        assert "line_of_sum" not in flag_names(row, x=0)
+
     def test_a_particle_among_much_else_is_measured(self, rng):
         """Nearly all spectra hold no manganese: their sum says nothing of the few that do."""
         counts = rng.poisson(np.tile(2000 * (LOSS / 632) ** -3.0, (200, 1)))
