@@ -15,6 +15,7 @@ FloatArray = npt.NDArray[np.float64]
 
 ONE_SIGMA = 0.682689492137086  # what a normal distribution holds within one sigma
 HALVINGS = 30  # of the interval in which a radius is sought: to a billionth of it
+LITTLE = 0.1  # share of several fractions below which their negative parts overlap
 LEAST = 1e-12  # share of a distribution inside its limits below which it is taken to lie on them
 
 
@@ -66,15 +67,16 @@ def mean_within(
 def possible(fraction: FloatArray, sigma: FloatArray) -> FloatArray:
     """How much of a fit has no negative fraction, of fractions along the last axis that add up to one.
 
-    Exact for two. For more it is what is left when the negative part of each is taken off, or where that is nothing
-    what the separate ranges from 0 to 1 make of a volume of so many dimensions.
+    Exact for two. For more it is what is left when the negative part of each is taken off, or where that is next to
+    nothing what the separate ranges from 0 to 1 make of a volume of so many dimensions.
     """
     known = np.isfinite(sigma) & (sigma > 0) & np.isfinite(fraction)
     s, states = np.where(known, sigma, 1.0), fraction.shape[-1]
     f = np.where(known, fraction, 0.5)
     below, above = np.where(known, ndtr(-f / s), 0.0), np.where(known, ndtr((f - 1) / s), 0.0)
     apart = np.maximum(1 - below - above, LEAST).prod(-1) ** ((states - 1) / states)
-    return np.asarray(np.maximum(1 - below.sum(-1), np.maximum(apart if states > 2 else 0.0, LEAST)))
+    little = np.minimum(apart, LITTLE) if states > 2 else np.zeros_like(apart)
+    return np.asarray(np.maximum(1 - below.sum(-1), np.maximum(little, LEAST)))
 
 
 def radius(
