@@ -160,7 +160,7 @@ def _read(file: Path) -> FeffPath:
         )
     try:
         return _parsed(file, lines, rule, head)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, OverflowError) as error:
         raise ReadError(f"{file.name} cannot be read as a feffNNNN.dat of FEFF: {error}.") from None
 
 

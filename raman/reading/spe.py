@@ -41,6 +41,8 @@ def sniff(source: Source) -> float:
 def scans(source: Source, *, laser: float | None = None, medium: Medium = "vacuum") -> list[xr.Dataset]:
     """One dataset for each region of the detector; options as in :func:`raman.read`."""
     content = source.content
+    if len(content) <= _DATA_AT:
+        raise ReadError(f"{source.name} is no .spe file: it ends within its header.")
     (version,) = struct.unpack_from("<f", content, 1992)
     if version < 3:
         raise ReadError(
@@ -171,7 +173,7 @@ def _numbers(text: str, name: str) -> npt.NDArray[np.float64]:
 
 def _whole(element: ElementTree.Element | None) -> int | None:
     text = "" if element is None else (element.text or "")
-    return int(text) if text.isdigit() else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def _attributes(footer: ElementTree.Element) -> dict[str, Any]:

@@ -47,7 +47,9 @@ def scans(source: Source, *, axis: Literal["raman_shift", "wavenumber"] | None =
     head = _cells(lines[0])
     corner = _CORNER.match(head[0])
     if corner is None:
-        raise ReadError(f"{source.name} is no table with spectra in its rows: its first cell is {head[0]!r}.")
+        raise ReadError(
+            f"{source.name} is no table with spectra in its rows: its first cell is {head[0][:40]!r}."
+        )
     name = axis or ("raman_shift" if corner.group("raman") else "wavenumber")
     x = _values(head[1:], f"{source.name}: line 1")
     found = []

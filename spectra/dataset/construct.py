@@ -68,9 +68,10 @@ def _averaged(values: Any, start: npt.NDArray[np.intp], count: npt.NDArray[np.in
         whole = values.rechunk({-1: -1})
         chunks = (*whole.chunks[:-1], (len(start),))
         return whole.map_blocks(_averaged, start, count, quadrature, dtype=float, chunks=chunks)
-    if quadrature:
-        return np.asarray(np.sqrt(np.add.reduceat(values**2, start, axis=-1)) / count)
-    return np.asarray(np.add.reduceat(values, start, axis=-1) / count)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if quadrature:
+            return np.asarray(np.sqrt(np.add.reduceat(values**2, start, axis=-1)) / count)
+        return np.asarray(np.add.reduceat(values, start, axis=-1) / count)
 
 
 def from_arrays(

@@ -6,7 +6,6 @@ Any worker, today or after a crash, on this machine or another, makes the same s
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -101,6 +100,7 @@ class Plan:
         """The plan that was written as ``text``."""
         try:
             said = from_json(text)
+            _check_kinds(said)
             return cls(
                 recipe=said["recipe"],
                 files=tuple(InputFile(**one) for one in said["files"]),
@@ -116,7 +116,7 @@ class Plan:
                 length=said["length"],
                 attrs=said["attrs"],
             )
-        except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
             raise ReadError(f"the plan of the run is damaged ({error}); begin the run anew.") from None
 
     def check_same(self, now: Plan) -> None:
@@ -143,6 +143,24 @@ class Plan:
             raise InvalidInput(
                 f"{shown} changed since the run began: begin anew without --resume, or bring the old files back."
             )
+
+
+def _check_kinds(said: Mapping[str, Any]) -> None:
+    """Whatever wrote the plan, numbers in it are numbers that point into it, and names are texts."""
+    files, shards = said["files"], said["shards"]
+    whole = [one[key] for one in shards for key in ("number", "first", "end")]
+    whole += [n for one in shards for n in one["rows"] or ()] + [said["model"], said["length"]]
+    if not all(isinstance(n, int) and 0 <= n < 2**40 for n in whole):
+        raise ValueError("a number that is none")
+    if any(
+        one["number"] != i or not one["first"] <= one["end"] <= len(files) for i, one in enumerate(shards)
+    ):
+        raise ValueError("shards that are not in their order or beyond the files")
+    names = [said["dim"], said["recipe"]["name"], *(one["path"] for one in files), *said["attrs"].values()]
+    if not all(isinstance(name, str) and "\0" not in name for name in names):
+        raise ValueError("a name that is no text")
+    if len(said["settled"]) > 10_000 or not all(isinstance(one, Mapping) for one in said["settled"]):
+        raise ValueError("settled options that are no tables")
 
 
 def state_of(files: Sequence[str | Path]) -> tuple[InputFile, ...]:

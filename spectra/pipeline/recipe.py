@@ -21,6 +21,8 @@ from spectra.verbs import find_verb
 
 __all__ = ["Recipe", "Step", "load_recipe", "parse_recipe", "read_text"]
 
+#: Bytes of a recipe file at most.
+_LARGEST = 2**22
 _TOP = ("title", "description", "read", "step")
 
 
@@ -92,6 +94,8 @@ def load_recipe(recipe: str | Path | Mapping[str, Any] | Recipe) -> Recipe:
 def read_text(path: Path) -> str:
     """Text of a recipe file; one sentence where it has none."""
     try:
+        if path.stat().st_size > _LARGEST:
+            raise RecipeError(f"{path.name} is larger than any recipe ({_LARGEST >> 20} MiB).")
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise RecipeError(f"{path.name} is not UTF-8 text: a recipe is a TOML file.") from None
@@ -109,6 +113,11 @@ def parse_recipe(text: str, *, name: str = "recipe") -> Recipe:
         line = re.match(r"line (\d+)", place)
         at = f"line {line.group(1)}" if line else "at its end"
         raise RecipeError(f"{name}, {at}: this is not TOML ({what}).") from None
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # a number of thousands of digits, brackets in brackets without end
+        raise RecipeError(f"{name} cannot be read as TOML ({error}).") from None
     return _check(content, name=name, text=text)
 
 

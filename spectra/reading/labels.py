@@ -38,8 +38,8 @@ _SEPARATOR = re.compile(r"[\s#%;!*'\"]*[-=_*#/\\.+~\s]*$")
 _PROSE = re.compile(r"[\s#%;!*]*(?!ColumnLabels)[A-Za-z][^:\t]{0,40}:\s*\S|.*[.]\s*$|.*\w[.;] +[A-Za-z]")
 _SECTION = re.compile(r"\s*\[.*\]\s*$")
 _PREFIX = re.compile(r"^\s*(#[LC]\s+|#\(\d\)\s*|[#%;!*]+\s*|//\s*)?(ColumnLabels:\s*)?")
-_INDEXED = re.compile(r"\bcolumn[ ._]*(\d+)\s*[:=]\s*(.+?)\s*$", re.IGNORECASE)
-_LIST = re.compile(r"(\d+)\)\s*(.+?)(?=\s+\d+\)\s|\s*$)")
+_INDEXED = re.compile(r"\bcolumn[ ._]*(\d{1,6})\s*[:=]\s*(.+?)\s*$", re.IGNORECASE)
+_LIST = re.compile(r"(?<!\d)(\d{1,6})\)\s*(.+?)(?=\s+\d+\)\s|\s*$)")
 _KEY = re.compile(r"^([A-Za-z][\w .()/°-]{0,48}?)\s*[:=]\s*(\S.*)$")
 
 

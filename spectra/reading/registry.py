@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from spectra.errors import InvalidInput, ReadError, did_you_mean
+from spectra.errors import InvalidInput, ReadError, SpectraError, did_you_mean
 from spectra.options import check_options
 from spectra.reading.foreign import recognise
 from spectra.reading.source import Source, open_source
@@ -144,6 +144,15 @@ def read_scans(
         scans = found.scans(source, **hinted)
     except InvalidInput as error:
         raise ReadError(f"{source.name}: {error}") from error
+    except SpectraError:
+        raise
+    except MemoryError as error:
+        raise ReadError(f"{source.name} claims or holds more data than fits into memory.") from error
+    except (
+        Exception
+    ) as error:  # the mistake of a reader, anybody's, is no reason to stop those who read many files
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise ReadError(f"{source.name}: the {found.name} reader failed on it ({said}).") from error
     if not scans:
         raise ReadError(f"{source.name} holds no spectrum that the {found.name} reader could find.")
     for scan in scans:

@@ -16,6 +16,8 @@ __all__ = ["Source", "open_source"]
 
 _GZIP = b"\x1f\x8b"
 _IN_MEMORY = 64 * 2**20
+#: Bytes that a compressed file may hold.
+_UNPACKED = 2**30
 
 #: Byte-order marks and the encodings they announce.
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -65,9 +67,15 @@ class Source:
         if not self._first.startswith(_GZIP):
             return self.raw
         try:
-            return gzip.decompress(self.raw)
+            with gzip.open(self.path) as file:
+                content = file.read(_UNPACKED + 1)
         except (OSError, EOFError, zlib.error) as error:
             raise ReadError(f"{self.name} is gzip-compressed and damaged ({error}).") from None
+        if len(content) > _UNPACKED:
+            raise ReadError(
+                f"{self.name} unpacks to more than {_UNPACKED >> 20} MiB; unpack it yourself if it should."
+            )
+        return content
 
     @property
     def head(self) -> bytes:

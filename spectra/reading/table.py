@@ -167,7 +167,8 @@ def _table_with_gaps(lines: Sequence[str], dialect: Dialect) -> Table | None:
     if width < 2 or not 0 < len(bad) <= 0.1 * len(rows):
         return None
     values = np.array([[_number(c, dialect.decimal) for c in cells[i]] for i in rows], float)
-    steps = np.diff(values[:, 0])
+    with np.errstate(invalid="ignore"):
+        steps = np.diff(values[:, 0])
     if not ((steps > 0).all() or (steps < 0).all()):
         return None
     shown = ", ".join(str(i + 1) for i in bad[:8]) + (", ..." if len(bad) > 8 else "")

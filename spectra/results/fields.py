@@ -24,6 +24,7 @@ _LONGEST = 63  # characters of a name, as in NeXus
 _NON_FINITE = "non_finite_number"  # JSON has no NaN and no infinity
 _TIME = re.compile(r"(datetime64|timedelta64)\[(ns|us|ms|s)\]")
 _PLAIN = re.compile(r"[<>=|]?(bool|u?int\d+|float\d+|complex\d+|[US]\d+|[biufc]\d+)")
+_FREE = 1 << 24  # bytes that texts may take beyond what they hold
 _UTC = "+00:00"  # NumPy's dates are taken as UTC
 _STEPS = {"ns": 10**9, "us": 10**6, "ms": 10**3, "s": 1}
 
@@ -77,7 +78,12 @@ def from_field(raw: npt.NDArray[Any], record: Mapping[str, Any]) -> npt.NDArray[
         return raw.astype(np.dtypes.StringDType())
     if dtype != "object" and not _PLAIN.fullmatch(dtype):
         raise ReadError(f"a results file cannot hold values of the kind {dtype!r}.")
-    return raw.astype(np.dtype(dtype), copy=False)
+    kind = np.dtype(dtype)
+    if kind.kind in "US" and raw.size * kind.itemsize > _FREE + 8 * sum(
+        len(str(text)) for text in raw.ravel()
+    ):
+        raise ReadError(f"texts of the kind {dtype!r} are far longer than what the file holds.")
+    return raw.astype(kind, copy=False)
 
 
 def _texts(array: npt.NDArray[Any], where: str) -> npt.NDArray[np.object_]:
@@ -122,9 +128,10 @@ def _from_seconds(raw: npt.NDArray[Any], start: str, kind: str) -> npt.NDArray[A
         return np.asarray(values, dtype).reshape(raw.shape)
     unit = np.datetime_data(dtype)[0]
     missing = np.isnan(raw)
-    counts = (
-        np.round(np.where(missing, 0.0, raw) * _STEPS[unit]).astype(np.int64).astype(f"timedelta64[{unit}]")
-    )
+    steps = np.where(missing, 0.0, raw) * float(_STEPS[unit])
+    if not (np.abs(steps) < 2.0**62).all():
+        raise ReadError(f"a time of {np.abs(raw).max():g} s is none.")
+    counts = np.round(steps).astype(np.int64).astype(f"timedelta64[{unit}]")
     zero = np.asarray(start.removesuffix(_UTC), dtype) if dtype.kind == "M" else np.zeros((), dtype)
     return np.where(missing, np.asarray("NaT", dtype), np.asarray(zero + counts, dtype))
 

@@ -113,11 +113,18 @@ def inputs_of(dataset: xr.Dataset) -> list[dict[str, Any]]:
 
 def _content(item: Mapping[str, Any], room: float) -> tuple[bytes | None, str]:
     """Bytes of an input file, or why they cannot be kept."""
+    if not (isinstance(item["size"], int | float) and isinstance(item["file"], str)):
+        return None, "not described as a file"
     if item["size"] > room:
         return None, "over the limit for embedded files"
     try:
-        content = Path(item["file"]).read_bytes()
-    except OSError:
+        path = Path(item["file"])
+        if not path.is_file():  # and no device or pipe, whose end would never come
+            return None, "no longer where it was read"
+        if path.stat().st_size != item["size"]:
+            return None, "changed since it was read"
+        content = path.read_bytes()
+    except (OSError, ValueError):  # ValueError: a zero byte in the name
         return None, "no longer where it was read"
     if hashlib.sha256(content).hexdigest() != item["sha256"]:
         return None, "changed since it was read"

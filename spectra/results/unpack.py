@@ -177,6 +177,8 @@ def _array(entry: Any, info: Mapping[str, Any], store: _Store) -> Any:
     """Array of a variable; where it is split along a dimension, its parts joined."""
     if isinstance(info["path"], str):
         return store.values(entry, info["path"], info)
+    if len(set(info["path"])) < len(info["path"]):
+        raise ReadError(f"{info['path'][0]} is named twice among the parts of one variable.")
     parts = [store.values(entry, path, info) for path in info["path"]]
     along = info["dims"].index(info["split"])
     if any(hasattr(part, "dask") for part in parts):

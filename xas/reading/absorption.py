@@ -24,6 +24,8 @@ __all__ = ["Channel", "edge_jump", "with_mu"]
 
 Channel = Literal["auto", "mu", "transmission", "fluorescence", "reference"]
 
+#: eV: no absorption spectrum is as wide.
+_WIDEST = 1e5
 _NORMALISED = re.compile(r"norm|nor$")
 _HINT = re.compile(r"(?:ln\((\w+)/(\w+)\)|\(([^)]+)\)\s*/\s*(\w+))")
 
@@ -173,6 +175,7 @@ def _compare_with_transmission(scan: xr.Dataset, roles: Roles, hinted: str | Non
     )
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _absorption(
     scan: xr.Dataset, roles: Roles, channel: str
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64] | None, list[str]]:
@@ -236,7 +239,7 @@ def _log_ratio(
     top: npt.NDArray[np.float64], bottom: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.float64], int]:
     """ln(top/bottom), NaN where that has no meaning, and at how many points."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio = np.asarray(top / bottom, float)
         bad = ~(np.isfinite(ratio) & (ratio > 0))
         return np.log(np.where(bad, np.nan, ratio)), int(bad.sum())
@@ -263,9 +266,10 @@ def edge_jump(energy: npt.NDArray[np.float64], mu: npt.NDArray[np.float64]) -> f
     finite = np.isfinite(mu)
     if finite.sum() < 10:
         return 0.0
-    grid = np.arange(energy[finite][0], energy[finite][-1], 1.0)
-    if grid.size < 40:
+    first, last = energy[finite][0], energy[finite][-1]
+    if not 40 <= last - first < _WIDEST:
         return float(np.ptp(mu[finite]))
+    grid = np.arange(first, last, 1.0)
     total = np.concatenate([[0.0], np.cumsum(np.interp(grid, energy[finite], mu[finite]))])
     far = min(60, grid.size // 5)
     near = far // 6

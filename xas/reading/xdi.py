@@ -184,7 +184,7 @@ def _float(text: str) -> float | None:
 def _columns(header: _Header, table: Table, file: str) -> tuple[list[str], dict[int, str]]:
     """Names and units of the columns, from the fields ``Column.N`` or, without them, the line of labels."""
     width = table.values.shape[1]
-    declared = {int(k[7:]): v for k, v in header.fields.items() if re.fullmatch(r"column\.\d+", k)}
+    declared = {int(k[7:]): v for k, v in header.fields.items() if re.fullmatch(r"column\.\d{1,6}", k)}
     if not declared:
         header.faults.append("no Column.1, Column.2, ... say what the columns are")
         words = header.label_line.split()

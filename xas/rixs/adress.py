@@ -64,7 +64,7 @@ def _exposure(
     settings = {
         name: np.atleast_1d(read_all(item))
         for name, item in file[_SETTINGS].items()
-        if item.dtype.kind in "iuf"
+        if item.dtype.kind in "iuf" and item.size
     }
     counts = np.round(read_all(file["entry/analysis/spectrum"])).astype(np.int64)
     photons = read_all(file["entry/analysis/events"]).astype(float)

@@ -53,6 +53,7 @@ def background_removed(x: FloatArray, counts: npt.NDArray[Any]) -> bool:
     return bool(mean.max() > 0 and first < _NO_BACKGROUND * mean.max())
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a value beyond all bounds is no spike
 def spikes(y: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     """Points of ``y`` (..., n) that stand alone: no neighbour reaches half of their height above what lies around.
 

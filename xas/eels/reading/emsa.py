@@ -7,6 +7,7 @@ ISO 22029:2022, Microbeam analysis: EMSA/MAS standard file format for spectral-d
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from spectra.dataset.conventions import AXES
+from spectra.dataset.conventions import AXES, spectral_axis
 from spectra.errors import InvalidInput, ReadError, did_you_mean
 from spectra.reading import text as text_reader
 from spectra.reading.registry import Reader
@@ -96,7 +97,8 @@ class _File:
 
     def number(self, key: str) -> float | None:
         found = re.match(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?)", self.words.get(key, ""))
-        return float(found.group(1).lower().replace("d", "e")) if found else None
+        number = float(found.group(1).lower().replace("d", "e")) if found else math.nan
+        return number if math.isfinite(number) else None
 
 
 def _headerless(source: Source, axis: str) -> list[xr.Dataset]:
@@ -107,6 +109,8 @@ def _headerless(source: Source, axis: str) -> list[xr.Dataset]:
     said = "the file has no header, though its name says EMSA/MAS"
     if axis != "energy_loss":
         return [add_note(scan, said)]
+    if spectral_axis(scan) != axis:
+        raise ReadError(f"{source.name} lies along {spectral_axis(scan)}, which is no energy loss.")
     y = scan[scan.attrs["signal"]]
     scan = scan.rename({y.name: "counts"}).assign_attrs(signal="counts", technique="eels")
     scan.counts.attrs["units"] = counts_units("", y.values)
@@ -163,6 +167,7 @@ def _values(line: str) -> list[float]:
     return [float(c.lower().replace("d", "e")) for c in cells]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # numbers beyond all bounds are refused with the axis
 def _columns(file: _File) -> tuple[FloatArray, FloatArray]:
     """Axis in eV and values: the pairs of the file where it has such, else the axis from its keywords."""
     flat = np.array([v for row in file.rows for v in row])
