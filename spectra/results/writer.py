@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from spectra.errors import InvalidInput
 from spectra.results.atomic import new_file
+from spectra.results.chunks import LEVEL, Compressed, write_compressed
 from spectra.results.interrupts import interrupts_held
 from spectra.results.seal import add_seal, sealed
 
@@ -84,7 +85,10 @@ def _write_hdf5(target: Any, tree: Mapping[str, Any], filters: Mapping[str, Any]
         if lazy:  # block by block and all in one pass: what they share is computed once
             import dask.array
 
-            dask.array.store([source for source, _ in lazy], [field for _, field in lazy], lock=True)
+            targets = [Compressed(field) if _is_deflated(field) else field for _, field in lazy]
+            dask.array.store(
+                [source for source, _ in lazy], targets, lock=False
+            )  # h5py has a lock of its own
 
 
 def _is_lazy(tree: Mapping[str, Any]) -> bool:
@@ -133,11 +137,18 @@ def chunk_shape(shape: tuple[int, ...], itemsize: int, target: int = _CHUNK) -> 
     return tuple(reversed(chunk))
 
 
+def _fitting(rows: int, blocks: tuple[int, ...]) -> int:
+    """Rows of a chunk of which whole ones make a block, where nearly as many do: no chunk is compressed twice."""
+    if any(block != blocks[0] for block in blocks[:-1]):
+        return rows
+    return next((n for n in range(rows, rows // 2, -1) if blocks[0] % n == 0), rows)
+
+
 def _filters(compression: Compression) -> dict[str, Any]:
     if compression == "none":
         return {}
     if compression == "gzip":
-        return {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+        return {"compression": "gzip", "compression_opts": LEVEL, "shuffle": True}
     if compression != "zstd":
         raise InvalidInput(f"compression must be 'gzip', 'zstd' or 'none', got {compression!r}.")
     try:
@@ -186,12 +197,21 @@ def _write_field(group: Any, name: str, value: Any, writing: _Writing) -> None:
         return
     options: dict[str, Any] = {}
     if array.ndim and array.nbytes > _SMALL:
-        options = {"chunks": chunk_shape(array.shape, array.dtype.itemsize), **writing.filters}
+        chunk = chunk_shape(array.shape, array.dtype.itemsize)
+        if hasattr(value, "dask"):
+            chunk = (_fitting(chunk[0], value.chunks[0]), *chunk[1:])
+        options = {"chunks": chunk, **writing.filters}
     field = group.create_dataset(name, shape=array.shape, dtype=array.dtype, **options)
     if hasattr(value, "dask"):
         writing.lazy.append((value, field))
+    elif array.size and _is_deflated(field):
+        write_compressed(field, array)
     elif array.size:
         field[...] = array
+
+
+def _is_deflated(field: Any) -> bool:
+    return field.compression == "gzip" and field.dtype.kind in "biufc"
 
 
 def _write_attribute(node: Any, name: str, value: Any) -> None:

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import h5py
@@ -234,11 +235,7 @@ def test_only_large_arrays_are_compressed_and_a_chunk_holds_whole_spectra(tmp_pa
     with h5py.File(write_tree(tmp_path / "a.h5", tree)) as file:
         assert file["small"].chunks is None
         assert file["large"].chunks == (262, 500)
-        assert (file["large"].compression, file["large"].compression_opts, file["large"].shuffle) == (
-            "gzip",
-            4,
-            True,
-        )
+        assert (file["large"].compression, file["large"].shuffle) == ("gzip", True)
         assert file["counts"].dtype == np.int32
 
 
@@ -254,6 +251,57 @@ def test_only_large_arrays_are_compressed_and_a_chunk_holds_whole_spectra(tmp_pa
 )
 def test_chunks_are_about_a_megabyte(shape, chunk):
     assert chunk_shape(shape, 8) == chunk
+
+
+def large_fields(rng):
+    """One of each kind that is compressed by this library itself, with chunks that end at an edge."""
+    return {
+        "double": rng.normal(size=(1001, 503)),
+        "counts": rng.integers(0, 99, (777, 1201)).astype("u2"),
+        "complex": rng.normal(size=(700, 50)) + 1j,
+        "flag": rng.random((900, 200)) < 0.3,
+        "wide": rng.normal(size=(3, 200_000)),
+        "cube": rng.normal(size=(20, 30, 1000)).astype("f4"),
+        "other_order": rng.normal(size=(500, 50)).astype(">f8"),
+        "column": np.arange(30_000),
+    }
+
+
+@pytest.mark.parametrize("rows", [None, 37, 200, 250])
+def test_what_is_compressed_in_threads_is_what_hdf5_reads(tmp_path, rng, rows):
+    """At once, and block by block: blocks that end inside a chunk share it."""
+    import dask.array
+
+    fields = large_fields(rng)
+    tree = fields
+    if rows is not None:
+        tree = {n: dask.array.from_array(a, chunks=(rows, *a.shape[1:])) for n, a in fields.items()}
+    with h5py.File(write_tree(tmp_path / "a.h5", tree)) as file:
+        for name, array in fields.items():
+            assert file[name].compression == "gzip"
+            assert file[name].dtype == array.dtype
+            np.testing.assert_array_equal(file[name][()], array, err_msg=name)
+
+
+def test_chunks_are_those_that_hdf5_would_write(tmp_path, rng):
+    """Byte by byte, so that no program can tell them apart."""
+    array = rng.integers(0, 99, (777, 1201)).astype("u2")
+    ours = write_tree(tmp_path / "ours.h5", {"x": array})
+    with h5py.File(ours) as file, h5py.File(tmp_path / "theirs.h5", "w") as other:
+        options = {"compression": "gzip", "compression_opts": file["x"].compression_opts, "shuffle": True}
+        theirs = other.create_dataset("x", data=array, chunks=file["x"].chunks, **options)
+        for start in range(0, 777, theirs.chunks[0]):
+            (mask, mine), (_, written) = (one.id.read_direct_chunk((start, 0)) for one in (file["x"], theirs))
+            assert mask == 0
+            assert zlib.decompress(mine) == zlib.decompress(written)
+
+
+def test_chunks_of_a_lazy_field_fit_its_blocks(tmp_path):
+    import dask.array
+
+    lazy = dask.array.zeros((5000, 500), chunks=(2000, 500))
+    with h5py.File(write_tree(tmp_path / "a.h5", {"x": lazy})) as file:
+        assert file["x"].chunks == (250, 500)
 
 
 def test_replace_file_takes_bytes_and_returns_the_path(tmp_path):
