@@ -104,11 +104,6 @@ class Numbers:
         own = radius(value[..., moving], spread[..., moving], wide, best[..., moving])
         for k, i in enumerate(moving):
             self.sigma[rows, :, i] = own[..., k]
-        for name, (_, half) in rooms.items():  # on its limit whatever is assumed: somewhere in its room
-            at = self.parameters.index(name)
-            self.sigma[rows, :, at] = np.where(
-                np.ptp(value[..., at], axis=0) > UNMOVED * half, self.sigma[rows, :, at], half / np.sqrt(3)
-            )
         for level in levels:
             inside = mean_within(value[..., level], spread[..., level], 0.0, 1.0)
             mean = (wide * inside / inside.sum(-1, keepdims=True)).sum(0)
@@ -125,6 +120,7 @@ class Numbers:
             around = radius(np.nan_to_num(v), s, wide, np.nan_to_num(centre[rows]))
             before = self.quantity_sigma[name][rows]
             self.quantity_sigma[name][rows] = np.where(np.isfinite(v).all(0) & (around > 0), around, before)
+        self._leave_room(rows, value, model, rooms)
         if self.shared_sigma is not None and fits[0].shared is not None:
             names = [self.parameters.index(n) for n in fits[0].shared.names]
             self.shared_sigma[rows] = np.nanmax(self.sigma[rows][..., names], axis=1)
@@ -133,6 +129,26 @@ class Numbers:
             numbers[rows] = np.where(
                 failed.reshape(*failed.shape, *([1] * (numbers.ndim - 2))), np.nan, numbers[rows]
             )
+
+    def _leave_room(
+        self,
+        rows: npt.NDArray[np.intp],
+        value: FloatArray,
+        model: Model,
+        rooms: Mapping[str, tuple[float, float]],
+    ) -> None:
+        """A position on its limit whatever is assumed is somewhere in its room, and so are those that follow it."""
+        heads = [f"{component.prefix}position" for component in model.components]
+        for name, (_, half) in rooms.items():
+            stuck = np.ptp(value[..., self.parameters.index(name)], axis=0) <= UNMOVED * half
+            if not stuck.any():
+                continue
+            following = _following(model, name)
+            seen = [i for i, head in enumerate(heads) if head in following]
+            places = [(self.sigma, self.parameters.index(n)) for n in following]
+            places += [(self.quantity_sigma[q], i) for q in ("position", "maximum") for i in seen]
+            for sigma, i in places:
+                sigma[rows, :, i] = np.where(stuck, half / np.sqrt(3), sigma[rows, :, i])
 
     def _average_valence(
         self,
@@ -191,3 +207,12 @@ def _levels(model: Model, parameters: Sequence[str]) -> list[list[int]]:
         if name.startswith("fraction_"):
             found.setdefault((model.settings[name].expr or "").partition(" / ")[2], []).append(i)
     return list(found.values())
+
+
+def _following(model: Model, name: str) -> list[str]:
+    """A position, and those that are tied to it."""
+    found = [name]
+    for other, setting in model.settings.items():  # what is tied stands behind what it is tied to
+        if other.endswith("position") and setting.expr and set(re.findall(r"\w+", setting.expr)) & set(found):
+            found.append(other)
+    return found
