@@ -2,9 +2,9 @@
 
 Beside HyperSpy and eXSpy in the same run, where they are installed; they are no dependencies of this project.
 
-    OMP_NUM_THREADS=1 taskset -c 0 python benchmarks/eels_deconvolution.py [--side 128] [--channels 2048] [--part 4]
+    python benchmarks/eels_deconvolution.py [--side 128] [--channels 2048] [--part 4]
 
-The image is simulated. Timings are processor time of one thread, the least of three runs (Richardson-Lucy: of one); that
+The image is simulated. Timings are processor time of one thread, medians of three runs (Richardson-Lucy beside: of one); that
 of eXSpy's Richardson-Lucy is extrapolated from ``part`` lines of the image.
 """
 
@@ -12,26 +12,34 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import resource
 import time
 
-import numpy as np
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[name] = "1"
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
-import spectra
-import xas
+import numpy as np  # noqa: E402
+from table import add_rows_option, beside, hand_over  # noqa: E402
+
+import spectra  # noqa: E402
+import xas  # noqa: E402
 
 STEP, BEFORE, END, ITERATIONS = 0.2, 25.0, 2.0, 15
 
 
 def timed(call, repeat=3):
-    best, made = np.inf, None
+    """Seconds of each run, and what the last one made."""
+    times, made = [], None
     for _ in range(repeat):
         del made
         gc.collect()
         start = time.process_time()
         made = call()
-        best = min(best, time.process_time() - start)
-    return best, made
+        times.append(time.process_time() - start)
+    return times, made
 
 
 def simulated(side: int, channels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -61,6 +69,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--channels", type=int, default=2048)
     parser.add_argument("--part", type=int, default=4)
+    add_rows_option(parser)
     given = parser.parse_args()
     image, counts, loss, low = simulated(given.side, given.channels)
     options = {"axis": "energy_loss", "name": "counts", "units": "counts", "dims": ("y", "x")}
@@ -77,23 +86,44 @@ def main() -> None:
     ours, grown, parts = {}, {}, {}
     for name, call in calls.items():
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        ours[name], made = timed(call, 1 if "Lucy" in name else 3)
+        ours[name], made = timed(call)
         grown[name] = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / image.nbytes
         parts[name] = made["single_scattering" if "log" in name else "net"].values.mean((0, 1), dtype=float)
         del made
-    theirs = beside(image, counts, loss, low, given.part)
-    rows = given.side**2
+    theirs = peers(image, counts, loss, low, given.part)
+    rows, made = given.side**2, []
     print(f"{given.side} × {given.side} × {given.channels}, float32; peaks of memory in units of the image")
-    for name, seconds in ours.items():
+    for name, times in ours.items():
+        seconds = np.median(times)
         line = f"{name:40s} {seconds:8.2f} s {seconds / rows * 1e6:8.1f} µs per spectrum, memory + {grown[name]:.1f}"
         if name in theirs:
-            other, values = theirs[name]
+            others, values = theirs[name]
+            other = np.median(others)
             line += f"   HyperSpy/eXSpy {other:8.2f} s, {other / seconds:.1f} times"
             if values is not None:
                 line += f"; {agreement(name, parts[name], values, loss, low)}"
         print(line)
+        made.append(row_of(name, times, theirs.get(name), parts[name], given, loss, low, bool(theirs)))
+    hand_over(made, given.rows)
     if not theirs:
         print("HyperSpy and eXSpy are not installed: nothing was measured beside.")
+
+
+def row_of(name, times, theirs, mine, given, loss, low, installed):
+    """Row of the table."""
+    claim = f"eels_{name.split(',')[0].replace('-', '_').replace(' ', '_').lower()}"
+    count = given.side**2
+    others, values = theirs or (None, None)
+    note = "" if values is None else agreement(name, mine, values, loss, low)
+    if "Lucy" in name and others:
+        note = f"peer extrapolated from {given.part} of {given.side} lines"
+    each = None if others is None else [1e6 * t / count for t in others]
+    worked = given.part * given.side if "Lucy" in name else count
+    return beside(
+        claim, f"EELS spectra of {given.channels} channels: {name}", [1e6 * t / count for t in times], "HyperSpy/eXSpy", each,
+        spectra=count, peer_spectra=worked, agreement=note, clock="processor",
+        missing="it failed" if installed else "not installed",
+    )  # fmt: skip
 
 
 def agreement(name, mine, values, loss, low) -> str:
@@ -106,7 +136,7 @@ def agreement(name, mine, values, loss, low) -> str:
     )
 
 
-def beside(image, counts, loss, low, part):
+def peers(image, counts, loss, low, part):
     """The same with HyperSpy and eXSpy, if they are there: seconds, and means over the pixels."""
     try:
         import exspy
@@ -144,7 +174,9 @@ def beside(image, counts, loss, low, part):
         ),
         1,
     )
-    times["Richardson-Lucy, 15 iterations"] = seconds * len(image) / part, None
+    times["Richardson-Lucy, 15 iterations"] = [s * len(image) / part for s in seconds], None
+    if "Fourier-log" in times:
+        times["Fourier-log with sigma"] = times["Fourier-log"]
     return times
 
 

@@ -24,6 +24,7 @@ if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 import numpy as np  # noqa: E402
+from table import add_rows_option, beside, hand_over  # noqa: E402
 
 import spectra  # noqa: E402
 import xas  # noqa: E402
@@ -68,18 +69,18 @@ def subtract(data):
     return xas.eels.subtract_background(data, window=WINDOW)
 
 
-def timed(call, repeat: int) -> tuple[float, object]:
-    """Median of ``repeat`` runs after one for the compiler, and what the last one made."""
+def timed(call, repeat: int) -> tuple[list[float], object]:
+    """Seconds of ``repeat`` runs after one for the compiler, and what the last one made."""
     times, made = [], call()
     for _ in range(repeat):
         made = None  # what was made before is not held while it is made again
         start = time.process_time()
         made = call()
         times.append(time.process_time() - start)
-    return float(np.median(times)), made
+    return times, made
 
 
-def ours(loss, core, low, zero, repeat: int) -> tuple[dict[str, float], dict[str, object]]:
+def ours(loss, core, low, zero, repeat: int) -> tuple[dict[str, list[float]], dict[str, object]]:
     times, made = {}, {}
     zeros, cores = image(low, zero), image(loss, core)
     times[ALIGN], made[ALIGN] = timed(lambda: xas.eels.align_zero_loss(zeros), repeat)
@@ -120,7 +121,7 @@ def peers(loss, core, low, zero, repeat: int, rows: dict[str, int]):
             start = time.process_time()
             made[name] = prepared()
             seconds.append(time.process_time() - start)
-        times[name] = (float(np.median(seconds)) * side / number, number)
+        times[name] = ([one * side / number for one in seconds], number)
 
     def align():
         cut = signal(zero, low)
@@ -163,18 +164,18 @@ def two_lines_data(loss, core, rows: int) -> tuple[np.ndarray, np.ndarray]:
     return net, np.maximum(core[:rows].astype(float), 1.0)
 
 
-def agreement(loss, core, low, made, theirs, rows: int) -> list[str]:
-    """What comes out, beside each other."""
+def agreement(loss, core, low, made, theirs, rows: int) -> dict[str, str]:
+    """What comes out, beside each other, by operation."""
     from xas.eels.curves import Curve
     from xas.eels.line_fit import fit_lines
     from xas.eels.linear_variance import Noise
     from xas.eels.zero_loss import zero_loss_position
 
-    lines = []
+    lines = {}
     both = made[ALIGN].counts.values, theirs[ALIGN].data
     left = [zero_loss_position(low, np.nan_to_num(v.reshape(-1, low.size)), (-5, 5), 0.3)[0] for v in both]
     told = [f"{np.nanmean(v):+.4f} ± {np.nanstd(v):.4f}" for v in left]
-    lines.append(f"zero loss after alignment, mean and scatter (eV): {told[0]}, HyperSpy {told[1]}")
+    lines[ALIGN] = f"zero loss left at {told[0]} eV, HyperSpy's at {told[1]} eV"
     areas = xas.eels.subtract_background(image(loss, core), window=WINDOW, estimator="two_area")
     amplitude, exponent = theirs["power law"]
     own, sigma = (areas[f"background_parameter{end}"].values for end in ("", "_sigma"))
@@ -184,7 +185,7 @@ def agreement(loss, core, low, made, theirs, rows: int) -> list[str]:
     off = np.abs(own[..., 1] - exponent) / sigma[..., 1]
     width = loss[1] - loss[0]  # HyperSpy's amplitude is counts per eV
     height = np.exp(own[..., 0] - np.log(amplitude * width) + exponent * np.log(middle)) - 1
-    lines.append(
+    lines[SUBTRACT] = (
         f"two-area power law against HyperSpy's: exponents differ by {off.max():.3f} sigma at most (median {np.median(off):.3f}), "
         f"amplitudes at {middle:.0f} eV by {100 * np.abs(height).max():.3f} % (median {100 * np.median(np.abs(height)):.3f} %)"
     )
@@ -196,11 +197,11 @@ def agreement(loss, core, low, made, theirs, rows: int) -> list[str]:
     )  # the same window, channel by channel
     chi2 = theirs[TWO].chisq.data.reshape(-1)
     lower = found.chi_square - chi2
-    lines.append(
-        f"two Gaussians on two arctangents: chi-square beside HyperSpy's, differences from {lower.min():+.4f} to "
+    lines[TWO] = (
+        f"chi-square beside HyperSpy's, differences from {lower.min():+.4f} to "
         f"{lower.max():+.4f} of {np.median(chi2):.0f}"
     )
-    return lines + cross_sections()
+    return lines
 
 
 def cross_sections() -> list[str]:
@@ -253,11 +254,39 @@ def grown(name: str, side: int, channels: int) -> float:
     return (held("VmHWM") - before) / size
 
 
+def rows_of(times, theirs, said, given) -> list:
+    """Rows of the table: what HyperSpy and eXSpy have a counterpart of."""
+    count = given.side**2
+    pairs = {
+        "eels_align": (ALIGN, ALIGN, "HyperSpy"),
+        "eels_background": (SUBTRACT, "fitted", "eXSpy, fitted"),
+        "eels_lines": (TWO, TWO, "HyperSpy `multifit`"),
+    }
+    rows = []
+    for claim, (mine, other, peer) in pairs.items():
+        taken, number = theirs.get(other, (None, 0))
+        notes = [said.get(mine, "")] if number in (0, given.side) else [
+            said.get(mine, ""), f"peer extrapolated from {number} of {given.side} rows"
+        ]  # fmt: skip
+        each = None if taken is None else [1e6 * t / count for t in taken]
+        rows.append(
+            beside(
+                claim, f"EELS spectra of {given.channels} channels: {mine}", [1e6 * t / count for t in times[mine]], peer, each,
+                spectra=count, peer_spectra=number * given.side, agreement="; ".join(filter(None, notes)),
+            )
+        )  # fmt: skip
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--channels", type=int, default=2048)
     parser.add_argument("--repeat", type=int, default=3)
+    add_rows_option(parser)
+    parser.add_argument(
+        "--no-memory", action="store_true", help="leave out what each operation takes of memory"
+    )
     parser.add_argument("--memory", choices=list(MEMORY), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.memory:
@@ -266,7 +295,7 @@ def main() -> None:
     data = simulated(given.side, given.channels)
     times, made = ours(*data, given.repeat)
     rows = {"fitted": max(1, given.side // 32), TWO: max(1, given.side // 64)}
-    theirs: dict[str, tuple[float, int]] = {}
+    theirs: dict[str, tuple[list[float], int]] = {}
     try:
         import exspy  # noqa: F401
     except ImportError:
@@ -276,16 +305,22 @@ def main() -> None:
     print(
         f"{given.side} × {given.side} × {given.channels}, float32, one core, medians of {given.repeat}; load {os.getloadavg()[0]:.1f}"
     )
-    for name, seconds in times.items():
+    for name, repeated in times.items():
+        seconds = np.median(repeated)
         print(f"{name:70s} {seconds:8.3f} s  {seconds / given.side**2 * 1e6:7.1f} µs per spectrum")
         beside = [name] + (["fitted"] if name == SUBTRACT else [])
         for other in (n for n in beside if n in theirs):
-            taken, number = theirs[other]
+            taken, number = np.median(theirs[other][0]), theirs[other][1]
             words = {"fitted": "eXSpy, fitted", SUBTRACT: "eXSpy, two areas"}.get(other, "HyperSpy")
             part = "" if number == given.side else f", extrapolated from {number} of {given.side} rows"
             print(f"    {words:66s} {taken:8.3f} s  {taken / seconds:7.1f} times{part}")
+    said = {}
     if theirs:
-        print("\n".join(agreement(data[0], data[1], data[2], made, results, rows[TWO])))
+        said = agreement(data[0], data[1], data[2], made, results, rows[TWO])
+        print("\n".join([*said.values(), *cross_sections()]))
+    hand_over(rows_of(times, theirs, said, given), given.rows)
+    if given.no_memory:
+        return
     size = ["--side", str(given.side), "--channels", str(given.channels)]
     for name in MEMORY:
         told = subprocess.run(

@@ -21,10 +21,12 @@ import math
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
 from scipy.special import wofz
+from table import add_rows_option, alone, beside, hand_over
 
 X = np.linspace(634.0, 662.0, 281)
 POSITIONS = (640.6, 641.9, 642.8, 644.3)
@@ -118,7 +120,7 @@ def simulate(count, areas, rng, *, signal_to_noise=None):
 
 
 def ours(y, sigma, workers, repeats):
-    """Result, and median time per spectrum in microseconds."""
+    """Result, and times per spectrum of each repetition in microseconds."""
     from spectra.fitting import fit_arrays
 
     model = tables()
@@ -128,25 +130,31 @@ def ours(y, sigma, workers, repeats):
         start = time.perf_counter()
         result = fit_arrays(*model, X, y, sigma=sigma, workers=workers)
         times.append((time.perf_counter() - start) / len(y) * 1e6)
-    return result, statistics.median(times)
+    return result, times
 
 
 def theirs(model, parameters, y, sigma, numbers):
-    """Sums of squares and median time per spectrum in microseconds; the first, which warms up, does not count."""
+    """Sums of squares and the time of each spectrum in microseconds; the first, which warms up, does not count."""
     model.fit(y[0], parameters, x=X, weights=1 / sigma[0])
     times, chi2 = [], []
     for i in numbers:
         start = time.perf_counter()
         chi2.append(model.fit(y[i], parameters, x=X, weights=1 / sigma[i]).chisqr)
         times.append((time.perf_counter() - start) * 1e6)
-    return np.array(chi2), statistics.median(times)
+    return np.array(chi2), times
 
 
-def fresh_process(engine):
+def fresh_process(engine, **environment):
     """Seconds that a new process needs from its start for one spectrum."""
     start = time.perf_counter()
-    subprocess.run([sys.executable, __file__, "--one", engine], check=True)
+    subprocess.run([sys.executable, __file__, "--one", engine], check=True, env=os.environ | environment)
     return time.perf_counter() - start
+
+
+def compilation():
+    """Seconds that a new process needs where nothing was compiled before."""
+    with tempfile.TemporaryDirectory() as folder:
+        return fresh_process("ours", NUMBA_CACHE_DIR=folder)
 
 
 def one(engine):
@@ -161,6 +169,22 @@ def one(engine):
     model.fit(y[0], parameters, x=X, weights=1 / sigma[0])
 
 
+def fresh_processes(repeats, console):
+    """What a new process takes for one spectrum; rows of the table."""
+    fresh = [[fresh_process(e) for _ in range(repeats)] for e in ("ours", "composite", "single")]
+    compiling = compilation()
+    console.print(
+        "One spectrum in a fresh process, from its start, compiled code on disk: {:.2f} s; lmfit composite {:.2f} s, "
+        "one function {:.2f} s; nothing compiled before {:.0f} s.".format(
+            *map(statistics.median, fresh), compiling
+        )
+    )
+    return [
+        alone("fit_compiled", "one fit in a fresh process, compiled code on disk", fresh[0], unit="s"),
+        alone("fit_compiling", "one fit in a fresh process, nothing compiled before", [compiling], unit="s"),
+    ]
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--spectra", type=int, default=10_000)
@@ -168,6 +192,13 @@ def main():
     options.add_argument("--single", type=int, default=300, help="spectra the single function is fitted to")
     options.add_argument("--threads", type=int, default=2)
     options.add_argument("--repeats", type=int, default=3)
+    options.add_argument("--clear-only", action="store_true", help="leave the weak spectra out")
+    options.add_argument(
+        "--no-compilation",
+        action="store_true",
+        help="leave out how long a first use takes, and a fresh process",
+    )
+    add_rows_option(options)
     options.add_argument("--one", choices=("ours", "composite", "single"), help="fit one spectrum and end")
     given = options.parse_args()
     if given.one:
@@ -176,21 +207,24 @@ def main():
     from rich.console import Console
     from rich.table import Table
 
-    rng, console = np.random.default_rng(5), Console(width=120)
+    rng, console, rows = np.random.default_rng(5), Console(width=120), []
+    kinds = (("clear", CLEAR, None), ("weak bands", WEAK, 5.0))
     table = Table(
         "spectra", "this library (µs)", "lmfit composite (µs)", "lmfit one function (µs)", "ratios",
         title=f"{given.spectra} simulated Mn 2p spectra × {X.size} points, 8 Voigt lines, 12 free parameters, "
         f"{given.threads} threads",
     )  # fmt: skip
     found = Table("spectra", "compared", "same minimum", "ours lower", "ours higher", "higher, no flag")
-    for name, areas, ratio in (("clear", CLEAR, None), ("weak bands", WEAK, 5.0)):
+    for name, areas, ratio in kinds[: 1 if given.clear_only else 2]:
         count = given.spectra if ratio is None else max(given.spectra // 5, given.single)
         y, sigma = simulate(count, areas, rng, signal_to_noise=ratio)
-        result, mine = ours(y, sigma, given.threads, given.repeats)
+        result, own = ours(y, sigma, given.threads, given.repeats)
         few = np.linspace(0, count - 1, given.composite).astype(int)
         many = np.linspace(0, count - 1, given.single).astype(int)
-        _, slow = theirs(*composite(), y, sigma, few)
-        chi2, quick = theirs(*single_model(), y, sigma, many)
+        chi2, by_composite = theirs(*composite(), y, sigma, few)
+        few_off = result.chi2[few] / chi2 - 1
+        chi2, by_function = theirs(*single_model(), y, sigma, many)
+        mine, slow, quick = map(statistics.median, (own, by_composite, by_function))
         table.add_row(
             name, f"{mine:.1f}", f"{slow:.0f}", f"{quick:.0f}", f"{slow / mine:.0f}×, {quick / mine:.0f}×"
         )
@@ -201,16 +235,30 @@ def main():
         found.add_row(
             name, str(len(many)), *(f"{100 * c:.1f} %" for c in counts), str(int((higher & ~flagged).sum()))
         )
+        if name == "clear":
+            few_same = f"same minimum to 1e-6 in {int((abs(few_off) <= SAME).sum())} of {len(few)}"
+            same = f"same minimum to 1e-6 in {int((abs(off) <= SAME).sum())} of {len(many)}"
+            what = "Mn 2p spectra, eight Voigt lines, 12 free parameters"
+            size = {"spectra": count, "threads": given.threads}
+            rows += [
+                beside(
+                    "mn2p_composite",
+                    what,
+                    own,
+                    "lmfit composite model",
+                    by_composite,
+                    agreement=few_same,
+                    **size,
+                ),
+                beside(
+                    "mn2p_function", what, own, "one function in lmfit", by_function, agreement=same, **size
+                ),
+            ]
     console.print(table)
     console.print(found)
-    seconds = [
-        statistics.median(fresh_process(e) for _ in range(given.repeats))
-        for e in ("ours", "composite", "single")
-    ]
-    console.print(
-        "One spectrum in a fresh process, from its start, compiled code on disk: {:.2f} s; lmfit composite {:.2f} s, "
-        "one function {:.2f} s.".format(*seconds)
-    )
+    if not given.no_compilation:
+        rows += fresh_processes(given.repeats, console)
+    hand_over(rows, given.rows)
 
 
 if __name__ == "__main__":

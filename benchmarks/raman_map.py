@@ -21,6 +21,7 @@ import time
 import warnings
 
 import numpy as np
+from table import add_rows_option, alone, beside, hand_over
 
 import spectra
 from spectra.preprocessing import whittaker_baselines
@@ -29,6 +30,8 @@ SHIFT = np.linspace(100.0, 1998.0, 1000)
 WINDOW = (440.0, 744.0)  # 160 points
 BANDS = ((491.0, 18.0, 0.5), (590.0, 30.0, 0.8), (633.0, 22.0, 1.0))  # position, full width, height
 LAM = 1e6
+METHODS = {"asls": "asls", "arpls": "arPLS", "airpls": "airPLS"}
+SHAPES = {"lorentzian": "Lorentzian", "pseudo_voigt": "pseudo-Voigt"}
 
 
 def simulated_map(rows, columns, rng):
@@ -81,14 +84,26 @@ def peer_model(shape):
     return whole, params
 
 
-def timed(work):
-    """Result, and seconds of wall clock."""
-    start = time.perf_counter()
-    result = work()
-    return result, time.perf_counter() - start
+def timed(work, repeats=1):
+    """Result, and seconds of wall clock of each repetition."""
+    times, result = [], None
+    for _ in range(repeats):
+        del result  # its memory serves the next call
+        start = time.perf_counter()
+        result = work()
+        times.append(time.perf_counter() - start)
+    return result, np.array(times)
 
 
-def say(what, seconds, count, more=""):
+def one_by_one(work, rows):
+    """Results, and microseconds of each; the first, which warms up, does not count."""
+    work(rows[0])
+    made, times = zip(*(timed(lambda row=row: work(row)) for row in rows), strict=True)
+    return made, 1e6 * np.concatenate(times)
+
+
+def say(what, times, count, more=""):
+    seconds = float(np.median(times))
     print(
         f"{what:<46}{seconds / count * 1e6:>10.1f} us/spectrum {count / seconds:>12,.0f} spectra/s  {more}",
         flush=True,
@@ -96,41 +111,48 @@ def say(what, seconds, count, more=""):
 
 
 def baselines(y, arguments):
-    """Compiled baselines alone, beside pybaselines."""
+    """Compiled baselines alone, beside pybaselines: rows of the table."""
     from pybaselines import Baseline
 
-    rows = y[np.isfinite(y).all(1)]
-    for method in ("asls", "arpls", "airpls"):
+    told, rows = [], y[np.isfinite(y).all(1)]
+    for method in METHODS:
         lam = LAM if method == "asls" else 1e5
         whittaker_baselines(rows[:40], method=method, lam=lam)  # compiled
         made, ours = timed(
-            lambda m=method, k=lam: whittaker_baselines(rows, method=m, lam=k, workers=arguments.workers)
+            lambda m=method, k=lam: whittaker_baselines(rows, method=m, lam=k, workers=arguments.workers),
+            arguments.repeats,
         )
         fitter, sample = Baseline(SHIFT), rows[:: max(len(rows) // arguments.peer_baselines, 1)]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            peer, theirs = timed(
-                lambda m=method, k=lam, s=sample, f=fitter: np.stack(
-                    [getattr(f, m)(one, lam=k)[0] for one in s]
-                )
+            peer, theirs = one_by_one(
+                lambda one, m=method, k=lam, f=fitter: getattr(f, m)(one, lam=k)[0], sample
             )
         off = np.abs(made.baseline[:: max(len(rows) // arguments.peer_baselines, 1)] - peer).max(1) / np.ptp(
             sample, axis=1
         )
-        gain = theirs / len(sample) / (ours / len(rows))
+        each = 1e6 * ours / len(rows)
+        told.append(
+            beside(
+                f"baseline_{method}", f"Raman spectra of {SHIFT.size} points, baseline {METHODS[method]}", each, "pybaselines", theirs,
+                agreement=f"{off.max():.0e} of the range", spectra=len(rows), threads=arguments.workers,
+            )
+        )  # fmt: skip
+        gain = np.median(theirs) / np.median(each)
         say(
             f"baseline {method}, compiled",
             ours,
             len(rows),
             f"{gain:.0f} times pybaselines, differ by {off.max():.0e}",
         )
-        say(f"baseline {method}, pybaselines", theirs, len(sample))
+        say(f"baseline {method}, pybaselines", theirs / 1e6, 1)
+    return told
 
 
 def fits(data, arguments):
-    """Three bands and a line, beside lmfit."""
-    x = data.raman_shift.values
-    for shape in ("lorentzian", "pseudo_voigt"):
+    """Three bands and a line, beside lmfit: rows of the table."""
+    told, x = [], data.raman_shift.values
+    for shape in SHAPES:
         tables, params = model(shape)
 
         def run(part, tables=tables, params=params):
@@ -140,22 +162,31 @@ def fits(data, arguments):
             )  # fmt: skip
 
         run(data.isel(y=slice(0, 1)))  # compiled
-        made, ours = timed(lambda d=data, r=run: r(d))
+        made, ours = timed(lambda d=data, r=run: r(d), arguments.repeats)
         flat = data.net.values.reshape(-1, x.size)
         good = np.flatnonzero(np.isfinite(flat).all(1))[:: max(flat.shape[0] // arguments.peer_fits, 1)]
         whole, start = peer_model(shape)
-        peer, theirs = timed(lambda g=good, w=whole, s=start, f=flat: [w.fit(f[i], s, x=x) for i in g])
+        peer, theirs = one_by_one(lambda i, w=whole, s=start, f=flat: w.fit(f[i], s, x=x), good)
         mine = made.position.values.reshape(len(flat), -1)[good, :3]
         other = np.array([[r.params[f"b{i}_center"].value for i in range(3)] for r in peer])
         cost = made.redchi.values.ravel()[good] / np.array([r.redchi for r in peer])
-        gain = theirs / len(good) / (ours / len(flat))
+        each = 1e6 * ours / len(flat)
+        gain = np.median(theirs) / np.median(each)
         say(f"fit of three {shape} bands and a line", ours, len(flat), f"{gain:.0f} times lmfit")
-        say(f"the same by lmfit ({np.median([r.nfev for r in peer]):.0f} evaluations)", theirs, len(good))
+        say(f"the same by lmfit ({np.median([r.nfev for r in peer]):.0f} evaluations)", theirs / 1e6, 1)
         same = np.abs(cost - 1) < 1e-6
+        told.append(
+            beside(
+                f"bands_{shape}", f"Raman spectra, three {SHAPES[shape]} bands and a line on {x.size} points",
+                each, "lmfit", theirs, agreement=f"same minimum to 1e-6 in {same.sum()} of {same.size}",
+                spectra=len(flat), threads=arguments.workers,
+            )
+        )  # fmt: skip
         print(
             f"    chi-square equal in {same.mean():.0%}, lower in {(cost < 1 - 1e-6).mean():.0%}, higher in "
             f"{(cost > 1 + 1e-6).mean():.0%}; where equal, positions differ by {np.abs(mine - other)[same].max(initial=0):.0e} 1/cm"
         )
+    return told
 
 
 def main():
@@ -164,6 +195,8 @@ def main():
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--peer-baselines", type=int, default=200)
     parser.add_argument("--peer-fits", type=int, default=30)
+    parser.add_argument("--repeats", type=int, default=3)
+    add_rows_option(parser)
     arguments = parser.parse_args()
     columns = 100
     counts, _ = simulated_map(max(arguments.spectra // columns, 1), columns, np.random.default_rng(1))
@@ -191,9 +224,9 @@ def main():
 
     small = data.isel(y=slice(0, 1))
     fitted(subtracted(despiked(small)))  # compiled
-    clean, first = timed(lambda: despiked(data))
-    net, second = timed(lambda: subtracted(clean))
-    made, third = timed(lambda: fitted(net))
+    clean, first = timed(lambda: despiked(data), arguments.repeats)
+    net, second = timed(lambda: subtracted(clean), arguments.repeats)
+    made, third = timed(lambda: fitted(net), arguments.repeats)
     say("spectra.despike", first, total)
     say("spectra.subtract_baseline (asls)", second, total)
     say("spectra.fit (three bands)", third, total)
@@ -205,8 +238,15 @@ def main():
         f"    positions off by {np.nanmedian(np.abs(position - [b[0] for b in BANDS]), axis=0).round(2)} 1/cm (median); "
         f"{int(clean.n_spikes.sum())} and {int(near.n_spikes.sum())} points of cosmic rays"
     )
-    baselines(counts.reshape(total, -1), arguments)
-    fits(spectra.crop(net, window=WINDOW), arguments)
+    rows = [
+        alone(
+            "raman_map", "Raman map: cosmic rays, baseline, three bands", 1e6 * (first + second + third) / total,
+            spectra=total, threads=arguments.workers,
+        ),
+        *baselines(counts.reshape(total, -1), arguments),
+        *fits(spectra.crop(net, window=WINDOW), arguments),
+    ]  # fmt: skip
+    hand_over(rows, arguments.rows)
 
 
 if __name__ == "__main__":

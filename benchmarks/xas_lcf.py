@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent))
+from table import add_rows_option, beside, hand_over
 from xas_series import base_spectra, ours, theirs
 
 import spectra
@@ -65,6 +66,7 @@ def main():
     options.add_argument("--spectra", type=int, default=10_000)
     options.add_argument("--peer", type=int, default=20, help="spectra that larch works on")
     options.add_argument("--repeats", type=int, default=3)
+    add_rows_option(options)
     given = options.parse_args()
     fit, fit_all = (
         larch_attribute("larch.math.lincombo_fitting", n) for n in ("lincombo_fit", "lincombo_fitall")
@@ -79,12 +81,14 @@ def main():
         title=f"{given.spectra} spectra × {energy.size} points, mixtures of {origin} with noise, one thread",
     )  # fmt: skip
 
+    rows = []
+
     def group(name, mu):
         return group_of(energy=energy.copy(), norm=mu.copy(), filename=name)
 
-    def compare(label, names, function, **chosen):
+    def compare(claim, label, names, function, **chosen):
         some = {n: known[n] for n in names}
-        found, mine = ours(
+        found, own = ours(
             lambda d: xas.linear_combination(d, standards=some, **chosen), series, given.repeats
         )
         x = energy[np.isfinite(found.best_fit.values[0])]
@@ -94,7 +98,8 @@ def main():
             return function(group("unknown", series.mu.values[i]), groups, xmin=x[0], xmax=x[-1])
 
         with quiet_larch():
-            results, peer = theirs(larch_fit, numbers)
+            results, others = theirs(larch_fit, numbers)
+        mine, peer = np.median(own), np.median(others)
         best = [r[0] if isinstance(r, list) else r for r in results]
         weights = np.array([[r.weights.get(n, 0.0) for n in names] for r in best])
         errors = np.array([[getattr(r.params.get(n), "stderr", None) or np.nan for n in names] for r in best])
@@ -103,15 +108,25 @@ def main():
         same = ((np.abs(weights) > 1e-6) == (mean > 0)).all(1) | (chosen.get("select") == "all")
         three = found.sel(reference=names[:3])
         inside = np.abs(three.fraction.values - truth) < three.fraction_sigma.values
+        largest = np.abs(mean - weights)[same].max()
+        agreement = f"{largest:.0e} in {same.sum()} of {same.size}" + (
+            "" if same.all() else ", else other standards"
+        )
+        what = f"linear combination of absorption spectra, {label}"
+        size = {"spectra": given.spectra, "agreement": agreement, "clock": "processor"}
+        rows.append(beside(claim, what, own, f"larch `{function.__name__}`", others, **size))
         table.add_row(
-            label, f"{mine:.0f}", f"{peer:.0f}", f"{peer / mine:.0f}×", f"{np.abs(mean - weights)[same].max():.0e} ({same.sum()} of {same.size})",
+            label, f"{mine:.0f}", f"{peer:.0f}", f"{peer / mine:.0f}×", f"{largest:.0e} ({same.sum()} of {same.size})",
             "" if "aicc" in label else f"{relative:.0e}", f"{inside.mean():.2f}",
         )  # fmt: skip
 
     names = list(known)
-    compare("3, as they are", names[:3], fit, nonnegative=False, select="all")
-    compare("5, every combination, best by aicc", names, fit_all, max_components=5)
+    compare("lcf_three", "three standards", names[:3], fit, nonnegative=False, select="all")
+    compare(
+        "lcf_five", "every combination of five standards, the best by aicc", names, fit_all, max_components=5
+    )
     Console(width=120).print(table)
+    hand_over(rows, given.rows)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from table import add_rows_option, beside, hand_over
 
 import spectra
 import xas
@@ -59,29 +60,29 @@ def make_series(count):
 
 
 def ours(verb, scans, repeats):
-    """Result and median time per spectrum in microseconds."""
+    """Result, and times per spectrum of each repetition in microseconds."""
     times, result = [], None
     for _ in range(repeats):
         del result  # its memory serves the next call, as larch's does
         start = time.process_time()
         result = verb(scans)
         times.append((time.process_time() - start) / scans.sizes["scan"] * 1e6)
-    return result, statistics.median(times)
+    return result, np.array(times)
 
 
 def theirs(function, numbers):
-    """Results and median time per spectrum in microseconds; the first call, which warms up, does not count."""
+    """Results, and the time of each spectrum in microseconds; the first call, which warms up, does not count."""
     function(numbers[0])
     times, results = [], []
     for number in numbers:
         start = time.process_time()
         results.append(function(number))
         times.append((time.process_time() - start) * 1e6)
-    return results, statistics.median(times)
+    return results, np.array(times)
 
 
 def by_rexafs(energy, spectra_of_series, **background):
-    """Results, and median microseconds of normalisation, background, transform and of all with its input and output."""
+    """Results, and microseconds of each spectrum: normalisation, background, transform, all with its input and output."""
     import rexafs
 
     before, after, transform = rexafs.PrePostEdge(), rexafs.AUTOBK(**background), rexafs.XrayFFTF()
@@ -103,7 +104,7 @@ def by_rexafs(energy, spectra_of_series, **background):
         one.flat(), one.chi(), one.chir_mag()  # the arrays, of which it makes copies
         results.append(one)
         times.append([*np.diff(marks)[1:], time.process_time() - marks[0]])
-    return results[1:], np.median(times[1:], axis=0) * 1e6  # the first one warms up
+    return results[1:], np.array(times[1:]) * 1e6  # the first one warms up
 
 
 def main():
@@ -111,6 +112,7 @@ def main():
     options.add_argument("--spectra", type=int, default=10_000)
     options.add_argument("--peer", type=int, default=40, help="spectra that larch works on")
     options.add_argument("--repeats", type=int, default=3)
+    add_rows_option(options)
     given = options.parse_args()
     pre_edge, find_e0, autobk, xftf = (
         larch_attribute("larch.xafs", n) for n in ("pre_edge", "find_e0", "autobk", "xftf")
@@ -124,7 +126,8 @@ def main():
         "step", "this library (µs)", "larch (µs)", "ratio", "rexafs (µs)", "ratio", "largest difference to larch",
         title=f"{given.spectra} spectra × {energy.size} points, {origin} with noise, one thread",
     )  # fmt: skip
-    totals = {"ours": 0.0, "larch": 0.0}
+    totals = {"ours": 0.0, "larch": 0.0}  # of each repetition, and of each spectrum
+    agreed, edges = {}, []
 
     try:
         _, fast = by_rexafs(energy, raw.mu.values[numbers])
@@ -133,15 +136,15 @@ def main():
         fast, free = None, []
 
     def row(step, mine, peer, difference, *, counts=False, other=None):
-        beside = (
-            ("", "")
-            if other is None or fast is None
-            else (f"{fast[other]:.0f}", f"{fast[other] / mine:.1f}×")
-        )
-        table.add_row(step, f"{mine:.1f}", f"{peer:.0f}", f"{peer / mine:.0f}×", *beside, difference)
         if counts:
             totals["ours"] += mine
             totals["larch"] += peer
+        mine, peer = statistics.median(mine), statistics.median(peer)
+        third = ("", "")
+        if other is not None and fast is not None:
+            theirs = statistics.median(fast[:, other])
+            third = (f"{theirs:.0f}", f"{theirs / mine:.1f}×")
+        table.add_row(step, f"{mine:.1f}", f"{peer:.0f}", f"{peer / mine:.0f}×", *third, difference)
 
     def larch_normalized(i):
         group = group_of(energy=energy, mu=raw.mu.values[i])
@@ -161,6 +164,7 @@ def main():
         for method in ("half_step", "integral"):
             _, mine = ours(lambda d, m=method: xas.edge_position(d, method=m), normalized, given.repeats)
             row(f"edge_position {method} | find_e0", mine, peer, "other measures")
+            edges.append((method, mine, peer))
 
         scaled = normalized[["mu"]] / normalized.edge_step
         scaled = normalized.assign(mu=scaled.mu, edge_step=1.0 + 0 * normalized.edge_step)
@@ -185,9 +189,12 @@ def main():
             text = f"k²χ {worst:.1e}" + (" (other clamp)" if step.endswith("default") else "")
             default = step.endswith("default")
             row(step, mine, peer, text, counts=default, other=1 if default else None)
-            if step.endswith("no clamps") and free:
-                both = zip(free, chi.chi.values[numbers[:2]], strict=True)
-                agreed = max(abs((f.chi()[: k.size] - c) * k**2).max() for f, c in both)
+            if step.endswith("no clamps"):
+                both = list(zip(free, chi.chi.values[numbers[:2]], strict=False))
+                agreed["rexafs"] = max(
+                    (abs((f.chi()[: k.size] - c) * k**2).max() for f, c in both), default=0.0
+                )
+                agreed["larch"] = worst
 
         def larch_transformed(group):
             xftf(group, kmin=3, kmax=12, kweight=2, dk=1, window="hanning")
@@ -206,8 +213,23 @@ def main():
     table.add_section()
     row("normalize + autobk + fourier", totals["ours"], totals["larch"], "", other=3)
     if free:
-        table.caption = f"rexafs without clamps: k²χ {agreed:.1e}; its last line includes handing the spectrum over and the curves back"
+        table.caption = f"rexafs without clamps: k²χ {agreed['rexafs']:.1e}; its last line includes handing the spectrum over and the curves back"
     Console(width=120).print(table)
+    size = {"spectra": given.spectra, "clock": "processor"}
+    what = f"absorption spectra of {energy.size} points: normalise, AUTOBK, Fourier transform"
+    same = {name: f"{value:.0e} in k²χ without clamps" for name, value in agreed.items()}
+    mine, by_larch = totals["ours"], totals["larch"]
+    by_other = None if fast is None else fast[:, 3]
+    rows = [
+        beside("xas_chain", what, mine, "larch", by_larch, agreement=same["larch"], **size),
+        beside("xas_chain_rexafs", what, mine, "rexafs (Rust)", by_other, agreement=same["rexafs"], **size),
+    ]
+    for method, own, peer in edges:
+        name = f"edge position, {method.replace('_', '-')}"
+        rows.append(
+            beside(f"edge_{method}", name, own, "larch `find_e0`", peer, agreement="another measure", **size)
+        )
+    hand_over(rows, given.rows)
 
 
 if __name__ == "__main__":

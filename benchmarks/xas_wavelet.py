@@ -23,6 +23,7 @@ import time
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from table import add_rows_option, beside, hand_over
 
 import spectra
 import xas
@@ -42,20 +43,21 @@ def fine_structure(count):
 
 
 def microseconds(function, calls, *, each=1):
-    """Result of the last call and median time; the first call, which warms up, does not count."""
+    """Result of the last call and the time of each; the first call, which warms up, does not count."""
     times, result = [], None
     for call in (calls[0], *calls):
         del result  # its memory serves the next call
         start = time.process_time()
         result = function(call)
         times.append((time.process_time() - start) / each * 1e6)
-    return result, statistics.median(times[1:])
+    return result, times[1:]
 
 
 def main():
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--spectra", type=int, default=200)
     options.add_argument("--peer", type=int, default=10, help="spectra that each peer works on")
+    add_rows_option(options)
     given = options.parse_args()
     k, chi = fine_structure(given.spectra)
     table = Table(
@@ -63,24 +65,30 @@ def main():
         "same length", "outside the cone", title=f"|W(k, R)| of {given.spectra} spectra, one thread",
     )  # fmt: skip
 
-    def row(name, r, order, constant, theirs, peer, length):
+    rows = []
+
+    def row(name, r, order, constant, theirs, times, length):
         def made(call):
             return wavelet_magnitude(chi * k**KWEIGHT, filters, call)
 
         filters = wavelet_filter(r, k.size, k[1], width=math.sqrt(order))
-        ours, mine = microseconds(made, [float] * 3, each=given.spectra)
+        ours, own = microseconds(made, [float] * 3, each=given.spectra)
         _, single = microseconds(made, [np.float32] * 3, each=given.spectra)
+        mine, single, peer = map(statistics.median, (own, single, times))
         size = theirs.max()
         clear = ~cone_of_influence(r, k, k[0], k[-1], math.sqrt(order))
-        own = abs(constant * ours[given.peer - 1] - theirs)[clear].max() / size
+        clear_off = abs(constant * ours[given.peer - 1] - theirs)[clear].max() / size
         filters = wavelet_filter(r, k.size, k[1], width=math.sqrt(order), length=length)
         same = (
             abs(constant * wavelet_magnitude(chi[given.peer - 1] * k**KWEIGHT, filters) - theirs).max() / size
         )
         table.add_row(
             name, f"{r.size} × {k.size}", f"{order:g}", f"{mine:.0f}", f"{single:.0f}", f"{peer:.0f}",
-            f"{peer / mine:.1f}×", f"{same:.1e}", f"{own:.1e}",
+            f"{peer / mine:.1f}×", f"{same:.1e}", f"{clear_off:.1e}",
         )  # fmt: skip
+        agreement = f"{same:.0e} of the maximum with its length of the transform"
+        size = {"spectra": given.spectra, "agreement": agreement, "clock": "processor"}
+        rows.append(beside(f"wavelet_{name}", "wavelet map, equal rows", own, name, times, **size))
 
     cauchy_wavelet, group_of = (
         larch_attribute("larch.xafs", "cauchy_wavelet"),
@@ -121,7 +129,9 @@ def main():
     _, mine = microseconds(
         lambda d: xas.wavelet(d, maps=False, regions=boxes), [scans] * 3, each=given.spectra
     )
+    mine = statistics.median(mine)
     Console(width=130).print(f"areas of two boxes without keeping maps: {mine:.0f} µs per spectrum")
+    hand_over(rows, given.rows)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ def main():
     )  # fmt: skip
 
     def row(step, mine, peer=None, function=""):
+        mine, peer = np.median(mine), None if peer is None else np.median(peer)
         ratio = "" if peer is None else f"{peer / mine:.0f}×"
         table.add_row(step, f"{mine:.1f}", "" if peer is None else f"{peer:.0f}", ratio, function)
 

@@ -24,12 +24,12 @@ for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import argparse
 import math
-import statistics
 import time
 
 import numpy as np
 from scipy.integrate import cumulative_trapezoid
 from scipy.special import wofz
+from table import add_rows_option, alone, beside, hand_over
 
 import spectra
 import xps
@@ -65,6 +65,7 @@ def voigt(d, width, wider):
 
 
 SHAPES = {"sgl": sgl, "voigt": voigt}
+LINES = {"sgl": "SGL", "voigt": "Voigt"}
 
 
 def single(line):
@@ -97,7 +98,7 @@ def profile(count, rng, shape="sgl"):
 
 
 def timed(call, repeats, count):
-    """Result, and the median wall and processor time per spectrum in microseconds."""
+    """Result, and wall and processor times per spectrum in microseconds, a row for each repetition."""
     call()
     found, wall, processor = None, [], []
     for _ in range(repeats):
@@ -105,7 +106,12 @@ def timed(call, repeats, count):
         found = call()
         processor.append((time.process_time() - busy) / count * 1e6)
         wall.append((time.perf_counter() - start) / count * 1e6)
-    return found, np.array([statistics.median(wall), statistics.median(processor)])
+    return found, np.stack([wall, processor], axis=1)
+
+
+def threads():
+    """As many as the machine has; what the verb takes unless told."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def engine(found, repeats):
@@ -170,6 +176,7 @@ def main():
     options.add_argument("--repeats", type=int, default=3)
     options.add_argument("--draws", type=int, default=1000)
     options.add_argument("--shapes", nargs="+", default=list(SHAPES))
+    add_rows_option(options)
     given = options.parse_args()
     from rich.console import Console
     from rich.table import Table
@@ -179,6 +186,7 @@ def main():
         "µs per spectrum: wall, processor", "free", "xps.deconvolve", "engine", "lmfit", "lmfit, same minimum", "times faster",
         "engine", "same minimum", "values differ by", "(f - truth)/σ: rms",
     )  # fmt: skip
+    rows = []
     for shape in given.shapes:
         data, shares = profile(given.spectra, np.random.default_rng(4), shape)
         sample = np.linspace(0, given.spectra - 1, given.single).astype(int)
@@ -186,8 +194,8 @@ def main():
         def verb(data=data, shape=shape):
             return xps.deconvolve(data, **OPTIONS, shape=shape)
 
-        found, mine = timed(verb, given.repeats, given.spectra)
-        bare = engine(found, given.repeats)
+        found, verbs = timed(verb, given.repeats, given.spectra)
+        mine, bare = np.median(verbs, axis=0), np.median(engine(found, given.repeats), axis=0)
         chi2, values, errors, names, slow = theirs(found, sample, shape)
         used = found.isel(depth=sample)
         own = (((used.counts - used.best_fit) / used.fit_sigma) ** 2).sum("binding_energy").values
@@ -201,10 +209,26 @@ def main():
             *(", ".join(f"{v:.0f}" for v in every / pair) for pair in (mine, bare)),
             f"{same.mean():.1%}, ours lower {lower.mean():.1%}", f"{np.nanmedian(apart[same]):.1e} σ", f"{np.sqrt(np.nanmean(pull**2)):.2f}",
         )  # fmt: skip
+        rows.append(
+            beside(
+                f"depth_profile_{shape}", f"Mn 2p spectra of a depth profile, active Shirley in the fit, {LINES[shape]} lines",
+                verbs[:, 0], "one function in lmfit", slow[:, 0], spectra=given.spectra, threads=threads(),
+                agreement=f"{np.nanmedian(apart[same]):.0e} σ; same minimum in {same.sum()} of {same.size}, ours lower in {lower.sum()}",
+            )
+        )  # fmt: skip
     console.print(table)
     data, _ = profile(11, np.random.default_rng(4))
     one = xps.deconvolve(data.isel(depth=5), **OPTIONS)
     drawn, times = timed(lambda: spectra.monte_carlo(one, draws=given.draws), given.repeats, 1)
+    draws = alone(
+        "monte_carlo",
+        f"{given.draws} Monte Carlo draws of one fit",
+        times[:, 0] / 1e6,
+        unit="s",
+        threads=threads(),
+    )
+    hand_over([*rows, draws], given.rows)
+    times = np.median(times, axis=0)
     ratio = (drawn.fraction.std("draw") / one.fraction_sigma).values
     console.print(
         f"{given.draws} Monte Carlo draws of one fit: {times[0] / 1e6:.2f} s, {times[1] / 1e6:.2f} s of processors; spread of "
