@@ -1,3 +1,5 @@
+from .agreement import Comparison as Comparison
+from .agreement import compare_valence as compare_valence
 from .dataset import crop as crop
 from .dataset import from_arrays as from_arrays
 from .dataset import from_larch_group as from_larch_group

@@ -19,6 +19,7 @@ STEPS = (
     "mback",
     "correct_overabsorption",
     "valence",
+    "information_depth",
     "autobk",
     "fourier",
     "back_fourier",

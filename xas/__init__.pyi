@@ -22,6 +22,7 @@ from .normalization import normalize as normalize
 from .path_curve import path_chi as path_chi
 from .path_picture import plot_paths as plot_paths
 from .pre_edge import pre_edge_peaks as pre_edge_peaks
+from .probed_depth import information_depth as information_depth
 from .q_space import back_fourier as back_fourier
 from .reading import read as read
 from .reading import read_series as read_series

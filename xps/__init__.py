@@ -16,5 +16,6 @@ STEPS = (
     "multiplet_splitting",
     "detection_limit",
     "overlayer_thickness",
+    "information_depth",
     "audit",
 )

@@ -7,6 +7,7 @@ from .detection import detection_limit as detection_limit
 from .khervefitting import khervefitting_components as khervefitting_components
 from .multiplet import multiplet_splitting as multiplet_splitting
 from .overlayer import overlayer_thickness as overlayer_thickness
+from .probed_depth import information_depth as information_depth
 from .quantification import quantify as quantify
 from .reading import read as read
 from .reading import read_series as read_series

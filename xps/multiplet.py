@@ -105,8 +105,8 @@ def multiplet_splitting(
     -------
     xarray.Dataset
         The variables of ``spectra.fit`` per ``component``; ``multiplet_splitting`` (eV), ``valence_by_law`` (``law``),
-        ``valence``, each with ``_sigma``. Flags as ``spectra.fit``, and ``valence_undecided`` and ``valence_blind``
-        (warnings; in La(1-x)Sr(x)MnO3 the splitting is the same from 3.0 to 3.3).
+        ``valence``, each with ``_sigma``, and ``valence_noise``, the part of it that comes from noise. Flags
+        as ``spectra.fit``, and ``valence_undecided`` and ``valence_blind`` (warnings; in La(1-x)Sr(x)MnO3 the splitting is the same from 3.0 to 3.3).
 
     Raises
     ------
@@ -301,6 +301,7 @@ def _with_valence(fitted: xr.Dataset, ligand: Ligand, allowed: float) -> xr.Data
             "by_law_sigma": read.by_law_sigma * holds,
             "valence": read.valence * holds,
             "sigma": read.sigma * holds,
+            "noise": np.where(np.isfinite(read.valence * holds), read.by_law_sigma.mean(-1), np.nan),
             "undecided": np.isfinite(splitting) & ~np.isfinite(read.valence * holds),
             "blind": read.blind & bool(holds == 1.0),
         }
@@ -313,6 +314,7 @@ def _with_valence(fitted: xr.Dataset, ligand: Ligand, allowed: float) -> xr.Data
             "by_law_sigma": ("law",),
             "valence": (),
             "sigma": (),
+            "noise": (),
             "undecided": (),
             "blind": (),
         },
@@ -337,6 +339,7 @@ def _with_valence(fitted: xr.Dataset, ligand: Ligand, allowed: float) -> xr.Data
             "",
             "standard uncertainty of the valence, with the choice of the shape and half the distance of the laws",
         ),
+        "valence_noise": (found["noise"], "", "part of the valence's uncertainty that comes from noise"),
     }
     for variable, (values, units, long_name) in named.items():
         result[variable] = values.drop_attrs().assign_attrs(units=units, long_name=long_name)

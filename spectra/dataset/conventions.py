@@ -28,6 +28,7 @@ AXES = {
     "wavenumber": "1/cm",
     "path_difference": "cm",  # of an interferogram
     "detector_channel": "",  # of photons before there is an energy scale
+    "trial_valence": "",  # of what sources say of a valence, as densities
 }
 #: Units that an axis may be given in, by its own units: how many of these they are.
 SCALES = {
