@@ -174,7 +174,10 @@ def short_label(dataset: xr.Dataset, variable: str) -> str:
 def plain_text(label: str) -> str:
     r"""A label without math marks, for captions: ``$k^{2}\,\chi(k)$`` becomes k²χ(k)."""
     raised = str.maketrans("0123456789-+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺")
+    lowered = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
     text = label.replace(r"\$", "\0")  # one that is meant
+    text = re.sub(r"_\{(\d+)\}", lambda match: match.group(1).translate(lowered), text)
+    text = re.sub(r"\$_\{([^}]*)\}\$", r"\1", text)  # a j stays on the line
     text = re.sub(r"\^\{?([-+0-9]+)\}?", lambda match: match.group(1).translate(raised), text)
     words = {"\\mu": "μ", "\\chi": "χ", "\\,": "", "$": "", "_0": "₀", "{": "", "}": ""}
     for mark, sign in words.items():

@@ -2,53 +2,72 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from spectra.dataset import flag_names, signal_name
 from spectra.report import conventions, style
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
     import xarray as xr
     from matplotlib.axes import Axes
 
-__all__ = ["draw_fit"]
+__all__ = ["FitParts", "draw_fit", "fit_parts"]
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FitParts:
+    """Curves of a fitted spectrum: components lie above ``base``; what was subtracted before is added again."""
+
+    data: Array
+    fit: Array
+    base: Array
+    components: dict[str, Array]
+    residual: Array
+    sigma: Array | None  # of what was fitted, where known
+
+
+def fit_parts(dataset: xr.Dataset) -> FitParts | None:
+    """What a figure shows of the fit of one spectrum; None where nothing was fitted."""
+    axis = conventions.axes_of(dataset, "best_fit")[0]
+    best_fit, residual = (np.asarray(dataset[n].values, float) for n in ("best_fit", "residual"))
+    if not np.isfinite(best_fit).any():
+        return None
+    floor = _subtracted(dataset, best_fit + residual)
+    inside, components = _components(dataset, axis, best_fit)
+    sigma = _uncertainty(dataset, best_fit + floor, subtracted=bool(floor.any()))
+    return FitParts(
+        best_fit + residual + floor, best_fit + floor, floor + inside, components, residual, sigma
+    )
 
 
 def draw_fit(ax: Axes, dataset: xr.Dataset) -> None:
     """Draw the fit of one spectrum in ``ax`` and its residual, over its uncertainty where known, on top of it."""
     axis = conventions.axes_of(dataset, "best_fit")[0]
     x = dataset[axis].values
-    best_fit, residual = (np.asarray(dataset[n].values, float) for n in ("best_fit", "residual"))
-    if not np.isfinite(best_fit).any():
+    found = fit_parts(dataset)
+    if found is None:
         _draw_failure(ax, dataset, x)
         return
-    floor = _subtracted(dataset, best_fit + residual)
-    inside, components = _components(dataset, axis, best_fit)
-    base = floor + inside
-    ax.plot(
-        x,
-        best_fit + residual + floor,
-        "o",
-        color=style.DATA,
-        ms=2.2 if x.size < 400 else 1.5,
-        mfc="none",
-        mew=0.5,
-        label="data",
-    )
-    if np.nanmax(base) > np.nanmin(base):
-        ax.plot(x, base, color=style.FLOOR, ls="--", lw=1.0, label="background")
-    for i, (name, curve) in enumerate(components.items()):
+    size = 2.2 if x.size < 400 else 1.5
+    ax.plot(x, found.data, "o", color=style.DATA, ms=size, mfc="none", mew=0.5, label="data")
+    if np.nanmax(found.base) > np.nanmin(found.base):
+        ax.plot(x, found.base, color=style.FLOOR, ls="--", lw=1.0, label="background")
+    highest = np.nanmax(np.abs(dataset["best_fit"].values))
+    for i, (name, curve) in enumerate(found.components.items()):
         colour = style.COLOURS[i % len(style.COLOURS)]
-        ax.fill_between(x, base, base + curve, color=colour, alpha=0.25, lw=0)
-        drawn = np.where(np.abs(curve) > 2e-3 * np.nanmax(np.abs(best_fit)), base + curve, np.nan)
+        ax.fill_between(x, found.base, found.base + curve, color=colour, alpha=0.25, lw=0)
+        drawn = np.where(np.abs(curve) > 2e-3 * highest, found.base + curve, np.nan)
         ax.plot(x, drawn, color=colour, lw=0.9, label=conventions.species_text(name))
-    ax.plot(x, best_fit + floor, color=style.FIT, lw=1.2, label="fit")
+    ax.plot(x, found.fit, color=style.FIT, lw=1.2, label="fit")
     _legend_above(ax)
     ax.set_ylabel(conventions.variable_label(dataset, signal_name(dataset)))
-    _draw_residual(ax, x, residual, _uncertainty(dataset, best_fit + floor, subtracted=bool(floor.any())))
+    _draw_residual(ax, x, found.residual, found.sigma)
 
 
 def _legend_above(ax: Axes) -> None:
@@ -67,7 +86,7 @@ def _legend_above(ax: Axes) -> None:
     )
 
 
-def _subtracted(dataset: xr.Dataset, fitted: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _subtracted(dataset: xr.Dataset, fitted: Array) -> Array:
     """The background that was taken off before the fit, so that the figure shows what was measured."""
     zero = np.zeros_like(fitted)
     name = "background" if "background" in dataset else "baseline"
@@ -79,9 +98,7 @@ def _subtracted(dataset: xr.Dataset, fitted: npt.NDArray[np.float64]) -> npt.NDA
     return background if np.nanmax(np.abs(fitted + background - measured)) < 1e-6 * scale else zero
 
 
-def _components(
-    dataset: xr.Dataset, axis: str, best_fit: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float64], dict[str, npt.NDArray[np.float64]]]:
+def _components(dataset: xr.Dataset, axis: str, best_fit: Array) -> tuple[Array, dict[str, Array]]:
     """What of the fit is no peak (a polynomial, a step, an active background), and the peaks by name."""
     if "component_curve" not in dataset:
         return np.zeros_like(best_fit), {}
@@ -97,7 +114,7 @@ def _components(
     return np.where(np.abs(inside) > 1e-9 * np.nanmax(np.abs(best_fit)), inside, 0.0), peaks
 
 
-def _draw_failure(ax: Axes, dataset: xr.Dataset, x: npt.NDArray[np.float64]) -> None:
+def _draw_failure(ax: Axes, dataset: xr.Dataset, x: Array) -> None:
     measured = signal_name(dataset)
     ax.plot(x, dataset[measured].values, color=style.DATA, lw=0.8)
     why = ", ".join(name.replace("_", " ") for name in flag_names(dataset)) or "no fit"
@@ -105,9 +122,7 @@ def _draw_failure(ax: Axes, dataset: xr.Dataset, x: npt.NDArray[np.float64]) -> 
     ax.set_ylabel(conventions.variable_label(dataset, measured))
 
 
-def _uncertainty(
-    dataset: xr.Dataset, expected: npt.NDArray[np.float64], *, subtracted: bool
-) -> npt.NDArray[np.float64] | None:
+def _uncertainty(dataset: xr.Dataset, expected: Array, *, subtracted: bool) -> Array | None:
     """Standard uncertainty of what was fitted: as stated, or that of counts, or unknown."""
     measured = signal_name(dataset)
     for name in ("fit_sigma", *(["net_sigma"] if subtracted else []), f"{measured}_sigma"):
@@ -119,9 +134,9 @@ def _uncertainty(
 
 def _draw_residual(
     ax: Axes,
-    x: npt.NDArray[np.float64],
-    residual: npt.NDArray[np.float64],
-    sigma: npt.NDArray[np.float64] | None,
+    x: Array,
+    residual: Array,
+    sigma: Array | None,
 ) -> None:
     strip = ax.inset_axes((0.0, 1.03, 1.0, 0.22), sharex=ax)
     strip.axhline(0.0, color=style.FLOOR, lw=0.6)

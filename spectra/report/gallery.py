@@ -30,6 +30,7 @@ class Picture:
     name: str
     caption: str
     png: bytes
+    redrawn: bool = True  # the page of a report draws the same from the numbers
 
 
 def gallery(dataset: xr.Dataset, *, fits: int = 6) -> Iterator[Picture]:
@@ -51,7 +52,7 @@ def gallery(dataset: xr.Dataset, *, fits: int = 6) -> Iterator[Picture]:
         yield Picture(f"fit_{place}".strip("_"), caption, style.png(ax))
     for drawn in _of_techniques():
         for name, caption, figure in drawn(dataset):
-            yield Picture(name, caption, style.png(figure))
+            yield Picture(name, caption, style.png(figure), redrawn=False)
     yield from _trends(dataset)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import datetime
+import hashlib
 import importlib.metadata
 import importlib.resources
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from spectra.errors import InvalidInput
 from spectra.report import methods
+from spectra.report.embedded import embedded, first_spectra
 from spectra.report.gallery import Picture, gallery, write_pictures
 from spectra.report.summary import summary_table
 
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from spectra.findings import Audit
 
 __all__ = ["report_page", "write_report"]
+
+#: In the order in which they build on each other.
+_SCRIPTS = ("plot", "fits", "table", "series", "main", "selftest")
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,21 @@ class _Section:
     left_out: dict[str, str]
     pictures: tuple[Picture, ...]
     steps: tuple[methods.MethodStep, ...]
+    paragraph: methods.Paragraph
     inputs: tuple[methods.InputFile, ...]
+    data: str
+    views: frozenset[str]
+    several: bool
+
+    @property
+    def redrawn(self) -> list[Picture]:
+        """Pictures of what the page draws from the numbers."""
+        return [picture for picture in self.pictures if picture.redrawn]
+
+    @property
+    def others(self) -> list[Picture]:
+        """Pictures that only a technique can draw."""
+        return [picture for picture in self.pictures if not picture.redrawn]
 
 
 def write_report(
@@ -124,25 +144,44 @@ def report_page(
 
 
 def _sections(datasets: Any, *, fits: int, rows: int) -> list[_Section]:
-    return [_section(name, dataset, fits=fits, rows=rows) for name, dataset in _named(datasets)]
+    named = _named(datasets)
+    return [_section(name, dataset, fits=fits, rows=rows, share=1 / len(named)) for name, dataset in named]
 
 
 def _rendered(sections: Sequence[_Section], title: str | None) -> str:
     import jinja2
 
-    source = (
-        importlib.resources.files("spectra.report").joinpath("report.html.j2").read_text(encoding="utf-8")
-    )
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["data_uri"] = _data_uri
-    return environment.from_string(source).render(
+    script = "\n".join(_packaged(f"page/{name}.js") for name in _SCRIPTS)
+    style = _packaged("page/page.css")
+    return environment.from_string(_packaged("report.html.j2")).render(
         title=title or sections[0].title,
         sections=sections,
         version=importlib.metadata.version("redox-spectra"),
         made=datetime.datetime.now().astimezone().isoformat(timespec="minutes", sep=" "),
+        script=script,
+        style=style,
+        policy=f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "base-uri 'none'; form-action 'none'",
     )
+
+
+def _packaged(name: str) -> str:
+    return importlib.resources.files("spectra.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """By which a browser knows the one script and the one style that this page may use."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _as_json(data: dict[str, Any]) -> str:
+    """Data as they may stand inside a page: strict JSON in which nothing begins or ends a tag or a comment."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _data_uri(png: bytes) -> str:
@@ -168,23 +207,32 @@ def _title(dataset: xr.Dataset, fallback: str) -> str:
     return str(dataset.attrs.get("title") or fallback)
 
 
-def _section(name: str, dataset: xr.Dataset, *, fits: int, rows: int) -> _Section:
+def _section(name: str, dataset: xr.Dataset, *, fits: int, rows: int, share: float) -> _Section:
     from spectra.dataset import flag_table
     from spectra.findings import audit_of
     from spectra.pipeline.series import files_left_out
-    from spectra.results.table import tidy_table
 
     flags = flag_table(dataset)
+    data = embedded(dataset, share=share)
+    series = data["curves"] or data["total"] > 1
+    views = {"table": True, "fits": data["fits"] is not None, "series": bool(series)}
     return _Section(
         name=name,
         title=_title(dataset, name),
         facts=methods.facts(dataset),
         simulated=methods.simulated(dataset),
-        results=_Table.of(summary_table(dataset, rows=rows), total=len(tidy_table(dataset))),
+        results=_Table.of(
+            summary_table(first_spectra(dataset, rows), rows=rows),
+            total=data["total"] * dataset.sizes.get("component", 1),
+        ),
         flags=_Table.of(flags[flags["spectra"] > 0]),
         audit=audit_of(dataset),
         left_out=files_left_out(dataset),
         pictures=tuple(gallery(dataset, fits=fits)),
         steps=methods.steps(dataset),
+        paragraph=methods.paragraph(dataset),
         inputs=methods.inputs(dataset),
+        data=_as_json(data),
+        views=frozenset(name for name, there in views.items() if there),
+        several=data["total"] > 1,
     )

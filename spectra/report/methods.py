@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from spectra.dataset import series_dims, signal_name, spectral_axis
 from spectra.errors import SpectraError
-from spectra.pipeline.describe import readable, toml_value
+from spectra.pipeline.describe import plain, readable, toml_value
 from spectra.verbs import find_verb, history
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["InputFile", "MethodStep", "facts", "inputs", "simulated", "steps"]
+__all__ = ["InputFile", "MethodStep", "Paragraph", "facts", "inputs", "paragraph", "simulated", "steps"]
 
 _FACTS = ("technique", "sample", "element", "edge", "region", "facility", "beamline", "instrument")
 
@@ -63,6 +65,81 @@ def _summary(verb: str) -> str:
         return readable(find_verb(verb).summary)
     except (SpectraError, ImportError, AttributeError):  # made by a package that is not installed here
         return ""
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Methods as a paper's supplement tells them, with what it cites."""
+
+    text: str
+    references: tuple[str, ...]
+
+
+def paragraph(dataset: xr.Dataset) -> Paragraph:
+    """The history as one paragraph: every verb, options that differ from their defaults or were found, references.
+
+    The references are those that the documentation of each verb names.
+    """
+    calls = history(dataset)
+    if not calls:
+        return Paragraph("", ())
+    references: list[str] = []
+    told = []
+    for call in calls:
+        marks = []
+        for reference in _references(call["verb"]):
+            if reference not in references:
+                references.append(reference)
+            marks.append(references.index(reference) + 1)
+        said = re.split(r"[;:.](?:\s|$)", _summary(call["verb"]))[0]
+        said = said[:1].lower() + said[1:] if said[1:2].islower() else said
+        options = [f"{name} = {value}" for name, value in _options(_changed(call)) if len(value) <= 80]
+        inside = "; ".join(filter(None, [call["verb"], ", ".join(options)]))
+        cited = f" [{', '.join(map(str, marks))}]" if marks else ""
+        told.append(f"{said} ({inside}){cited}" if said else f"{inside}{cited}")
+    steps = "; ".join(f"({i}) {one}" for i, one in enumerate(told, 1))
+    versions = " and ".join(dict.fromkeys(str(call.get("version", "")) for call in calls))
+    text = (
+        f"Data were processed with redox-spectra {versions} in these steps, options in brackets: {steps}. "
+        "Uncertainties are one standard uncertainty."
+    )
+    return Paragraph(text, tuple(references))
+
+
+def _changed(call: dict[str, Any]) -> dict[str, Any]:
+    """The call without the options that had their defaults."""
+    try:
+        known = inspect.signature(find_verb(call["verb"]).function).parameters
+    except (SpectraError, ImportError, AttributeError):
+        return call
+    options = {
+        name: value
+        for name, value in call.get("options", {}).items()
+        if name not in known
+        or json.dumps(plain(known[name].default), default=str) != json.dumps(value, default=str)
+    }
+    return {**call, "options": options}
+
+
+def _references(verb: str) -> list[str]:
+    """References that the documentation of a verb gives, one by one."""
+    try:
+        text = inspect.getdoc(find_verb(verb).function) or ""
+    except (SpectraError, ImportError, AttributeError):
+        return []
+    found = re.search(r"^References\n-+\n(.*?)(?=\n\n\w+\n-+\n|\Z)", text, flags=re.DOTALL | re.MULTILINE)
+    if found is None:
+        return []
+    flowing = re.sub(
+        r"(?<!\n)\n(?=\S)", lambda m: "\n" if _ends_a_reference(found[1], m.start()) else " ", found[1]
+    )
+    parts = re.split(r"\n+|;\s+(?=[A-Z][\w-]*\.)", readable(flowing))
+    return [re.sub(r"^\.\.\s*\[\w+\]\s*", "", part).strip().rstrip(";.") for part in parts if part.strip()]
+
+
+def _ends_a_reference(text: str, place: int) -> bool:
+    line = text[:place].rpartition("\n")[2]
+    return re.search(r"doi:\S+$", line) is not None
 
 
 def _options(call: dict[str, Any]) -> list[tuple[str, str]]:
