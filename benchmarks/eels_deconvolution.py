@@ -117,6 +117,8 @@ def row_of(name, times, theirs, mine, given, loss, low, installed):
     note = "" if values is None else agreement(name, mine, values, loss, low)
     if "Lucy" in name and others:
         note = f"peer extrapolated from {given.part} of {given.side} lines"
+    if "sigma" in name and others:
+        note += "; theirs without sigma"
     each = None if others is None else [1e6 * t / count for t in others]
     worked = given.part * given.side if "Lucy" in name else count
     return beside(
