@@ -215,6 +215,7 @@ def _number(text: str | None, default: float = math.nan) -> float:
     return value if math.isfinite(value) else default
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is beyond all bounds counts as missing
 def _even(
     rows: Sequence[Row], x: _Scale, y: _Scale, announced: float, file: str
 ) -> tuple[FloatArray, FloatArray, list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -33,7 +34,8 @@ LASER = (
 def first_number(text: str) -> float | None:
     """The first number in a text, with a point or a comma; None where there is none."""
     match = _NUMBER.search(text)
-    return float(match.group().replace(",", ".")) if match else None
+    number = float(match.group().replace(",", ".")) if match else math.nan
+    return number if math.isfinite(number) else None
 
 
 def laser_of(metadata: Mapping[str, str]) -> float | None:
@@ -58,7 +60,7 @@ def _exposure(text: str) -> float | None:
 
 def _whole(text: str) -> int | None:
     number = first_number(text)
-    return int(number) if number is not None and number > 0 and number == int(number) else None
+    return int(number) if number is not None and 0 < number < 1e15 and number == int(number) else None
 
 
 def _words(text: str) -> str:

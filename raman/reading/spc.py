@@ -75,6 +75,8 @@ def scans(source: Source, *, laser: float | None = None, medium: Medium = "vacuu
     header = read_header(content, source.name)
     log = log_entries(content, header)
     found = list(sub_spectra(content, header, source.name))
+    if not found:
+        raise ReadError(f"{source.name} is damaged: its header announces no spectrum.")
     if not header.flags & OWN_AXES or len(found) == 1:
         return [_dataset(source, header, found, log, laser, medium)]
     whole = [(number, one) for number, one in enumerate(found) if one.x.size >= 2]

@@ -41,6 +41,9 @@ __all__ = [
 #: Key in the encoding of a scan that an instrument kept beside its result: its background, its interferogram.
 AUXILIARY = "auxiliary"
 
+#: Characters of an error at most.
+_LONGEST = 1500
+
 _log = logging.getLogger(__name__)
 
 
@@ -143,7 +146,11 @@ def read_scans(
     try:
         scans = found.scans(source, **hinted)
     except InvalidInput as error:
-        raise ReadError(f"{source.name}: {error}") from error
+        raise ReadError(_sentence(f"{source.name}: {error}")) from error
+    except ReadError as error:
+        if len(str(error)) <= _LONGEST:
+            raise
+        raise ReadError(_sentence(str(error))) from error
     except SpectraError:
         raise
     except MemoryError as error:
@@ -161,6 +168,11 @@ def read_scans(
             scan.attrs.setdefault("reader", found.name)
             scan.attrs.setdefault("title", source.path.stem)
     return scans
+
+
+def _sentence(text: str) -> str:
+    """What a damaged file put into an error, shortened to what a person reads."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 300]} … {text[-290:]}"
 
 
 def scan_name(scan: xr.Dataset) -> str:

@@ -16,8 +16,8 @@ __all__ = ["Source", "open_source"]
 
 _GZIP = b"\x1f\x8b"
 _IN_MEMORY = 64 * 2**20
-#: Bytes that a compressed file may hold.
-_UNPACKED = 2**30
+#: Bytes that a compressed file may hold, and that are unpacked at a time.
+_UNPACKED, _BLOCK = 2**30, 2**20
 
 #: Byte-order marks and the encodings they announce.
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -68,14 +68,16 @@ class Source:
             return self.raw
         try:
             with gzip.open(self.path) as file:
-                content = file.read(_UNPACKED + 1)
+                blocks = []
+                while block := file.read(_BLOCK):
+                    blocks.append(block)
+                    if len(blocks) > _UNPACKED // _BLOCK:
+                        raise ReadError(
+                            f"{self.name} unpacks to more than {_UNPACKED >> 20} MiB; unpack it yourself if it should."
+                        )
         except (OSError, EOFError, zlib.error) as error:
             raise ReadError(f"{self.name} is gzip-compressed and damaged ({error}).") from None
-        if len(content) > _UNPACKED:
-            raise ReadError(
-                f"{self.name} unpacks to more than {_UNPACKED >> 20} MiB; unpack it yourself if it should."
-            )
-        return content
+        return b"".join(blocks)
 
     @property
     def head(self) -> bytes:

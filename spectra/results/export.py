@@ -116,7 +116,7 @@ def _csv(table: pd.DataFrame, dataset: xr.Dataset) -> str:
     dated = table.assign(
         **{str(c): table[c].dt.tz_localize("UTC") for c in table.select_dtypes("datetime64")}
     )
-    lines = [*_origin(dataset), "units: " + ", ".join(f"{c} {units[c]}" for c in table if c in units)]
+    lines = [*_origin(dataset), "units: " + ", ".join(_line(f"{c} {units[c]}") for c in table if c in units)]
     text = io.StringIO()
     text.writelines(f"# {line}\n" for line in lines)
     dated.to_csv(text, index=False, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
@@ -126,17 +126,18 @@ def _csv(table: pd.DataFrame, dataset: xr.Dataset) -> str:
 def _origin(dataset: xr.Dataset) -> list[str]:
     """Lines that say where numbers come from."""
     steps, inputs = history(dataset), inputs_of(dataset)
-    versions = ", ".join(dict.fromkeys(str(step.get("version", "")) for step in steps))
-    verbs = ", ".join(step["verb"] for step in steps)
+    versions = _line(", ".join(dict.fromkeys(str(step.get("version", "")) for step in steps)))
+    verbs = _line(", ".join(str(step["verb"]) for step in steps))
     lines = [f"title: {_line(dataset.attrs['title'])}"] if dataset.attrs.get("title") else []
     lines.append(f"made by redox-spectra {versions}: {verbs}" if steps else "data as they were handed in")
-    lines += [f"input: {_line(item['file'])} sha256 {item['sha256']}" for item in inputs[:_INPUTS]]
+    lines += [f"input: {_line(item['file'])} sha256 {_line(item['sha256'])}" for item in inputs[:_INPUTS]]
     more = len(inputs) - _INPUTS
     return [*lines, f"and {more} more inputs"] if more > 0 else lines
 
 
 def _line(text: Any) -> str:
-    return " ".join(str(text).split())
+    """One line without characters that a terminal obeys."""
+    return "".join(c for c in " ".join(str(text).split()) if c.isprintable())
 
 
 def _curves(stem: str, dataset: xr.Dataset) -> Iterator[tuple[str, str]]:
@@ -189,13 +190,15 @@ def _columns(
         for place in np.ndindex(values.shape[: len(extra)]):
             marks = [_line(dataset[d].values[i]).replace(" ", "_") for d, i in zip(extra, place, strict=True)
                      if d in dataset.coords]  # fmt: skip
-            labels.append(f"{name}[{','.join(marks)}]" if extra else name)
+            labels.append(_line(f"{name}[{','.join(marks)}]" if extra else name))
             columns.append(values[place].ravel())
     return labels, columns
 
 
 def _units(dataset: xr.Dataset, names: list[str]) -> list[str]:
-    return [f"{name}={dataset[name].attrs['units']}" for name in names if dataset[name].attrs.get("units")]
+    return [
+        f"{name}={_line(dataset[name].attrs['units'])}" for name in names if dataset[name].attrs.get("units")
+    ]
 
 
 def _numbers(dataset: xr.Dataset, index: Mapping[str, int]) -> list[str]:
@@ -213,10 +216,10 @@ def _numbers(dataset: xr.Dataset, index: Mapping[str, int]) -> list[str]:
             label = f"{name}[{_line(dataset[extra[0]].values[place[0]])}]" if extra else name
             error = f" ± {errors.values[place]:.6g}" if errors is not None else ""
             lines.append(
-                f"{label} = {_shown(values.values[place])}{error} {variable.attrs.get('units', '')}".rstrip()
+                _line(f"{label} = {_shown(values.values[place])}{error} {variable.attrs.get('units', '')}")
             )
     flags = flag_names(dataset, **index)
-    return [*lines, f"flags: {', '.join(flags)}"] if flags else lines
+    return [*lines, _line(f"flags: {', '.join(flags)}")] if flags else lines
 
 
 def _shown(value: Any) -> str:

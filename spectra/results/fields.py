@@ -128,7 +128,8 @@ def _from_seconds(raw: npt.NDArray[Any], start: str, kind: str) -> npt.NDArray[A
         return np.asarray(values, dtype).reshape(raw.shape)
     unit = np.datetime_data(dtype)[0]
     missing = np.isnan(raw)
-    steps = np.where(missing, 0.0, raw) * float(_STEPS[unit])
+    with np.errstate(over="ignore"):
+        steps = np.where(missing, 0.0, raw) * float(_STEPS[unit])
     if not (np.abs(steps) < 2.0**62).all():
         raise ReadError(f"a time of {np.abs(raw).max():g} s is none.")
     counts = np.round(steps).astype(np.int64).astype(f"timedelta64[{unit}]")

@@ -6,6 +6,7 @@ Nothing here names a machine or its user.
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -108,13 +109,16 @@ def inputs_of(dataset: xr.Dataset) -> list[dict[str, Any]]:
         listed = json.loads(dataset.attrs.get("inputs", "[]"))
     except (TypeError, ValueError):
         return []
-    return [item for item in listed if isinstance(item, dict) and {"file", "sha256", "size"} <= set(item)]
+    return [item for item in listed if isinstance(item, dict) and _is_input(item)]
+
+
+def _is_input(item: dict[str, Any]) -> bool:
+    kinds = {"file": str, "sha256": str, "size": int | float}
+    return all(isinstance(item.get(key), kind) and "\0" not in str(item[key]) for key, kind in kinds.items())
 
 
 def _content(item: Mapping[str, Any], room: float) -> tuple[bytes | None, str]:
     """Bytes of an input file, or why they cannot be kept."""
-    if not (isinstance(item["size"], int | float) and isinstance(item["file"], str)):
-        return None, "not described as a file"
     if item["size"] > room:
         return None, "over the limit for embedded files"
     try:
@@ -124,7 +128,7 @@ def _content(item: Mapping[str, Any], room: float) -> tuple[bytes | None, str]:
         if path.stat().st_size != item["size"]:
             return None, "changed since it was read"
         content = path.read_bytes()
-    except (OSError, ValueError):  # ValueError: a zero byte in the name
+    except OSError:
         return None, "no longer where it was read"
     if hashlib.sha256(content).hexdigest() != item["sha256"]:
         return None, "changed since it was read"
@@ -142,6 +146,7 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
+@functools.cache  # the same for every shard of a run
 def _environment() -> dict[str, Any]:
     import h5py
 
