@@ -148,7 +148,7 @@ def read_scans(
     except InvalidInput as error:
         raise ReadError(_sentence(f"{source.name}: {error}")) from error
     except ReadError as error:
-        if len(str(error)) <= _LONGEST:
+        if len(str(error)) <= _LONGEST and "\n" not in str(error):
             raise
         raise ReadError(_sentence(str(error))) from error
     except SpectraError:
@@ -171,7 +171,8 @@ def read_scans(
 
 
 def _sentence(text: str) -> str:
-    """What a damaged file put into an error, shortened to what a person reads."""
+    """What a damaged file put into an error, as one line that a person reads."""
+    text = " ".join(text.split())
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 300]} … {text[-290:]}"
 
 

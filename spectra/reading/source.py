@@ -17,7 +17,7 @@ __all__ = ["Source", "open_source"]
 _GZIP = b"\x1f\x8b"
 _IN_MEMORY = 64 * 2**20
 #: Bytes that a compressed file may hold, and that are unpacked at a time.
-_UNPACKED, _BLOCK = 2**30, 2**20
+_UNPACKED, _BLOCK = 2**28, 2**20
 
 #: Byte-order marks and the encodings they announce.
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}

@@ -145,9 +145,10 @@ def _perl_groups(source: Source) -> list[tuple[dict[str, Any], dict[str, Sequenc
 def _json_groups(source: Source) -> list[tuple[dict[str, Any], dict[str, Sequence[Any]]]]:
     try:
         project = json.loads(source.text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        where = f" at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise ReadError(
-            f"{source.name}: the project is damaged or truncated at line {error.lineno}: {error.msg}."
+            f"{source.name}: the project is damaged or truncated{where}: {getattr(error, 'msg', error)}."
         ) from None
     names = project.get("_____order") or [k for k, v in project.items() if isinstance(v, dict) and "x" in v]
     records = [project[name] for name in names if name in project]

@@ -115,7 +115,7 @@ def _json(group: h5py.Group, name: str) -> dict[str, Any]:
     )
     try:
         found = json.loads(text.rstrip(b"\0").decode("utf-8", "replace"))
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
