@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["DEEPER", "entries_of", "pair_table", "reason_of"]
+__all__ = ["DEEPER", "entries_of", "pair_table", "probability", "reason_of"]
 
 Array = npt.NDArray[np.float64]
 
-#: Depths that differ by this factor look at different parts of a sample.
-DEEPER = 2.0
+#: Depths that differ by this factor look at different parts of a sample; attenuation lengths are known to some 12 %.
+DEEPER = 1.5
 #: Beyond so many sigmas two sources differ.
 APART = 2.0
 #: A test that misses an error of one unit of valence says little.
@@ -51,7 +51,7 @@ def reason_of(one: Entry) -> str:
     if verdict == "undecided":
         return _undecided(names, used)
     chi2, p, f = (float(one[n]) for n in ("chi2", "p_value", "degrees_of_freedom"))
-    test = f"χ² = {chi2:.3g} with {f:.0f} degrees of freedom, p = {p:.2g}"
+    test = f"χ² = {chi2:.3g} with {f:.0f} degrees of freedom, {probability(p)}"
     said = _agree(one, names, used, test) if verdict == "agree" else _disagree(one, names, used, test)
     left = [n for n, u in zip(names, used, strict=True) if not u]
     if left:
@@ -73,10 +73,10 @@ def _agree(one: Entry, names: list[str], used: npt.NDArray[np.bool_], test: str)
     smallest = one["smallest_seen"][used]
     worst = int(np.argmax(smallest))
     name = np.array(names)[used][worst]
-    said += (
-        f" An error of one source would have been found, in four of five cases, from {smallest.min():.2g} "
-        f"({np.array(names)[used][int(np.argmin(smallest))]}) to {smallest.max():.2g} ({name}) on."
-    )
+    least = f"{smallest.min():.2g}"
+    if used.sum() > 2:
+        least += f" ({np.array(names)[used][int(np.argmin(smallest))]}) to {smallest.max():.2g} ({name})"
+    said += f" An error of one source would have been found, in four of five cases, from {least} on."
     if smallest.max() > BLIND:
         said += f" So this says little of {name}."
     here = [i for i in np.flatnonzero(used).tolist() if not np.isnan(one["information_depth"][i])]
@@ -138,9 +138,10 @@ def _by_depth(one: Entry, names: list[str], used: npt.NDArray[np.bool_]) -> str:
         return f"They look about equally deep, so it is not surface against bulk.{note}"
     found = split.found
     tested = bool(np.isfinite(found.p_value))  # with one source on each side two values always say it all
-    if tested and found.p_value < float(one["threshold"]):
-        return f"It does not go with depth.{note}"
-    if abs(split.step) < APART * split.sigma:
+    differ = abs(split.step) >= APART * split.sigma
+    if differ and tested and found.p_value < float(one["threshold"]):
+        return f"{_course(one, here)}{note}"
+    if not differ:
         return f"It does not go with depth.{note}"
     outer, inner = (", ".join(names[i] for i in part) for part in (here[: split.cut], here[split.cut :]))
     value = [
@@ -152,6 +153,24 @@ def _by_depth(one: Entry, names: list[str], used: npt.NDArray[np.bool_]) -> str:
         f"what looks {_looks(split.deep)} {deeper}({inner}) says {value[1]}"
         f"{', and within each they agree' if tested else '; one source on each side is no test of it'}. A surface "
         f"{'lower' if split.step > 0 else 'higher'} in valence than the bulk would do this.{note}"
+    )
+
+
+def _course(one: Entry, here: list[int]) -> str:
+    """Whether all that differs does so in one direction of depth, where two values are not enough to say it."""
+    depth, v, c = (one[n] for n in ("information_depth", "valence", "valence_covariance"))
+    signs = []
+    for k, i in enumerate(here):
+        for j in here[k + 1 :]:
+            sigma = float(np.sqrt(max(c[i, i] + c[j, j] - 2 * c[i, j], 0.0)))
+            if depth[j] >= DEEPER * depth[i] and np.isfinite(depth[i]) and abs(v[j] - v[i]) >= APART * sigma:
+                signs.append(v[j] > v[i])
+    if not signs or len(set(signs)) > 1:
+        return "It does not go with depth."
+    return (
+        f"It goes with depth, but two values are not enough: of sources of which one looks {DEEPER:g} times as deep as the "
+        f"other, all {len(signs)} pairs that differ are {'lower' if signs[0] else 'higher'} where they look less deep; sources "
+        "of like depth differ as well, by their systematics or because the layer is not one."
     )
 
 
@@ -192,6 +211,11 @@ def _nm(depth: float) -> str:
         if depth < 1000
         else f"{depth / 1000:.2g} µm"
     )
+
+
+def probability(p: float) -> str:
+    """A p-value as a reader needs it."""
+    return f"p = {p:.2g}" if p >= 1e-4 else "p < 0.0001"
 
 
 def _looks(depth: float) -> str:

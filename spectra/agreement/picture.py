@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spectra.agreement.comparison import Comparison
+from spectra.agreement.explaining import probability
 from spectra.errors import InvalidInput
 from spectra.report import conventions, style
 from spectra.report.summary import with_uncertainty
@@ -109,18 +110,17 @@ def _against_depth(ax: Axes, data: xr.Dataset) -> None:
         sigma = float(data["information_depth_sigma"].values[i])
         dx = np.array([min(sigma, 0.9 * x)]) if np.isfinite(sigma) and np.isfinite(d) else None
         _bars(ax, np.array([x]), data, i, dx)
-    ax.set_xlim(left / 2, right * 2.5)
-    for shown, at in ((np.isnan(depth).any(), low / 2.6), (np.isinf(depth).any(), high * 2.6)):
+    unknown, whole = bool(np.isnan(depth).any()), bool(np.isinf(depth).any())
+    ax.set_xlim(left / 2 if unknown else low / 2.5, right * 2.5 if whole else high * 2.5)
+    for shown, at in ((unknown, low / 2.6), (whole, high * 2.6)):
         if shown and finite.size:
             ax.axvline(at, color=style.FLOOR, lw=0.6, ls=":", zorder=0)
     if finite.size:
-        for exponent in range(int(np.ceil(np.log10(low / 2))), int(np.floor(np.log10(high * 2))) + 1):
-            ticks[10.0**exponent] = f"{10.0**exponent:g}"
-        if sum(t[:1].isdigit() for t in ticks.values()) < 2:
-            ticks |= {float(d): f"{d:.2g}" for d in (low, high)}
+        decades = range(int(np.floor(np.log10(low))) - 1, int(np.ceil(np.log10(high))) + 1)
+        round_numbers = [step * 10.0**k for k in decades for step in (1, 2, 5)]
+        ticks |= {t: f"{t:g}" for t in round_numbers if low / 1.8 < t < high * 1.8}
     ax.set_xticks(sorted(ticks), [ticks[t] for t in sorted(ticks)])
-    ax.xaxis.set_minor_formatter("")
-    ax.tick_params(axis="x", which="minor", bottom=bool(finite.size), top=False)
+    ax.minorticks_off()
     ax.set_xlabel("Information depth (nm), 95 % of the signal")
     combined = float(data["combined_valence"]), float(data["combined_valence_sigma"])
     if np.isfinite(combined[0]):
@@ -135,7 +135,7 @@ def _against_depth(ax: Axes, data: xr.Dataset) -> None:
         "disagree": "disagree",
         "undecided": "undecided",
     }[verdict]
-    ax.set_title(said + (f"  (p = {p:.2g})" if np.isfinite(p) else ""), loc="right")
+    ax.set_title(said + (f"  ({probability(p)})" if np.isfinite(p) else ""), loc="right")
     _title(ax, data)
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
 
