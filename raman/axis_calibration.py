@@ -146,6 +146,21 @@ class AxisCalibration:
         beside.replace(target)
         return target
 
+    def _repr_html_(self) -> str:
+        from spectra.notebook.pages import page_html, sentence_html, table_html
+
+        rows = [
+            (e.standard, e.name, f"{e.position:.3f} ± {e.sigma:.3f}", f"{e.expected:.3f}", f"{e.residual:+.3f}", "" if e.used else "left out")
+            for e in self.lines
+        ]  # fmt: skip
+        return page_html(
+            "Calibration of a Raman axis",
+            table_html(
+                ["standard", "line", "measured (1/cm)", "expected (1/cm)", "residual (1/cm)", ""], rows
+            ),
+            "".join(map(sentence_html, str(self).splitlines())),
+        )
+
     def __str__(self) -> str:
         used = [line for line in self.lines if line.used]
         said = [

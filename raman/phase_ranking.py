@@ -71,6 +71,21 @@ class PhaseRanking:
     matches: tuple[PhaseMatch, ...]
     together: tuple[str, ...]
 
+    def _repr_html_(self) -> str:
+        from spectra.notebook.pages import page_html, sentence_html, table_html
+
+        rows = [
+            (m.phase.name, m.support, f"{m.recall:.2f}", f"{m.precision:.2f}", ", ".join(f"{b.position:g}" for b in m.missing))
+            for m in self.matches[:8]
+        ]  # fmt: skip
+        left = ", ".join(f"{p:g}" for p in self.unexplained)
+        return page_html(
+            f"Bands at {', '.join(f'{p:g}' for p in self.positions)} 1/cm: "
+            f"{' and '.join(self.together) or 'no phase that they support'}",
+            table_html(["phase", "support", "recall", "precision", "missing (1/cm)"], rows),
+            sentence_html(f"Explained by none of them: {left} 1/cm.", "warning") if left else "",
+        )
+
     @property
     def best(self) -> PhaseMatch:
         """The phase that explains most."""

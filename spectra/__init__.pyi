@@ -12,6 +12,7 @@ from .fitting import fit as fit
 from .fitting import monte_carlo as monte_carlo
 from .fitting import to_lmfit as to_lmfit
 from .mixtures import mcr_als as mcr_als
+from .notebook import fit_panel as fit_panel
 from .pipeline import run as run
 from .preprocessing import denoise as denoise
 from .preprocessing import despike as despike

@@ -65,6 +65,11 @@ class Audit:
         missing = [f"{rule} not asked: it needs {what}" for rule, what in self.not_judged]
         return "\n".join([head, *map(str, self.findings), *missing])
 
+    def _repr_html_(self) -> str:
+        from spectra.notebook.pages import audit_html
+
+        return audit_html(self)
+
     @property
     def errors(self) -> tuple[Finding, ...]:
         """Findings that forbid to use the number as it is."""

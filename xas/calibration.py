@@ -55,6 +55,22 @@ class Calibration:
     energy_scale: str = ""  # what the energies were calibrated with
     least_sigma: float = 0.0  # no valence is claimed to be better known
 
+    def _repr_html_(self) -> str:
+        from spectra.notebook.pages import page_html, table_html
+
+        standards = [asdict(s) for s in self.standards]
+        return page_html(
+            f"Calibration of the valence of {self.element} at its {self.edge} edge",
+            table_html(list(standards[0]), [list(row.values()) for row in standards]) if standards else "",
+            facts={
+                "measured": f"{self.variable.replace('_', ' ')}, {self.measure}",
+                "slope": f"{self.slope:.4g} eV per valence",
+                "at valence 0": f"{self.intercept:.2f} eV",
+                "spread of the standards": f"{self.spread:.2g} eV",
+                "energy scale": self.energy_scale or "not said",
+            },
+        )
+
     def to_spec(self) -> dict[str, Any]:
         """As a table of plain values: what recipes, histories and files hold."""
         table = asdict(self)

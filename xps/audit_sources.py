@@ -158,16 +158,17 @@ def _fitted(dataset: xr.Dataset) -> tuple[Component, ...]:
     if "component" not in dataset.coords or "component_curve" not in dataset or not flat.good.any():
         return ()
     settings, shapes = _settings(dataset)
-    names = [str(n) for n in dataset["component"].values]
+    lines = _lines(dataset, flat)
+    names = [str(dataset["component"].values[i]) for i in lines]
     prefixes = [identifier(name) for name in names]
     parameters = [str(p) for p in dataset["parameter"].values] if "parameter" in dataset.coords else []
     values = flat.array(dataset["best_value"], ("parameter",)) if parameters else None
     errors = (
         flat.array(dataset["best_value_sigma"], ("parameter",)) if "best_value_sigma" in dataset else None
     )
-    curves = flat.array(dataset["component_curve"], ("component", AXIS))
+    curves = flat.array(dataset["component_curve"], ("component", AXIS))[:, lines]
     columns = {
-        key: flat.array(dataset[key], ("component",))
+        key: flat.array(dataset[key], ("component",))[:, lines]
         for key in ("position", "maximum", "fwhm", "area", "height", "area_sigma")
         if key in dataset
     }
@@ -202,6 +203,14 @@ def _fitted(dataset: xr.Dataset) -> tuple[Component, ...]:
             )
         )
     return tuple(result)
+
+
+def _lines(dataset: xr.Dataset, flat: _Flat) -> list[int]:
+    """Places of the components that are lines: a polynomial below them has no maximum."""
+    if "maximum" not in dataset:
+        return list(range(dataset.sizes["component"]))
+    seen = np.isfinite(flat.array(dataset["maximum"], ("component",))).any(axis=0)
+    return [int(i) for i in np.flatnonzero(seen)]
 
 
 def _drawn_from_file(dataset: xr.Dataset, own: tuple[Component, ...]) -> tuple[Component, ...]:
@@ -247,7 +256,7 @@ def _refit(dataset: xr.Dataset, flat: _Flat) -> Refit | None:
     kept = {str(n): replace(model.settings[str(n)], value=np.nan, vary=False) for n in common}
     return Refit(
         Model(model.components, model.settings | kept),
-        tuple(identifier(str(name)) for name in dataset["component"].values),
+        tuple(identifier(str(dataset["component"].values[i])) for i in _lines(dataset, flat)),
         x,
         np.where((x >= low) & (x <= high), y, np.nan),
         _sigma(dataset, flat),

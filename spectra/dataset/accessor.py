@@ -25,6 +25,16 @@ class SpectraAccessor:
     def __init__(self, dataset: xr.Dataset) -> None:
         self._dataset = dataset
 
+    def __repr__(self) -> str:
+        from spectra.notebook.pages import dataset_text
+
+        return dataset_text(self._dataset)
+
+    def _repr_html_(self) -> str:
+        from spectra.notebook.pages import dataset_html
+
+        return dataset_html(self._dataset)
+
     @property
     def history(self) -> list[dict[str, Any]]:
         """Every verb that made this dataset, in order, with its options and what it noted."""

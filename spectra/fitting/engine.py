@@ -21,7 +21,7 @@ from spectra.verbs import note, resolve, verb
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Weights", "as_outputs", "fit"]
+__all__ = ["Weights", "as_outputs", "chosen_weights", "fit"]
 
 _log = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ def fit(
     axis = spectral_axis(dataset)
     if name not in dataset or axis not in dataset[name].dims:
         raise InvalidInput(f"there is no variable {name!r} along {axis} to fit.")
-    chosen = _weights(dataset, name, weights)
+    chosen = chosen_weights(dataset, name, weights)
     resolve(variable=name, weights=chosen)
     understood = understand(model, params)
     if understood.written is not None:
@@ -203,7 +203,8 @@ def as_outputs(result: FitResult, component_curves: bool) -> dict[str, Any]:
     return made | ({"component_curve": result.component_curve} if component_curves else {})
 
 
-def _weights(dataset: xr.Dataset, name: str, weights: Weights) -> Weights:
+def chosen_weights(dataset: xr.Dataset, name: str, weights: Weights) -> Weights:
+    """What ``weights`` comes to for the variable ``name``."""
     known = f"{name}_sigma" in dataset
     if weights == "sigma" and not known:
         raise InvalidInput(f"weights='sigma' needs the variable '{name}_sigma', which is not there.")

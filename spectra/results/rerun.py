@@ -61,6 +61,26 @@ class RerunReport:
         lines.append(f"{count} of {len(table)} variables are the same." if len(table) else "")
         return "\n".join(line for line in lines if line)
 
+    def _repr_html_(self) -> str:
+        from spectra.notebook.pages import frame_html, page_html, sentence_html
+
+        table = self.differences
+        same = int(table["same"].sum()) if len(table) else 0
+        changed = f"Versions that changed since: {', '.join(self.versions)}." if self.versions else ""
+        return page_html(
+            f"{same} of {len(table)} variables are the same"
+            if len(table)
+            else "No verb was applied to these data",
+            sentence_html(changed) if changed else "",
+            frame_html(
+                table.assign(
+                    difference=table["difference"].map("{:.1e}".format), same=table["same"].map(_yes_no)
+                )
+            )
+            if len(table)
+            else "",
+        )
+
 
 def _yes_no(value: bool) -> str:
     return "yes" if value else "no"
