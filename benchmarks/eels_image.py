@@ -186,8 +186,8 @@ def agreement(loss, core, low, made, theirs, rows: int) -> dict[str, str]:
     width = loss[1] - loss[0]  # HyperSpy's amplitude is counts per eV
     height = np.exp(own[..., 0] - np.log(amplitude * width) + exponent * np.log(middle)) - 1
     lines[SUBTRACT] = (
-        f"two-area power law against HyperSpy's: exponents differ by {off.max():.3f} sigma at most (median {np.median(off):.3f}), "
-        f"amplitudes at {middle:.0f} eV by {100 * np.abs(height).max():.3f} % (median {100 * np.median(np.abs(height)):.3f} %)"
+        f"exponents of two areas within {off.max():.2f} σ of HyperSpy's, amplitudes at {middle:.0f} eV within "
+        f"{100 * np.abs(height).max():.2f} %"
     )
     net, variance = two_lines_data(loss, core, rows)
     flat = net.reshape(-1, loss.size)
@@ -197,10 +197,7 @@ def agreement(loss, core, low, made, theirs, rows: int) -> dict[str, str]:
     )  # the same window, channel by channel
     chi2 = theirs[TWO].chisq.data.reshape(-1)
     lower = found.chi_square - chi2
-    lines[TWO] = (
-        f"chi-square beside HyperSpy's, differences from {lower.min():+.4f} to "
-        f"{lower.max():+.4f} of {np.median(chi2):.0f}"
-    )
+    lines[TWO] = f"chi-square differs by {np.abs(lower).max():.0e} of {np.median(chi2):.0f} at most"
     return lines
 
 
