@@ -23,7 +23,7 @@ from spectra.pipeline.plan import Plan
 from spectra.pipeline.series import mark_left_out
 from spectra.results.atomic import replace_file
 from spectra.results.joining import join
-from spectra.results.seal import check_seal
+from spectra.results.seal import check_seal, read_seal
 from spectra.results.store import load, save
 from spectra.verbs import as_measured, find_verb, history
 
@@ -89,7 +89,7 @@ class ShardFolder:
         if dataset is not None:
             bad = failed(dataset)
             save(self.file(number), dataset, compression="none", embed_limit=0)
-            done = Done(number, check_seal(self.file(number)), bad.size, int(bad.sum()), done.left_out)
+            done = Done(number, read_seal(self.file(number)), bad.size, int(bad.sum()), done.left_out)
         replace_file(self._record(number), json.dumps(asdict(done)).encode())
         return done
 

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from spectra.errors import ReadError
 
-__all__ = ["add_seal", "check_seal", "sealed"]
+__all__ = ["add_seal", "check_seal", "read_seal", "sealed"]
 
 _MARK = b"\n#sha256 "
 _LENGTH = len(_MARK) + 64 + 1
@@ -40,26 +40,40 @@ def check_seal(path: str | os.PathLike[str]) -> str:
     ReadError
         The file is missing, bears no checksum, or is not what was written.
     """
-    shown = os.fspath(path)
+    shown, said = os.fspath(path), read_seal(path)
     try:
-        size = Path(path).stat().st_size
         with Path(path).open("rb") as file:
-            file.seek(max(0, size - _LENGTH))
-            end = file.read(_LENGTH)
-            if not (end.startswith(_MARK) and end.endswith(b"\n")):
-                raise ReadError(
-                    f"{shown} bears no checksum at its end: it was cut short, changed by another program, or is no "
-                    "results file."
-                )
-            digest = _digest(file, size - _LENGTH)
+            digest = _digest(file, file.seek(0, os.SEEK_END) - _LENGTH)
     except OSError as error:
         raise ReadError(f"{shown} cannot be read: {error.strerror}.") from None
-    if end != sealed(digest):
+    if said != digest:
         raise ReadError(
-            f"{shown} is not what was written: its checksum is {digest[:12]}… instead of "
-            f"{end[len(_MARK) :][:12].decode(errors='replace')}…. Take a copy, or compute it again."
+            f"{shown} is not what was written: its checksum is {digest[:12]}… instead of {said[:12]}…. Take a copy, or "
+            "compute it again."
         )
     return digest
+
+
+def read_seal(path: str | os.PathLike[str]) -> str:
+    """The checksum that the results file ``path`` bears, as it stands there: for a file that was just written.
+
+    Raises
+    ------
+    ReadError
+        The file is missing or bears none.
+    """
+    shown = os.fspath(path)
+    try:
+        with Path(path).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _LENGTH))
+            end = file.read(_LENGTH)
+    except OSError as error:
+        raise ReadError(f"{shown} cannot be read: {error.strerror}.") from None
+    if not (end.startswith(_MARK) and end.endswith(b"\n")):
+        raise ReadError(
+            f"{shown} bears no checksum at its end: it was cut short, changed by another program, or is no results file."
+        )
+    return end[len(_MARK) : -1].decode(errors="replace")
 
 
 def _digest(file: BinaryIO, length: int) -> str:

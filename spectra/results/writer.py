@@ -196,7 +196,7 @@ def _write_field(group: Any, name: str, value: Any, writing: _Writing) -> None:
         group.create_dataset(name, data=np.asarray(array, object), dtype=h5py.string_dtype())
         return
     options: dict[str, Any] = {}
-    if array.ndim and array.nbytes > _SMALL:
+    if array.ndim and array.nbytes > _SMALL and writing.filters:
         chunk = chunk_shape(array.shape, array.dtype.itemsize)
         if hasattr(value, "dask"):
             chunk = (_fitting(chunk[0], value.chunks[0]), *chunk[1:])
