@@ -82,7 +82,7 @@ def information_depth(
     >>> scan = spectra.from_arrays(energy, 1.0 * (energy > 6545), name="mu", attrs=attrs)
     >>> made = xas.information_depth(scan, detection="fluorescence", formula="LiMn2O4", density=4.2)
     >>> float(made.information_depth.round(-3))
-    18000.0
+    15000.0
     """
     import xarray as xr
 

@@ -74,7 +74,7 @@ def information_depth(
     >>> attrs = {"region": "Mn 2p", "photon_energy": 1486.6}
     >>> mn = spectra.from_arrays(energy, np.ones(240), axis="binding_energy", name="counts", units="counts", attrs=attrs)
     >>> xps.information_depth(mn, material="MnO").information_depth.round(1).item()
-    4.5
+    4.6
     """
     import xarray as xr
 

@@ -65,8 +65,8 @@ def combine_means(values: npt.ArrayLike, covariance: npt.ArrayLike, groups: Any 
     Examples
     --------
     >>> found = combine_means([3.9, 4.1], [[0.01, 0.0], [0.0, 0.01]])
-    >>> found.mean.round(3), found.covariance.round(3), found.chi2.round(2)
-    (array([4.]), array([[0.005]]), array(2.))
+    >>> found.mean.round(3), found.covariance.round(3), float(found.chi2.round(2))
+    (array([4.]), array([[0.005]]), 2.0)
     """
     v, c = np.asarray(values, float), np.asarray(covariance, float)
     n = v.shape[-1]

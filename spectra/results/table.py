@@ -45,7 +45,8 @@ def tidy_table(dataset: xr.Dataset) -> pd.DataFrame:
     """
     dataset = as_dataset(dataset, verb="the table")
     rows = [*series_dims(dataset), *(["component"] if "component" in dataset.dims else [])]
-    return _table(dataset, rows, skip={"status", *_PARAMETERS})
+    # a covariance between sources is no number of one of them
+    return _table(dataset, rows, skip={"status", "source_2", *_PARAMETERS})
 
 
 def parameter_table(dataset: xr.Dataset) -> pd.DataFrame | None:
