@@ -142,7 +142,7 @@ def _is_number(cell: str) -> bool:
 
 def _spectra(names: Sequence[str]) -> list[dict[str, int]]:
     """Columns of each spectrum by our names; those that are numbered (``#2``) make one each."""
-    numbers = sorted({int(n) for name in names for n in re.findall(r"#(\d+)$", name)}) or [0]
+    numbers = sorted({int(n) for name in names for n in re.findall(r"#(\d{1,9})$", name)}) or [0]
     found = []
     for number in numbers:
         mine = {

@@ -154,7 +154,7 @@ def _lasers(root: ElementTree.Element) -> str:
 def _ticks(frame: ElementTree.Element) -> str | None:
     """ISO 8601 of 100 ns since the year 1."""
     ticks = str(frame.get("TimeStamp", ""))
-    if not ticks.isdigit() or not 6.2e17 < int(ticks) < 6.6e17:
+    if not (ticks.isdecimal() and len(ticks) < 20) or not 6.2e17 < int(ticks) < 6.6e17:
         return None
     start = datetime.datetime(1, 1, 1)  # noqa: DTZ001  the file says no zone
     return (start + datetime.timedelta(microseconds=int(ticks) // 10)).isoformat()

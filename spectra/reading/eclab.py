@@ -81,7 +81,7 @@ def cycler(source: Source) -> xr.Dataset:
 
 def _labels(lines: list[str], file: str) -> tuple[list[str], int]:
     """Labels of the columns and the number of the first line of numbers."""
-    match = re.search(r":\s*(\d+)", lines[1]) if len(lines) > 1 else None
+    match = re.search(r":\s*(\d{1,9})\b", lines[1]) if len(lines) > 1 else None
     count = int(match.group(1)) if match else 0
     if not 2 < count < len(lines):
         raise ReadError(

@@ -60,7 +60,7 @@ def expand(paths: Paths) -> list[str]:
 
 def natural_order(name: str) -> list[tuple[int, int, str]]:
     """Key that sorts names with numbers by value."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name)]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name)]
 
 
 def read_each(

@@ -124,6 +124,8 @@ def _score(sample: Sequence[str], dialect: Dialect) -> float:
 
 def _number(cell: str, decimal: str) -> float | None:
     """Value of a cell: NaN where it is empty or says that nothing was measured, None where it is a word."""
+    if len(cell) > _LONGEST_NUMBER:
+        return None
     if decimal == ",":
         if "." in cell and not _MISSING.match(cell):
             return None
@@ -201,6 +203,10 @@ def _is_row(line: str, dialect: Dialect) -> bool:
         return False
     cells = split_cells(line, dialect.delimiter)
     return len(cells) > 0 and all(_number(c, dialect.decimal) is not None for c in cells) and any(cells)
+
+
+#: Characters of a cell that may be a number.
+_LONGEST_NUMBER = 100
 
 
 @dataclass

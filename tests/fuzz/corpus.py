@@ -120,11 +120,8 @@ def _make_all(folder: Path) -> None:
         axis = "energy" if name == "xas" else "raman_shift"
         limits = (float(measured[axis][3]), float(measured[axis][-3]))
         spectra.save(folder / f"{name}_results.nxs", spectra.crop(measured, window=limits))
-    for name in ("xas", "xps_quantify", "raman_carbon"):
-        try:
-            (folder / f"recipe_{name}.toml").write_text(find_recipe(name).text)
-        except spectra.SpectraError:
-            continue
+    for name in ("iron_map", "lnmo_ordering", "feo_fe2p", "operando_edge"):
+        (folder / f"recipe_{name}.toml").write_text(find_recipe(name).text)
     plan = Plan(
         {"name": "x", "text": find_recipe("iron_map").text, "data": None}, (InputFile("a.txt", 10, 1),), "scan",
         (Shard(0, 0, 1, None), Shard(1, 0, 1, (0, 3))), ({"window": [1.0, 2.0]},), 0, ("a",), None, 2, {"sample": "x"},

@@ -74,7 +74,7 @@ def _cycler(path: Path, reader: str | None) -> None:
 def _recipe(path: Path, reader: str | None) -> None:
     from spectra.pipeline.recipe import load_recipe
 
-    assert load_recipe(path).steps, "a recipe of nothing"
+    assert load_recipe(path).read.verb, "a recipe of nothing"
 
 
 def _plan(path: Path, reader: str | None) -> None:

@@ -56,6 +56,7 @@ def test_the_same_seed_does_the_same_damage(corpus):
     assert len({mutate(content, seed) for seed in range(50)}) > 40
 
 
+@pytest.mark.long
 def test_a_process_that_dies_or_never_ends_is_a_fault_and_is_replaced(corpus):
     good = corpus.path("xas/MnO_rt_01_xaslib.xdi")
     with Worker() as own:

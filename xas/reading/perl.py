@@ -62,7 +62,7 @@ def _value(text: str, at: int, where: str) -> tuple[Any, int]:
     if kind == "string":
         return re.sub(r"\\(.)", r"\1", word[1:-1], flags=re.DOTALL), token.end()
     if kind == "number":
-        return float(word) if re.search(r"[.eE]", word) else int(word), token.end()
+        return float(word) if re.search(r"[.eE]", word) or len(word) > 300 else int(word), token.end()
     if kind == "word":
         if word == "bless":  # an object: its content
             inside, end = _value(text, token.end(), where)

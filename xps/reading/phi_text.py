@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["reader", "scans", "sniff"]
 
-_HEAD = re.compile(r"Element\s*([^;]*);\s*Region\s+(\d+)\s+of\s+(\d+)\s*;(.*)$")
-_CYCLE = re.compile(r"Depth Cycle\s+(\d+)\s+of\s+(\d+)")
+_HEAD = re.compile(r"Element\s*([^;]*);\s*Region\s+(\d{1,9})\s+of\s+(\d{1,9})\s*;(.*)$")
+_CYCLE = re.compile(r"Depth Cycle\s+(\d{1,9})\s+of\s+(\d{1,9})")
 
 #: Text holds a rate with six significant digits.
 _PRECISION = 1e-5

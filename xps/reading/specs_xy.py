@@ -118,7 +118,7 @@ def _check_complete(blocks: list[_Block], settings: dict[str, str], file: str) -
         raise ReadError(f"{file} is truncated: its header is not followed by a spectrum.")
     for block in blocks:
         announced = block.about.get("Values/Curve", "")
-        if announced.isdecimal() and int(announced) != len(block.rows):
+        if announced.isdecimal() and len(announced) < 10 and int(announced) != len(block.rows):
             raise ReadError(
                 f"{file} is truncated: region {block.name} announces {announced} values, {len(block.rows)} are there."
             )
@@ -127,7 +127,7 @@ def _check_complete(blocks: list[_Block], settings: dict[str, str], file: str) -
     last = [b for b in blocks if not b.external][-1]
     announced = last.about.get("Number of Scans", "")
     same = {b.place[2] for b in blocks if b.about.get("Region") == last.name and b.place[0] == last.place[0]}
-    if announced.isdecimal() and len(same) < int(announced):
+    if announced.isdecimal() and len(announced) < 10 and len(same) < int(announced):
         raise ReadError(
             f"{file} is truncated: region {last.name} announces {announced} scans, {len(same)} are there."
         )

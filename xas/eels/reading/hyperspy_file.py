@@ -23,6 +23,8 @@ __all__ = ["reader", "scans", "sniff"]
 
 _ENERGY = {"ev": 1.0, "kev": 1e3, "mev": 1e-3}
 _TEM = "metadata/Acquisition_instrument/TEM"
+#: Points that an axis may say it has.
+_LONGEST = 2**26
 #: Kinds of signals that may be energy losses; HyperSpy leaves it empty where nobody said.
 _KINDS = ("EELS", "")
 
@@ -126,6 +128,8 @@ def _axis(group: h5py.Group, where: str) -> npt.NDArray[np.float64]:
     attrs = group.attrs
     if not {"scale", "offset", "size"} <= set(attrs):
         raise ReadError(f"{where} has an axis without scale and offset (a function), which is not read.")
+    if not 0 < int(attrs["size"]) < _LONGEST:
+        raise ReadError(f"{where} has an axis of {int(attrs['size'])} points.")
     return float(attrs["offset"]) + float(attrs["scale"]) * np.arange(int(attrs["size"]), dtype=np.float64)
 
 
