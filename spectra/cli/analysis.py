@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import time
 from pathlib import Path
@@ -133,16 +134,34 @@ def report(
         typer.Option("--out", "-o", help="HTML file. Default: beside the results.", show_default=False),
     ] = None,
     fits: Annotated[int, typer.Option(help="Fits drawn of each series.", min=0)] = 6,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Write a PDF for printing as well.")] = False,
     figures: Annotated[
         Path | None,
-        typer.Option(help="Folder that gets the figures as PNG files as well.", show_default=False),
+        typer.Option(help="Folder that gets each figure as a file.", show_default=False),
+    ] = None,
+    format: Annotated[Literal["png", "svg", "pdf"], typer.Option(help="Of the figures' files.")] = "png",
+    width: Annotated[
+        Literal["single", "double"] | None,
+        typer.Option(help="Figures of a journal's column (85 mm) or page (174 mm).", show_default=False),
     ] = None,
 ) -> None:
-    """Write the HTML report of a results file: tables, figures, methods, provenance."""
-    from spectra.report import write_report
-    from spectra.results import load
+    """Write the HTML report of a results file: tables, fits and series to look into, figures, methods, provenance."""
+    from spectra.report import write_figures, write_pdf, write_report
+    from spectra.results.fields import safe_name
+    from spectra.results.store import load_all
 
-    typer.echo(write_report(out or results.with_suffix(".html"), load(results), fits=fits, figures=figures))
+    if figures is None and (format != "png" or width is not None):
+        fail("--format and --width are for files of figures: say where to with --figures FOLDER.", USAGE)
+    page = out or results.with_suffix(".html")
+    datasets = load_all(results, lazy=importlib.util.find_spec("dask") is not None)
+    typer.echo(write_report(page, datasets, fits=fits))
+    if pdf:
+        typer.echo(write_pdf(page.with_suffix(".pdf"), datasets, fits=fits))
+    for name, dataset in datasets.items() if figures is not None else ():
+        assert figures is not None
+        prefix = f"{safe_name(name)}_" if len(datasets) > 1 else ""
+        files = write_figures(figures, dataset, format=format, width=width, fits=fits, prefix=prefix)
+        typer.echo(f"{len(files)} figures in {figures}")
 
 
 @app.command()

@@ -69,6 +69,8 @@ def plot(dataset: xr.Dataset, variable: str | None = None, *, ax: Axes | None = 
             raise InvalidInput(
                 f"{dim} = {i} is outside the series: it holds {size[dim]} spectra, 0 to {size[dim] - 1}."
             )
+    if variable is None:
+        name = _most_for_one(dataset, name, len(index))
     if name == "best_fit":  # a fit is looked at one spectrum at a time
         index = {dim: index.get(dim, 0) for dim in dims}
     picked = dataset.isel(index)
@@ -84,6 +86,12 @@ def plot(dataset: xr.Dataset, variable: str | None = None, *, ax: Axes | None = 
 def spectrum_name(dataset: xr.Dataset, **index: int) -> str:
     """What one spectrum of a series is called: its place in the series and its coordinate."""
     return ", ".join(coordinate(dataset, dim).text(i) for dim, i in index.items())
+
+
+def _most_for_one(dataset: xr.Dataset, name: str, picked: int) -> str:
+    """The default for one spectrum: its wavelet map, which holds χ(R) and where in k it comes from."""
+    alone = picked == len(series_dims(dataset))
+    return "wavelet" if name == "chir_mag" and alone and "wavelet" in dataset else name
 
 
 def _where_fitted(dataset: xr.Dataset) -> xr.Dataset:
@@ -143,6 +151,16 @@ def _draw_single(ax: Axes, dataset: xr.Dataset, name: str, axis: str) -> None:
                 lw=1.0,
                 label=conventions.short_label(dataset, other),
             )
-        if beside:
+        _mark_edge(ax, dataset, name, axis)
+        if ax.get_legend_handles_labels()[1]:
             ax.legend()
     ax.set_ylabel(conventions.variable_label(dataset, name))
+
+
+def _mark_edge(ax: Axes, dataset: xr.Dataset, name: str, axis: str) -> None:
+    """E0 on the spectrum of an absorption edge."""
+    if "e0" not in dataset or dataset["e0"].ndim or axis != "energy" or name not in ("mu", "norm", "flat"):
+        return
+    e0 = float(dataset["e0"])
+    if np.isfinite(e0):
+        ax.axvline(e0, color=style.FLOOR, lw=0.8, ls=":", label=f"$E_0$ = {e0:.1f} eV")

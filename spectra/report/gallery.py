@@ -7,12 +7,12 @@ import importlib.metadata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from spectra.dataset import failed, series_dims
-from spectra.errors import WriteError
+from spectra.errors import InvalidInput, WriteError
 from spectra.report import conventions, style
 from spectra.report.figures import plot, spectrum_name
 from spectra.report.methods import simulated
@@ -20,7 +20,19 @@ from spectra.report.methods import simulated
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Picture", "gallery", "write_overview", "write_pictures"]
+__all__ = ["Drawing", "Picture", "drawings", "gallery", "write_figures", "write_overview", "write_pictures"]
+
+_FORMATS = ("png", "svg", "pdf")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure that can be drawn, with the name of its file and a caption."""
+
+    name: str
+    caption: str
+    draw: Callable[[Any], Any]  # in a panel, or with None in a figure of its own
+    fills_a_panel: bool = True  # and the page of a report draws the same from the numbers
 
 
 @dataclass(frozen=True)
@@ -35,25 +47,36 @@ class Picture:
 
 def gallery(dataset: xr.Dataset, *, fits: int = 6) -> Iterator[Picture]:
     """Curves, fits and trends of a dataset, each as a picture."""
+    for one in drawings(dataset, fits=fits):
+        yield Picture(one.name, one.caption, style.png(one.draw(None)), redrawn=one.fills_a_panel)
+
+
+def drawings(dataset: xr.Dataset, *, fits: int = 6) -> Iterator[Drawing]:
+    """Curves, fits and trends of a dataset, each ready to be drawn."""
     curves = conventions.shown_curves(dataset)
     zoomed = [name for name in curves if conventions.zoom(dataset, name)][-1:]
     for name in curves:
         caption = f"{_caption(dataset, name)}{_extent(dataset)}"
-        yield Picture(name, f"{caption}.", style.png(plot(dataset, name)))
+        yield Drawing(name, f"{caption}.", _drawn(dataset, name))
         if name in zoomed:
-            yield Picture(
-                f"{name}_zoom", f"{caption}, near the edge.", style.png(plot(_part(dataset, name), name))
-            )
+            yield Drawing(f"{name}_zoom", f"{caption}, near the edge.", _drawn(_part(dataset, name), name))
     for index in _fits_to_show(dataset, fits):
         place = "_".join(str(i) for i in index.values())
         told = conventions.plain_text(spectrum_name(dataset, **index))
         caption = "Fit with its components; residual on top" + (f": {told}." if told else ".")
-        ax = plot(dataset, "best_fit", ax=None, **index)
-        yield Picture(f"fit_{place}".strip("_"), caption, style.png(ax))
-    for drawn in _of_techniques():
-        for name, caption, figure in drawn(dataset):
-            yield Picture(name, caption, style.png(figure), redrawn=False)
+        yield Drawing(f"fit_{place}".strip("_"), caption, _drawn(dataset, "best_fit", **index))
+    for figures in _of_techniques():
+        for name, caption, figure in figures(dataset):
+            yield Drawing(name, caption, functools.partial(_ready, figure), fills_a_panel=False)
     yield from _trends(dataset)
+
+
+def _drawn(dataset: xr.Dataset, name: str, **index: int) -> Callable[[Any], Any]:
+    return lambda ax: plot(dataset, name, ax=ax, **index)
+
+
+def _ready(figure: Any, ax: Any) -> Any:
+    return figure
 
 
 @functools.cache
@@ -65,6 +88,57 @@ def _of_techniques() -> list[Callable[[xr.Dataset], Iterable[tuple[str, str, Any
 
 def write_pictures(folder: str | Path, pictures: Iterable[Picture], *, prefix: str = "") -> list[Path]:
     """Write figures as PNG files into a folder, which is made if it is not there."""
+    return _written(folder, ((f"{prefix}{picture.name}.png", picture.png) for picture in pictures))
+
+
+def write_figures(
+    folder: str | Path,
+    dataset: xr.Dataset,
+    *,
+    format: Literal["png", "svg", "pdf"] = "png",
+    width: Literal["single", "double"] | None = None,
+    fits: int = 6,
+    prefix: str = "",
+) -> list[Path]:
+    """Write the figures of a dataset as files for a paper.
+
+    Parameters
+    ----------
+    folder : path
+        Made if it is not there.
+    dataset : xarray.Dataset
+    format : {"png", "svg", "pdf"}
+        PNG with 600 points per inch where a width is given, else 160.
+    width : {"single", "double"}, optional
+        85 or 174 mm, a journal's column or page, with letters of 7 points. Default: the width on the page of a report.
+    fits : int
+        Fits drawn: the failed ones first, the others evenly spread.
+    prefix : str
+        Put before the name of every file.
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    InvalidInput
+        A width that is none of these.
+    WriteError
+        If the folder or a file cannot be written.
+    """
+    if format not in _FORMATS:
+        raise InvalidInput(f"the format of a figure is one of {', '.join(_FORMATS)}, got {format!r}.")
+    dpi = 160 if width is None else 600
+    with style.column_width(width):
+        files = [
+            (f"{prefix}{one.name}.{format}", style.saved(one.draw(None), format, dpi=dpi))
+            for one in drawings(dataset, fits=fits)
+        ]
+    return _written(folder, files)
+
+
+def _written(folder: str | Path, files: Iterable[tuple[str, bytes]]) -> list[Path]:
     from spectra.results.atomic import replace_file
 
     place = Path(folder)
@@ -72,7 +146,7 @@ def write_pictures(folder: str | Path, pictures: Iterable[Picture], *, prefix: s
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WriteError(f"the folder {place} cannot be made: {error.strerror}.") from error
-    return [replace_file(place / f"{prefix}{picture.name}.png", picture.png) for picture in pictures]
+    return [replace_file(place / name, content) for name, content in files]
 
 
 @style.styled
@@ -125,7 +199,7 @@ def _fits_to_show(dataset: xr.Dataset, most: int) -> list[dict[str, int]]:
     ]
 
 
-def _trends(dataset: xr.Dataset) -> Iterator[Picture]:
+def _trends(dataset: xr.Dataset) -> Iterator[Drawing]:
     dims = series_dims(dataset)
     names = [str(n) for n in dataset.data_vars if conventions.is_trend(dataset, str(n))]
     if len(dims) != 1 or dataset.sizes[dims[0]] < 2:
@@ -135,6 +209,4 @@ def _trends(dataset: xr.Dataset) -> Iterator[Picture]:
         if not np.isfinite(values).any() or dataset[name].ndim > 2:
             continue
         bars = "; bars are one standard uncertainty" if f"{name}_sigma" in dataset else ""
-        yield Picture(
-            name, f"{_caption(dataset, name)} along the series{bars}.", style.png(plot(dataset, name))
-        )
+        yield Drawing(name, f"{_caption(dataset, name)} along the series{bars}.", _drawn(dataset, name))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from spectra.findings import Audit
 
-__all__ = ["report_page", "write_report"]
+__all__ = ["named_datasets", "report_page", "write_report"]
 
 #: In the order in which they build on each other.
 _SCRIPTS = ("plot", "fits", "table", "series", "main", "selftest")
@@ -144,7 +144,7 @@ def report_page(
 
 
 def _sections(datasets: Any, *, fits: int, rows: int) -> list[_Section]:
-    named = _named(datasets)
+    named = named_datasets(datasets)
     return [_section(name, dataset, fits=fits, rows=rows, share=1 / len(named)) for name, dataset in named]
 
 
@@ -188,7 +188,7 @@ def _data_uri(png: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
-def _named(datasets: Any) -> list[tuple[str, xr.Dataset]]:
+def named_datasets(datasets: Any) -> list[tuple[str, xr.Dataset]]:
     """Datasets with what to call those that have no title."""
     import xarray as xr
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from spectra.dataset import series_dims, signal_name, spectral_axis
 from spectra.errors import SpectraError
-from spectra.pipeline.describe import plain, readable, toml_value
+from spectra.options import plain
+from spectra.pipeline.describe import readable, toml_value
 from spectra.verbs import find_verb, history
 
 if TYPE_CHECKING:

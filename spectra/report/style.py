@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import io
 from collections.abc import Callable, Iterator
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "DATA", "FIT", "FLOOR", "new_axes", "new_figure", "png", "sequence", "styled"]
+__all__ = [
+    "COLOURS", "DATA", "FIT", "FLOOR", "WIDTHS", "column_width", "figure_of", "new_axes", "new_figure", "png", "saved",
+    "sequence", "styled",
+]  # fmt: skip
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,14 +55,34 @@ _RC: dict[str, Any] = {
     "errorbar.capsize": 2.0,
     "figure.dpi": 100.0,
     "svg.hashsalt": "spectra",
+    "svg.fonttype": "none",
 }
+
+
+#: Columns of a journal in mm; figures that are made for one have its width and letters of 7 points.
+WIDTHS = {"single": 85.0, "double": 174.0}
+_SMALL = {"font.size": 7.0, "axes.labelsize": 7.0, "axes.titlesize": 7.0, "legend.fontsize": 6.0, "xtick.labelsize": 6.5,
+          "ytick.labelsize": 6.5, "lines.linewidth": 1.0, "lines.markersize": 2.6, "axes.linewidth": 0.6}  # fmt: skip
+_wanted: contextvars.ContextVar[float | None] = contextvars.ContextVar("figure_width", default=None)
+
+
+@contextmanager
+def column_width(width: str | None) -> Iterator[None]:
+    """Make every new figure as wide as a journal's column, ``single`` or ``double``; None: as it is on a screen."""
+    if width is not None and width not in WIDTHS:
+        raise InvalidInput(f"the width of a figure is one of {', '.join(WIDTHS)}, got {width!r}.")
+    before = _wanted.set(None if width is None else WIDTHS[width] / 25.4)
+    try:
+        yield
+    finally:
+        _wanted.reset(before)
 
 
 @contextmanager
 def _rc() -> Iterator[None]:
     import matplotlib
 
-    settings: dict[Any, Any] = {**matplotlib.rcParamsDefault, **_RC}
+    settings: dict[Any, Any] = {**matplotlib.rcParamsDefault, **_RC, **(_SMALL if _wanted.get() else {})}
     del settings["backend"]  # the user's own stays: no context puts it back
     with matplotlib.rc_context(settings):
         yield
@@ -80,6 +104,9 @@ def new_figure(width: float = 5.0, height: float = 3.4) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    wanted = _wanted.get()
+    if wanted is not None:
+        width, height = wanted, wanted * max(height / width, 0.62 if wanted < 4 else 0.4)
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -100,11 +127,24 @@ def sequence(n: int) -> list[Any]:
 @styled
 def png(drawn: Figure | Axes, *, dpi: int = 160) -> bytes:
     """The figure (or the one that a panel belongs to) as a PNG file; the same figure gives the same bytes."""
+    return saved(drawn, "png", dpi=dpi)
+
+
+@styled
+def saved(drawn: Figure | Axes, format: str, *, dpi: int = 160) -> bytes:
+    """The figure as a file: ``png``, ``svg`` or ``pdf``, without a date, its letters still letters."""
+    figure = figure_of(drawn)
+    buffer = io.BytesIO()
+    known = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    figure.savefig(buffer, format=format, dpi=dpi, metadata=known[format])
+    return buffer.getvalue()
+
+
+def figure_of(drawn: Figure | Axes) -> Figure:
+    """The figure that a panel belongs to."""
     from matplotlib.axes import Axes
 
     figure = drawn.get_figure(root=True) if isinstance(drawn, Axes) else drawn
     if figure is None:
         raise InvalidInput("this panel belongs to no figure any more: draw it anew.")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
-    return buffer.getvalue()
+    return figure

@@ -203,6 +203,13 @@ class TestOtherCommands:
         assert run("report", results, "-o", "other.html").exit_code == 0
         assert (here / "other.html").is_file()
 
+    def test_report_for_print_and_for_a_paper(self, results, here):
+        result = run("report", results, "--pdf", "--figures", "paper", "--format", "svg", "--width", "single")
+        assert result.exit_code == 0, result.output
+        assert (here / "out.pdf").read_bytes().startswith(b"%PDF")
+        assert {p.suffix for p in (here / "paper").iterdir()} == {".svg"}
+        says(run("report", results, "--width", "double"), "say where to with --figures FOLDER", 2)
+
     def test_export(self, results, here):
         result = run("export", results)
         assert result.exit_code == 0, result.output
