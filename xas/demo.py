@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spectra.demo import Demo
+from spectra.published import Printed
 from xas.tables import load_table
 
 if TYPE_CHECKING:
@@ -207,6 +208,20 @@ def _demo() -> Demo:
         write_inputs=write_inputs,
         recipe="demo_mn_charge",
         shown=("flat", "edge_position"),
+        case="A",
+        printed=(_course_of_edge(about),),
+    )
+
+
+def _course_of_edge(about: dict[str, Any]) -> Printed:
+    return Printed(
+        what="Mn K edge, Mn from +3.5 to +4",
+        value="rises",
+        variable="edge_position",
+        unit="eV",
+        source=about["sources"][0],
+        at={"time": -1},
+        minus={"time": 0},
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spectra.demo import Demo
+from spectra.published import Printed
 from xps.tables import load_table
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def _c1s(table: dict[str, Any], rng: np.random.Generator) -> xr.Dataset:
         axis="binding_energy",
         name="counts",
         units="counts",
+        attrs={"title": table["about"]["title"]},
     )
 
 
@@ -125,7 +127,7 @@ def _block(region: str, data: xr.Dataset, *, photon_energy: float, comment: str)
     counts = [f"{value:.0f}" for value in data["counts"].values[::-1]]
     species, transition = region.split()
     return [
-        *(region, f"{load_table('demo_mn2p')['about']['title']} (simulated)"),
+        *(region, f"{data.attrs.get('title', region)} (simulated)"),
         *("2024", "5", "13", "8", "0", "0", "0"),  # date and time, offset from GMT
         *("1", comment),
         *("XPS", "0", "Al", f"{photon_energy:g}"),
@@ -150,14 +152,54 @@ def _block(region: str, data: xr.Dataset, *, photon_energy: float, comment: str)
 
 
 def _demo() -> Demo:
-    about = load_table("demo_mn2p")["about"]
+    table = load_table("demo_mn2p")
+    about = table["about"]
     return Demo(
         title=about["title"],
         sources=tuple(about["sources"]),
         write_inputs=write_inputs,
         recipe="demo_mn2p",
         shown=("best_fit",),
+        case="A",
+        printed=tuple(_printed(table)),
+        questions=_questions,
     )
+
+
+def _lines(table: dict[str, Any]) -> list[dict[str, Any]]:
+    """The four lines as they are printed: state, line and position."""
+    return [
+        {"level": "Mn 2p", "label": state["name"], "line": f"2p{line.replace('_', '/')}", **state[f"position_{line}"]}
+        for state in table["state"]
+        for line in ("3_2", "1_2")
+    ]  # fmt: skip
+
+
+def _printed(table: dict[str, Any]) -> list[Printed]:
+    return [
+        Printed(
+            what=f"Mn {line['line']} of {line['label']}",
+            value=line["value"],
+            variable="position",
+            unit=line["unit"],
+            source=line["source"],
+            status=line["status"],
+            at={"component": f"{line['label']} {line['line']}"},
+        )
+        for line in _lines(table)
+    ]
+
+
+def _questions(_: xr.Dataset) -> list[str]:
+    """What the audit asks about the assignments as they are printed."""
+    from xps import audit_assignments
+
+    rows = [
+        {"position": line["value"], **{key: line[key] for key in ("level", "label", "line")}}
+        for line in _lines(load_table("demo_mn2p"))
+    ]
+    audit = audit_assignments(rows, compound="LiNi0.5Mn1.5O4")
+    return [f"{f.rule} {f.severity}: {f.subject}: {f.found}" for f in audit.findings]
 
 
 #: Announced by the entry point group ``spectra.demos``.

@@ -194,8 +194,10 @@ def _demos(name: str) -> None:
     from spectra.cli.tables import show_rows
     from spectra.demo import list_demos
 
-    rows = [(n, d.title, ", ".join(d.sources)) for n, d in list_demos().items() if name in ("", n)]
-    show_rows(("demo", "title", "simulated from (DOI)"), rows, title="Demos (spectra demo)")
+    rows = [
+        (n, d.case, d.title, ", ".join(d.sources)) for n, d in list_demos().items() if name in ("", n, d.case)
+    ]
+    show_rows(("demo", "case", "title", "simulated from"), rows, title="Demos (spectra demo CASE)")
 
 
 def _tables() -> dict[str, Callable[[str], None]]:

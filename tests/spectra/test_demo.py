@@ -1,19 +1,21 @@
 """The demo: files in, results, figures and a report out, all labelled as simulated, the truth found again."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import spectra
 import xas.demo
 import xps.demo
-from spectra.demo import Demo, list_demos, run_demo
+from spectra.demo import Demo, choose_demos, list_demos, run_demo
 from spectra.errors import InvalidInput, WriteError
 from spectra.results.rerun import rerun
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
-    return run_demo(tmp_path_factory.mktemp("demo") / "redox-demo")
+    return run_demo(tmp_path_factory.mktemp("demo") / "redox-demo", only=("xas", "xps"))
 
 
 def test_everything_is_where_it_says(done):
@@ -37,7 +39,7 @@ def test_everything_is_where_it_says(done):
 def test_it_says_that_nothing_was_measured(done):
     page = done.report.read_text(encoding="utf-8")
     assert page.count("Not measured:") == 2
-    for demo in list_demos().values():
+    for demo in (list_demos()[name] for name in ("xas", "xps")):
         assert "simulated from figures published in doi:" in demo.statement
         for doi in demo.sources:
             assert doi in page
@@ -79,7 +81,7 @@ def test_results_compute_again_to_the_same(done):
 
 
 def test_a_second_demo_replaces_the_first(done):
-    again = run_demo(done.folder)
+    again = run_demo(done.folder, only="xas")
     np.testing.assert_array_equal(again.datasets["xas"].edge_position, done.datasets["xas"].edge_position)
 
 
@@ -89,11 +91,23 @@ def test_the_command(tmp_path, monkeypatch):
     from spectra.cli import app
 
     monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(app, ["demo"])
+    result = CliRunner().invoke(app, ["demo", "xps"])
     assert result.exit_code == 0, result.output
     assert (tmp_path / "redox-demo" / "report.html").is_file()
     assert "simulated from figures published in doi:10.1039/d4sc02754j" in result.stdout
     assert "Nothing here was measured." in result.stdout
+    assert "641.21 ± 0.25 eV" in result.stdout
+    assert "questioned: A31 warning: Mn 2p: Ni LMM may lie there" in result.stdout
+    assert result.stdout.rstrip().endswith(str(Path("redox-demo", "report.html")))
+
+
+def test_a_case_or_a_demo_that_there_is_not():
+    assert {demo.case for demo in choose_demos("b").values()} == {"B"}
+    assert list(choose_demos("c-xps-nitrogen")) == ["c-xps-nitrogen"]
+    with pytest.raises(
+        InvalidInput, match="no demo and no case 'c-xps-nitrogem'; did you mean 'c-xps-nitrogen'"
+    ):
+        choose_demos("c-xps-nitrogem")
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):
