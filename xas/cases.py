@@ -132,7 +132,7 @@ def _write_exposure(
     from spectra.results.atomic import replace_file
 
     size, zero = 1600, 1400
-    loss = (zero - np.arange(size)) * _CHANNEL
+    loss = (zero - np.arange(size, dtype=np.float64)) * _CHANNEL
     mean = row["photons"][i] * _CHANNEL * _emission(row, i, loss) + 0.5
     counts = rng.poisson(mean)
     places = (np.repeat(np.arange(size), counts) + rng.uniform(0.1, 0.9, counts.sum())) / _SUBPIXELS
@@ -161,7 +161,7 @@ def _emission(row: Mapping[str, Any], i: int, loss: Array) -> Array:
     """Emission per eV relative to the main one: elastic line, vibrations, both features."""
 
     def line(at: float, width: float, area: float) -> Array:
-        return area * _gauss(loss, at, width) / (width * np.sqrt(np.pi / (4 * np.log(2))))
+        return np.asarray(area * _gauss(loss, at, width) / (width * np.sqrt(np.pi / (4 * np.log(2)))))
 
     spacing, number, strength = row["vibrations"]
     at, width, areas = row["seven"]

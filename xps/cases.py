@@ -43,7 +43,7 @@ def region_of(row: Mapping[str, Any], state: int, rng: np.random.Generator) -> x
 
     energy = np.arange(low, high + common["step"] / 2, common["step"])
     about = {"title": row["title"], "region": row["region"]}
-    labels = {"axis": "binding_energy", "name": "counts", "units": "counts", "attrs": about}
+    labels: dict[str, Any] = {"axis": "binding_energy", "name": "counts", "units": "counts", "attrs": about}
     if lines:
         return simulate(energy, lines, background=inelastic, counts=row["counts"], rng=rng, **labels)
     from spectra import from_arrays
