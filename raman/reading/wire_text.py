@@ -71,6 +71,8 @@ def _blocks(
     table: FloatArray, name: str, notes: list[str]
 ) -> tuple[FloatArray, FloatArray, npt.NDArray[np.intp]]:
     """Axis, spectra below each other, and the row in which each begins."""
+    if table.shape[1] < 2:
+        raise ReadError(f"{name} has one column of numbers, where WiRE writes the shift and the intensity.")
     wave = table[:, -2]
     again = np.flatnonzero(wave == wave[0])
     points = int(again[1]) if again.size > 1 else wave.size

@@ -21,6 +21,8 @@ from spectra.verbs import find_verb
 
 __all__ = ["Recipe", "Step", "load_recipe", "parse_recipe", "read_text"]
 
+#: Characters of an error at most: a recipe may hold a number of thousands of digits.
+_LONGEST = 1500
 #: Bytes of a recipe file at most.
 _LARGEST = 2**22
 _TOP = ("title", "description", "read", "step")
@@ -134,6 +136,8 @@ class _Fault:
         where = (
             f"{path[0]} {path[1] + 1}, " if len(path) > 1 and isinstance(path[1], int) and not line else ""
         )
+        if len(sentence) > _LONGEST:
+            sentence = f"{sentence[: _LONGEST - 300]} … {sentence[-290:]}"
         return RecipeError(f"{place}: {where}{sentence}")
 
 

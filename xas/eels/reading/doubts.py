@@ -43,6 +43,7 @@ def doubts(x: FloatArray, counts: npt.NDArray[Any]) -> list[str]:
     return [text for text in found if text]
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def background_removed(x: FloatArray, counts: npt.NDArray[Any]) -> bool:
     """Whether a core loss begins at zero: every raw one stands on a background that falls with the loss."""
     if x[0] < CORE:
