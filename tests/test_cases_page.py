@@ -1,0 +1,28 @@
+"""The page on the published cases: its Python runs, and what it says was recovered is what the tables print."""
+
+import re
+from pathlib import Path
+
+from spectra.demo import list_demos
+
+PAGE = Path(__file__).parents[1] / "docs" / "cases.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+
+
+def test_its_block_runs_and_says_what_the_page_says(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    exec(compile(block, str(PAGE), "exec"), {})
+    said = capsys.readouterr().out
+    assert "found 397.4993 ± 0.0054, agrees: True" in said
+    assert "report.html" in said
+
+
+def test_every_recipe_is_named():
+    for demo in list_demos().values():
+        assert f"`{demo.recipe}`" in TEXT, demo.recipe
+
+
+def test_its_images_are_there():
+    for target in re.findall(r"\]\((?!http)([^)#]+\.(?:md|png))", TEXT):
+        assert (PAGE.parent / target).is_file(), target
