@@ -130,3 +130,19 @@ def test_a_step_shows_what_is_not_default():
     far = {"verb": "gone.away", "options": {"a": None, "b": {"not_storable": "x", "text": "Model"}, "c": "z" * 200}}  # fmt: skip
     assert step_line(far).startswith("gone.away(b='Model', c='zzz")
     assert len(step_line(far)) < 130
+
+
+def test_the_edge_is_marked_and_the_real_part_stands_beside_the_magnitude():
+    energy = np.linspace(6500.0, 6600.0, 101)
+    data = spectra.from_arrays(energy, np.arctan(energy - 6550.0), axis="energy", name="mu")
+    ax = data.assign(e0=6550.04).spectra.plot()
+    assert ax.get_legend_handles_labels()[1][-1] == "$E_0$ = 6550.0 eV"
+    assert data.spectra.plot().get_legend() is None
+    r = np.linspace(0.0, 6.0, 50)
+    curves = {name: ("r", np.cos(r), {"units": ""}) for name in ("chir_mag", "chir_re")}
+    shells = data.assign(curves).assign_coords(r=("r", r, {"units": "angstrom"}))
+    assert shells.spectra.plot().get_legend_handles_labels()[1] == ["$|\\chi(R)|$", "Re $\\chi(R)$"]
+    k = ("k", np.linspace(0.0, 12.0, 40), {"units": "1/angstrom"})
+    full = shells.assign(wavelet=(("r", "k"), np.ones((50, 40)), {"units": ""})).assign_coords(k=k)
+    assert full.spectra.plot().get_xlabel() == "$k$ (Å$^{-1}$)"
+    assert full.spectra.plot("chir_mag").get_xlabel() == "$R$ (Å)"
