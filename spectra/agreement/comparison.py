@@ -47,6 +47,8 @@ class Comparison:
 
     def to_dataset(self) -> xr.Dataset:
         """All of it as a dataset that :func:`spectra.save` keeps and reports draw."""
+        import spectra.dataset.accessor  # noqa: F401  it has ``.spectra``, as every dataset
+
         return self.data.copy()
 
     @property
