@@ -178,8 +178,8 @@ def draw_trend(ax: Axes, dataset: xr.Dataset, variable: str) -> None:
     for j in range(values.shape[1]):
         error = sigma[:, j] if sigma is not None else None
         _draw_line(ax, one, values[:, j], error, j, names[j] if j < len(names) else None)
-    if names:
-        ax.legend()
+    if names:  # the best place takes long to find among many points
+        ax.legend(loc="best" if len(values) <= _MOST_BARS else "upper right")
     ax.set_ylabel(conventions.variable_label(dataset, variable))
     ax.set_xlabel(one.label)
     if one.names is not None:

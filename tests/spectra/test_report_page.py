@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -247,3 +248,11 @@ class TestFiles:
         assert content.startswith(b"%PDF")
         assert len(re.findall(rb"/Type /Page\b", content)) >= 4
         assert [p.name for p in tmp_path.iterdir()] == ["report.pdf"]
+
+
+def test_the_block_of_the_docs_runs(tmp_path, monkeypatch):
+    text = (Path(__file__).parents[2] / "docs" / "report.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "docs/report.md", "exec"), {})
+    assert {"series.html", "series.pdf", "paper"} == {path.name for path in tmp_path.iterdir()}

@@ -20,7 +20,7 @@ class FitView {
     if (bad) controls.append(element("label", {}, this.only, ` only failed (${bad})`));
     controls.append(element("button", { type: "button", textContent: "All of the axis", onclick: () => this.plot.reset() }));
     if (fits.spectra.length < 2) controls.replaceChildren(controls.lastChild);
-    const note = [`${fits.spectra.length} of ${section.data.total} fits are in this page`, fits.every > 1 ? `every ${fits.every}th point is drawn` : ""].filter(Boolean).join("; ");
+    const note = [`${fits.spectra.length} of ${section.data.total} fits are in this page`, fits.every > 1 ? `one point of ${fits.every} is drawn` : ""].filter(Boolean).join("; ");
     this.root = element("div", { className: "viewer" }, controls, this.plot.root, this.table,
       element("p", { className: "small" }, `${note}. Drag or wheel to zoom, double-click for all; keys: + − ← → 0, and n, p for the next and previous spectrum.`));
     this.filter();
@@ -67,7 +67,7 @@ class FitView {
         layers.push({ kind: "line", x, y: sum.map((v, j) => Math.abs(part[j]) > 2e-3 * high ? v : NaN), colour: c, width: 1.1 });
       }
       if (base.some(v => v)) layers.push({ kind: "line", x, y: base, colour: "var(--floor)", dash: "5 4", name: "background" });
-      layers.push({ kind: "points", x, y: data.map((v, k) => Number.isFinite(fit[k]) ? v : NaN), colour: "var(--data)", width: 2.6, name: "data" });
+      layers.push({ kind: "points", x, y: data.map((v, k) => Number.isFinite(fit[k]) ? v : NaN), colour: "var(--data)", width: x.length < 200 ? 4 : 2.6, name: "data" });
       layers.push({ kind: "line", x, y: fit, colour: "var(--fit)", width: 1.6, name: "fit" });
       const label = one.over_sigma ? "Residual / σ" : "Residual";
       spec.panels.unshift({ share: 1, label, centred: true, layers: [

@@ -129,7 +129,7 @@ class SeriesView {
     const rows = [...at.keys()].filter(r => Number.isFinite(at[r]) || at.length === 1);
     const row = r => all.subarray(r * n, (r + 1) * n), [low, high] = extent([at]), share = r => high > low ? (at[r] - low) / (high - low) : 0;
     const spec = { x: { label: curve.axis, range: extent([x]), flip: curve.descends }, told: `${curve.label} of ${rows.length} spectra, ${as}` };
-    this.note.textContent = [`${spectra.length} of ${this.section.data.total} spectra`, curve.every > 1 ? `every ${curve.every}th point` : ""].filter(Boolean).join("; ") + ". Drag or wheel to zoom, double-click for all.";
+    this.note.textContent = [`${spectra.length} of ${this.section.data.total} spectra`, curve.every > 1 ? `one point of ${curve.every}` : ""].filter(Boolean).join("; ") + ". Drag or wheel to zoom, double-click for all.";
     if (as === "heat map") {
       const finite = Float64Array.from(all).filter(Number.isFinite).sort(), limits = finite.length ? [finite[Math.floor(0.005 * (finite.length - 1))], finite[Math.ceil(0.995 * (finite.length - 1))]] : [0, 1];
       const layer = { kind: "image", image: true, x, y: Float64Array.from(rows, r => at[r]), z: (r, c) => all[rows[r] * n + c], limits };
