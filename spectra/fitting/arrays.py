@@ -76,7 +76,8 @@ def fit_arrays(
     workers : int, optional
         Threads. Default: all cores.
     tolerance, max_nfev
-        A fit ends when a step promises less than this share of chi-square, or fails after so many evaluations.
+        A fit ends when a step promises less than this share of chi-square. After so many evaluations it has failed,
+        unless no parameter alone promises 1e-8 of chi-square any more.
     restarts : int
         Other starts tried where a component is weak or a parameter undetermined, until four led to the best minimum; that is kept.
     shared : sequence of str

@@ -44,6 +44,9 @@ KEPT = 0.3
 #: Steps after which the weights of counts are no longer taken anew, should they not settle.
 REWEIGHED = 40
 
+#: Share of chi2 that no parameter alone may promise any more where a fit counts though its evaluations are used up.
+LEVEL = 1e-8
+
 CONVERGED = 0
 NOT_CONVERGED = 1
 NOT_FINITE = 2
@@ -102,6 +105,26 @@ def _hold(model, s, jacobian, residual):
         if s.scale[j] == 0.0:
             s.scale[j] = 1.0
     return flat
+
+
+@kernel
+def _level(s, chi2):
+    """Whether no parameter alone would lower the sum by more than a small share.
+
+    Where a curve misses the data by far more than their noise, its curvature by the parameters counts, which a
+    Gauss-Newton step does not know: every step is damped, none of them is the last, and the digits of a parameter
+    of little effect, like the position of a line that is hardly there, take hundreds.
+    """
+    for j in range(s.free.size):
+        if s.held[j]:
+            continue
+        slope = square = 0.0
+        for i in range(j + 1):
+            slope += s.upper[i, j] * s.q[i]
+            square += s.upper[i, j] * s.upper[i, j]
+        if not slope * slope <= LEVEL * square * chi2:
+            return False
+    return True
 
 
 @kernel
@@ -205,7 +228,10 @@ def _fit(model, x, y, weight, s, memory, first_radius, tolerance, max_nfev, rewe
                 outcome = CONVERGED
                 break
             if nfev >= max_nfev:
-                return NOT_CONVERGED, chi2, nfev, False
+                if not _level(s, chi2):
+                    return NOT_CONVERGED, chi2, nfev, False
+                outcome = CONVERGED
+                break
             length = 0.0
             for j in range(n):
                 s.trial[j] = min(max(s.free[j] + s.step[j], model.lower[j]), model.upper[j])

@@ -150,6 +150,29 @@ class TestMeasured:
         assert (np.abs(share - shares) <= 2 * sigma + systematic(element, "packets")).all()
         assert any("up to 0.0" in n and "no sigma holds that" in n for n in history(found)[-1]["notes"])
 
+    def test_a_metal_that_is_hardly_there_is_fitted_all_the_same(self, data_dir, rng):
+        """Its position is nearly flat and the oxide is drawn far from the counts: steps stay damped to the end."""
+        data = mixed(data_dir, "FeO", np.array([0.1, 0.1]), 5000.0, rng)
+        found = xps.deconvolve(
+            data,
+            states=("Fe metal", "Fe2+", "Fe 2p satellite"),
+            background="active_shirley",
+            position_range=0.3,
+        )
+        assert not {"fit_not_converged"} & {n for k in range(2) for n in flag_names(found.isel(scan=k))}
+        share, sigma = of_metal(found, "Fe")
+        assert (np.abs(share - 0.1) <= 2 * sigma + systematic("Fe", "doublets")).all()
+
+    def test_nickel_oxide_as_one_doublet_has_numbers(self, data_dir):
+        x, y = measured(data_dir, "Ni", 1)
+        found = xps.deconvolve(
+            region(x, y, "Ni"), states=("Ni metal", "NiO", "Ni 2p satellite"), background="active_shirley",
+            position_range=0.3,
+        )  # fmt: skip
+        assert "fit_not_converged" not in flag_names(found)
+        share, sigma = of_metal(found, "Ni")
+        assert abs(share) <= 2 * sigma + systematic("Ni", "doublets")
+
     @pytest.mark.long
     @pytest.mark.parametrize("oxide", OXIDES)
     def test_mixtures_by_either_background_and_either_drawing(self, oxide, data_dir, rng):
