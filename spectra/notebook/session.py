@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from spectra.dataset import as_dataset, series_dims, signal_name, spectral_axis
+from spectra.dataset import as_dataset, series_dims, spectral_axis
 from spectra.errors import InvalidInput, did_you_mean
 from spectra.fitting.arrays import criteria, weighted_rows
 from spectra.fitting.engine import Weights, chosen_weights, fit
@@ -19,7 +18,7 @@ from spectra.fitting.shapes import shape as find_shape
 from spectra.fitting.spec import Model, Setting, defaults
 from spectra.fitting.understand import read_model
 from spectra.notebook import edits
-from spectra.verbs import history
+from spectra.notebook.earlier import before_fits, by_parameter, ended, fitted_variable, last_fit, titles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,19 +96,19 @@ class FitSession:
         **index: int,
     ) -> None:
         data = as_dataset(dataset, verb="a fit session")
-        last = _last_fit(data)
+        last = last_fit(data)
         written = Model((), {}) if model is None else read_model(model, params)
-        self.variable = variable or _variable(data, last)
+        self.variable = variable or fitted_variable(data, last)
         self.axis = spectral_axis(data)
-        self._steps, self.dataset = _before_fits(data, self.variable)
+        self._steps, self.dataset = before_fits(data, self.variable)
         if self.variable not in self.dataset or self.axis not in self.dataset[self.variable].dims:
             raise InvalidInput(f"there is no variable {self.variable!r} along {self.axis} to fit.")
         self.weights: Weights = weights
         place = self._place(index)
         if model is None and last is not None:
-            written = _ended(data, last, dict(place))
+            written = ended(data, last, dict(place))
         self._state = _State(written, place)
-        self._titles = _titles(data, written) if model is None else {}
+        self._titles = titles(data, written) if model is None else {}
         self._past: list[_State] = []
 
     @property
@@ -148,7 +147,7 @@ class FitSession:
         import pandas as pd
 
         values = self.values
-        sigma = _by_parameter(self.fitted, "best_value_sigma")
+        sigma = by_parameter(self.fitted, "best_value_sigma")
         rows = [
             {
                 "component": name,
@@ -251,9 +250,9 @@ class FitSession:
         made = fit(
             self._one(), model=model, params=params, variable=self.variable, weights=self.weights, workers=1
         )
-        ended = edits.at_values(self.model, _by_parameter(made, "best_value"))
+        arrived = edits.at_values(self.model, by_parameter(made, "best_value"))
         self._past.append(self._state)
-        self._state = _State(ended, self._state.index, made, self.model)
+        self._state = _State(arrived, self._state.index, made, self.model)
         return made
 
     def curves(self) -> xr.Dataset:
@@ -381,55 +380,3 @@ class FitSession:
 
     def _weights(self) -> Weights:
         return chosen_weights(self._one(), self.variable, self.weights)
-
-
-def _last_fit(dataset: xr.Dataset) -> dict[str, Any] | None:
-    made = (
-        step for step in reversed(history(dataset)) if {"model", "params"} <= set(step.get("resolved", {}))
-    )
-    return next(made, None) if "best_value" in dataset else None
-
-
-def _variable(dataset: xr.Dataset, last: Mapping[str, Any] | None) -> str:
-    if last is not None:
-        return str({**last["options"], **last["resolved"]}.get("variable") or signal_name(dataset))
-    return "net" if "net" in dataset else signal_name(dataset)
-
-
-def _ended(dataset: xr.Dataset, last: Mapping[str, Any], index: dict[str, int]) -> Model:
-    """The model of an earlier fit with the values that it ended with."""
-    model = read_model(last["resolved"]["model"], last["resolved"]["params"])
-    return edits.at_values(model, _by_parameter(dataset.isel(index), "best_value"))
-
-
-def _titles(dataset: xr.Dataset, model: Model) -> dict[str, str]:
-    """What an earlier fit called its components, by their names in the model."""
-    names = edits.labels(model)
-    called = [str(name) for name in dataset["component"].values] if "component" in dataset.coords else []
-    return dict(zip(names, called, strict=True)) if len(called) == len(names) else {}
-
-
-def _by_parameter(dataset: xr.Dataset | None, name: str) -> dict[str, float]:
-    if dataset is None or name not in dataset:
-        return {}
-    return {str(p): float(v) for p, v in zip(dataset["parameter"].values, dataset[name].values, strict=True)}
-
-
-def _before_fits(dataset: xr.Dataset, variable: str) -> tuple[list[dict[str, Any]], xr.Dataset]:
-    """The steps that ``variable`` and its axis come from, and the dataset without what the others added."""
-    steps = history(dataset)
-    source = {variable, f"{variable}_sigma", spectral_axis(dataset)}
-    needed = [".read" in str(step["verb"]) or bool(source & set(step.get("added", ()))) for step in steps]
-    upto = max((i for i, it_is in enumerate(needed) if it_is), default=-1)
-    kept, gone = [], set[str]()
-    for i, step in enumerate(steps):
-        aside = {"model", "params"} <= set(step.get("resolved", {})) or str(step["verb"]).endswith(".audit")
-        if i > upto or (aside and not needed[i]):
-            gone |= set(step.get("added", ()))
-        else:
-            kept.append(step)
-            gone -= set(step.get("added", ()))
-    bare = dataset.drop_vars([name for name in gone - source if name in dataset.variables])
-    attrs = {k: v for k, v in bare.attrs.items() if k != "audit"}
-    bare.attrs = attrs | ({"history": json.dumps(kept)} if "history" in attrs else {})
-    return kept, bare
