@@ -196,5 +196,5 @@ def _drawn(home: Path, demos: dict[str, Demo], datasets: dict[str, xr.Dataset]) 
     overview = [write_overview(home / "demo.png", shown)] if shown else []
     folder = home / "figures"
     title = "redox-spectra demo (simulated spectra)"
-    report = write_report(home / "report.html", datasets, title=title, fits=3, figures=folder)
+    report = write_report(home / "report.html", datasets, title=title, fits=1, figures=folder)
     return report, [*overview, *sorted(folder.glob("*.png"))]

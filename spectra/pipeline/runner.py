@@ -197,12 +197,13 @@ class _Wish:
         from spectra.pipeline.shards import ShardFolder
 
         folder = ShardFolder(target)
-        if self.resume or (self.shard and folder.exists):
-            return resumed_plan(folder, recipe, files, attrs) if folder.exists else None
+        if folder.exists and (self.resume or self.shard):
+            return resumed_plan(folder, recipe, files, attrs)
         if folder.exists:
             raise InvalidInput(
                 f"a run that was not finished lies in {folder.path}: go on with --resume, or remove the folder."
             )
+        folder.remove()  # what a run left that was killed before it had a plan, or while it tidied up
         memory = allowed_memory(self.memory)
         if self.is_plain and len(files) <= _FEW and _GROWTH * sum(map(_size, files)) < memory:
             return None

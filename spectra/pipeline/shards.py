@@ -128,8 +128,12 @@ class ShardFolder:
         return mark_left_out(_finished(_in_time(join(parts, plan.dim), plan.dim)), left_out)
 
     def remove(self) -> None:
-        """Take the folder away, once the results file is there."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Take the folder away, once the results file is there; the plan last, so that a kill leaves a run to resume."""
+        if self.path.is_dir():
+            for file in sorted(self.path.iterdir(), key=lambda path: path.name == "plan.json"):
+                with contextlib.suppress(OSError):
+                    file.unlink()
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def _record(self, number: int) -> Path:
         return self.path / f"shard_{number:06d}.json"

@@ -25,7 +25,7 @@ from spectra.pipeline.stop import Stopped
 from spectra.results.seal import check_seal
 from tests.spectra.shard_samples import RECIPE, load, same_numbers, write_series
 
-COUNT, SIZE = 30, 3
+COUNT, SIZE = 18, 3
 
 
 @pytest.fixture(scope="module")
@@ -50,17 +50,28 @@ def in_a_process(function, *arguments) -> multiprocessing.Process:
     return process
 
 
+#: What is killed a hundred times is small.
+KILLED = RECIPE | {"step": [{"verb": "spectra.smooth", "window": 5}]}
+FILES = 8
+
+
 def begin(series, out):
-    run(RECIPE, series, out=out, shard_size=SIZE)
+    run(KILLED, series[:FILES], out=out, shard_size=2)
 
 
 def resume(series, out):
-    run(RECIPE, series, out=out, shard_size=SIZE, resume=True)
+    run(KILLED, series[:FILES], out=out, shard_size=2, resume=True)
 
 
-def killed_and_resumed(series, undisturbed, folder: Path, instants) -> int:
+def killed_and_resumed(series, folder: Path, instants) -> int:
     """Kill a run at each of the instants, resume it, compare; how many of the kills hit a run at work."""
-    (whole, seconds), hit = undisturbed, 0
+    hit = 0
+    begin(series, folder / "whole.nxs")
+    (folder / "whole.nxs").unlink()
+    begun = time.perf_counter()
+    begin(series, folder / "whole.nxs")
+    whole, seconds = load(folder / "whole.nxs"), time.perf_counter() - begun
+    (folder / "whole.nxs").unlink()
     for number, instant in enumerate(instants):
         out = folder / f"out{number}.nxs"
         first = in_a_process(begin, series, out)
@@ -81,13 +92,14 @@ def killed_and_resumed(series, undisturbed, folder: Path, instants) -> int:
     return hit
 
 
-def test_killed_at_ten_instants_and_resumed(series, undisturbed, tmp_path, rng):
-    assert killed_and_resumed(series, undisturbed, tmp_path, rng.uniform(0, 1.1, 10)) >= 4
+def test_killed_at_ten_instants_and_resumed(series, tmp_path, rng):
+    assert killed_and_resumed(series, tmp_path, rng.uniform(0, 1.1, 10)) >= 4
 
 
 @pytest.mark.long
-def test_killed_at_ninety_more_instants_and_resumed(series, undisturbed, tmp_path, rng):
-    assert killed_and_resumed(series, undisturbed, tmp_path, rng.uniform(0, 1.1, 90)) >= 40
+@pytest.mark.parametrize("seed", [1, 2])
+def test_killed_at_ninety_more_instants_and_resumed(series, tmp_path, seed):
+    assert killed_and_resumed(series, tmp_path, np.random.default_rng(seed).uniform(0, 1.1, 45)) >= 20
 
 
 @pytest.mark.long
@@ -215,7 +227,7 @@ class TestSignals:
             def shard_done(self, done):
                 raise KeyboardInterrupt
 
-        with pytest.raises(Stopped, match="stopped with 1 of 10 shards done"):
+        with pytest.raises(Stopped, match="stopped with 1 of 6 shards done"):
             run(RECIPE, series, out=tmp_path / "out.nxs", shard_size=SIZE, progress=Impatient())
 
 
