@@ -39,7 +39,7 @@ def test_damages_that_once_were_not_survived(corpus, reading, tmp_path, name, se
     assert faults(corpus, reading, name, seed, tmp_path / "d") == []
 
 
-@pytest.mark.parametrize("count", [150, pytest.param(400, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [150, pytest.param(200, marks=pytest.mark.long)])
 def test_any_damage_is_survived(corpus, reading, tmp_path, count):
     found = {}
     for seed in range(count):
