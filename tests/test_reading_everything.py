@@ -322,7 +322,7 @@ def damaged(content, rng):
     return bytes(data)
 
 
-@pytest.mark.parametrize("count", [120, pytest.param(1500, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [120, pytest.param(500, marks=pytest.mark.long)])
 def test_damaged_files_read_or_are_refused(data_dir, tmp_path, rng, count):
     measured = [
         f

@@ -30,7 +30,7 @@ def damaged(content, rng):
     return bytes(data)
 
 
-@pytest.mark.parametrize("count", [150, pytest.param(800, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [150, pytest.param(300, marks=pytest.mark.long)])
 def test_damaged_files_read_or_are_refused(data_dir, tmp_path, rng, count):
     measured = [
         f for f in sorted((data_dir / "ftir").rglob("*")) if f.suffix not in (".md", ".csv") and f.is_file()
