@@ -39,12 +39,26 @@ def counts_per_rate(dataset: xr.Dataset, name: str) -> float:
 class Counting:
     """How sure the measured values are.
 
-    ``seconds`` is set where counting statistics hold: value times seconds is a Poisson number.
+    ``seconds`` is set where counting statistics hold: value times seconds is a Poisson number. Otherwise ``measured``
+    is the stated sigma, or None.
     """
 
-    variance: xr.DataArray | None
+    measured: xr.DataArray | None
     seconds: float | None
     said: str
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a variance: to ask costs nothing, to compute it a pass over a whole series."""
+        return self.measured is not None
+
+    @property
+    def variance(self) -> xr.DataArray | None:
+        """Variance of each measured value; None where it cannot be known."""
+        if self.measured is None or self.seconds is None:
+            return None if self.measured is None else self.measured**2
+        variance: xr.DataArray = poisson_variance(self.measured, self.seconds)
+        return variance
 
 
 def counting(dataset: xr.Dataset) -> Counting:
@@ -66,16 +80,14 @@ def _variance(dataset: xr.Dataset) -> Counting:
     name = signal_name(dataset)
     counts = dataset[name]
     if f"{name}_sigma" in dataset:
-        return Counting(dataset[f"{name}_sigma"] ** 2, None, f"uncertainty of each point from {name}_sigma")
+        return Counting(dataset[f"{name}_sigma"], None, f"uncertainty of each point from {name}_sigma")
     units = str(counts.attrs.get("units", ""))
     if units == "counts":
-        return Counting(
-            poisson_variance(counts, 1.0), 1.0, "uncertainty of each point from counting statistics"
-        )
+        return Counting(counts, 1.0, "uncertainty of each point from counting statistics")
     if units == "counts/s" and "dwell_time" in dataset.attrs:
         seconds = float(dataset.attrs["dwell_time"]) * float(dataset.attrs.get("sweeps", 1))
         said = f"uncertainty of each point from counting statistics over {seconds:g} s"
-        return Counting(poisson_variance(counts, seconds), seconds, said)
+        return Counting(counts, seconds, said)
     return Counting(
         None,
         None,
@@ -86,4 +98,6 @@ def _variance(dataset: xr.Dataset) -> Counting:
 
 def poisson_variance(value: Any, seconds: float) -> Any:
     """Variance of counts, or of counts per second, that were collected for ``seconds``."""
+    if seconds == 1.0:
+        return value.clip(min=1)
     return (value * seconds).clip(min=1) / seconds**2

@@ -56,7 +56,7 @@ def fitted_inside(
     layout = _Layout(understood.components[:lines], understood.parameters, understood.free)
     known = counting(dataset)
     note(known.said)
-    weighted = known.variance is not None
+    weighted = known.known
     shared, dims = series.on(dataset[name], AXIS, linked, layout.free)
     outputs = outputs_of(layout, AXIS, along=dims, joint=bool(shared))
     curves = ("background", "background_sigma", "net", *(("fit_sigma",) if weighted else ()))
@@ -77,7 +77,9 @@ def fitted_inside(
         found["net"] = y - found["background"]
         return {n: _padded(v, beyond) if AXIS in outputs[n] else v for n, v in found.items()}
 
-    arrays = [dataset[name], *([] if known.variance is None else [known.variance])]
+    # counts as they are get their weights in the fit
+    variance = None if known.seconds == 1.0 else known.variance
+    arrays = [dataset[name], *([] if variance is None else [variance])]
     found = map_spectra(
         series.kernel(kernel, dims), [(with_dims(a, dataset[name], dims), (*dims, AXIS)) for a in arrays],
         outputs, sizes=sizes_of(layout, shared), dtypes=types_of(outputs),

@@ -49,11 +49,14 @@ def _few(window: xr.Dataset, least: float, sigmas: float) -> xr.DataArray | None
     seconds = counting(window).seconds
     if seconds is None:
         return None
-    counts = window[signal_name(window)] * seconds
+    values = window[signal_name(window)]
     lines = window["best_fit"].sum(AXIS, skipna=False)
     if "background" in window and window["background"].attrs.get("treatment") == "active":
         lines = lines - window["background"].sum(
             AXIS, skipna=False
         )  # what the lines stand on was fitted, too
-    nothing = counts.mean(AXIS) < least
-    return nothing | (lines * seconds < sigmas * np.sqrt(counts.clip(min=0).sum(AXIS).clip(min=1)))
+    nothing = values.mean(AXIS) * seconds < least
+    positive: xr.DataArray = np.fmax(values, 0.0)  # type: ignore[assignment]  # NaN counts as nothing
+    counted = positive.sum(AXIS, skipna=False) * seconds
+    few: xr.DataArray = nothing | (lines * seconds < sigmas * np.sqrt(counted.clip(min=1)))
+    return few
