@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +21,7 @@ __all__ = ["marked", "saturated", "unmeasured_ends"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.int64]
 
 #: As many exact zeros at an end were never measured, whatever stands beside them.
 _LONG = 3
@@ -30,6 +33,8 @@ _TRUE_ZEROS = 0.05
 _FULL = 65535.0
 #: As many equal highest values beside each other are a plateau, of values so large that it is no chance.
 _PLATEAU, _LARGE = 3, 1000.0
+#: Values that are looked at in one go.
+_AT_ONCE = 1 << 20
 
 
 def marked(scan: xr.Dataset) -> xr.Dataset:
@@ -38,49 +43,88 @@ def marked(scan: xr.Dataset) -> xr.Dataset:
     if axis != "raman_shift" or (history(scan) and history(scan)[0]["verb"] != "spectra.from_arrays"):
         return scan  # infrared, or a result of ours
     signal = scan[name].transpose(..., axis)
-    values = np.array(signal.values, float)
-    was_missing = np.isnan(values)
-    blank = unmeasured_ends(values)
-    values[blank] = np.nan
-    nothing = np.isnan(values).all(axis=-1)
-    scan = scan.assign({name: (signal.dims, values, signal.attrs)})
+    seen = _look_at(signal.data)
+    scan = scan.assign({name: (signal.dims, _as_measured(signal.data, bool(seen.blank.any())), signal.attrs)})
     notes = []
-    ends = blank & ~nothing[..., None]
-    if ends.any():
-        count = int(np.count_nonzero(ends.any(axis=-1)))
-        where = "" if values.ndim == 1 else f" of {count} spectra"
-        points = int(ends.sum())
+    if seen.ends.any():
+        where = "" if signal.ndim == 1 else f" of {np.count_nonzero(seen.ends)} spectra"
+        points = int(seen.ends.sum())
         said = "point is an exact zero" if points == 1 else "points are exact zeros"
         notes.append(f"at the ends{where} {points} {said}: never measured, now NaN")
-    gone = nothing & ~was_missing.all(axis=-1)
-    if gone.any():
-        notes.append(f"{int(gone.sum())} spectra hold nothing but exact zeros: never measured, now NaN")
-    if nothing.any():
+    gone = int((seen.nothing & (seen.blank > 0)).sum())
+    if gone:
+        notes.append(f"{gone} spectra hold nothing but exact zeros: never measured, now NaN")
+    if seen.nothing.any():
         scan = flag(
             scan,
-            nothing,
+            seen.nothing,
             "not_measured",
             "nothing was measured here: the spectrum is NaN (an interrupted or incomplete series)",
         )
-    full = saturated(values)
-    if full.any():
-        points = int(full.sum())
+    points = int(seen.full.sum())
+    if points:
         notes.append(f"the detector was saturated at {points} point{'s' if points > 1 else ''}")
         scan = flag(
             scan,
-            full.any(axis=-1),
+            seen.full > 0,
             "saturated",
             "the detector was saturated: heights, areas and widths there are too small or wrong; measure shorter",
             severity="warning",
         )
-    with np.errstate(invalid="ignore"):
-        negative = int(np.count_nonzero(values < 0))
-    if negative:
+    if seen.negative.any():
         notes.append(
-            f"{negative} of {np.count_nonzero(np.isfinite(values))} intensities are negative: "
+            f"{seen.negative.sum()} of {seen.finite.sum()} intensities are negative: "
             "a dark signal or a baseline was subtracted before"
         )
     return add_note(scan, *notes)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Of each spectrum: points never measured, whether all are, saturated, negative and finite ones."""
+
+    blank: IntArray
+    nothing: BoolArray
+    full: IntArray
+    negative: IntArray
+    finite: IntArray
+
+    @property
+    def ends(self) -> IntArray:
+        """Points that were never measured, of spectra with others that were."""
+        return np.where(self.nothing, 0, self.blank)
+
+
+def _look_at(values: Any) -> _Seen:
+    """Some rows at a time, so that a series larger than memory is looked through, too."""
+    series = values.shape[:-1]
+    rows = values if series else values[None]
+    step = max(1, _AT_ONCE // max(1, math.prod(rows.shape[1:])))
+    parts = [_seen(np.array(rows[at : at + step], float)) for at in range(0, max(1, len(rows)), step)]
+    return _Seen(*(np.concatenate(each).reshape(series) for each in zip(*parts, strict=True)))
+
+
+def _seen(values: FloatArray) -> tuple[npt.NDArray[Any], ...]:
+    blank = unmeasured_ends(values)
+    values[blank] = np.nan
+    finite = np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        negative = values < 0
+    counted = [each.sum(axis=-1) for each in (blank, saturated(values), negative, finite)]
+    return counted[0], np.asarray(np.isnan(values).all(axis=-1)), *counted[1:]
+
+
+def _as_measured(values: Any, some_were_not: bool) -> Any:
+    """The values as floats, NaN where nothing was measured; lazy ones stay lazy."""
+    if hasattr(values, "dask"):
+        return values.map_blocks(_without_ends, dtype=float) if some_were_not else values.astype(float)
+    return _without_ends(values) if some_were_not else np.array(values, float)
+
+
+def _without_ends(values: npt.NDArray[Any]) -> FloatArray:
+    measured = np.array(values, float)
+    measured[unmeasured_ends(measured)] = np.nan
+    return measured
 
 
 def unmeasured_ends(values: FloatArray) -> BoolArray:

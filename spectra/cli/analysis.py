@@ -72,7 +72,9 @@ def run(
         int | None,
         typer.Option(help="Spectra of a shard. Default: what fits the memory.", min=1, show_default=False),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run that was interrupted, if there is one.")
+    ] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Tell the progress as lines of JSON on stdout.")
     ] = False,

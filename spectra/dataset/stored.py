@@ -6,7 +6,7 @@ import contextlib
 import contextvars
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,18 @@ import numpy.typing as npt
 
 from spectra.errors import ReadError
 
-__all__ = ["StoredArray", "is_lazy", "lazily", "read_all", "read_or_leave", "stored", "stored_bytes"]
+__all__ = [
+    "StoredArray",
+    "is_lazy",
+    "lazily",
+    "one_behind_the_other",
+    "opened",
+    "read_all",
+    "read_or_leave",
+    "stored",
+    "stored_bytes",
+    "stored_parts",
+]
 
 #: Bytes of a field that is read at once in any case.
 _SMALL = 1 << 22
@@ -23,7 +34,7 @@ _SMALL = 1 << 22
 #: that was interrupted is not damaged.
 _FREE, _MORE = 1 << 26, 16
 #: Bytes of a block that is read when it is needed.
-_BLOCK = 1 << 26
+_BLOCK = 1 << 22
 
 _lazily: contextvars.ContextVar[bool] = contextvars.ContextVar("spectra_lazily", default=False)
 
@@ -88,7 +99,28 @@ def stored(field: Any) -> Any:
     rows = min(field.shape[0], max(least, _BLOCK // row // least * least))
     array = StoredArray(os.path.abspath(field.file.filename), field.name, field.shape, field.dtype)
     chunks = (rows, *field.shape[1:])
-    return dask.array.from_array(array, chunks=chunks, asarray=False, name=f"{field.name}-{uuid.uuid4()}")
+    made = dask.array.from_array(array, chunks=chunks, asarray=False, name=f"{field.name}-{uuid.uuid4()}")
+    made._stored_parts = (array,)
+    return made
+
+
+def one_behind_the_other(arrays: Sequence[Any]) -> Any:
+    """Arrays, some of dask, as one dask array, behind one another along the first dimension."""
+    import dask.array
+
+    made, parts = dask.array.concatenate(arrays, axis=0), [stored_parts(array) for array in arrays]
+    if all(parts):
+        made._stored_parts = tuple(part for each in parts for part in each)
+    return made
+
+
+def stored_parts(array: Any) -> tuple[StoredArray, ...]:
+    """The fields that ``array`` is, one behind the other along the first dimension; none where it is anything else.
+
+    What is computed from such an array is a new one, and has no parts: whoever writes the array as it is can hand over
+    the bytes of its fields.
+    """
+    return getattr(array, "_stored_parts", ())
 
 
 @dataclass(frozen=True)
@@ -106,10 +138,23 @@ class StoredArray:
         return len(self.shape)
 
     def __getitem__(self, index: Any) -> npt.NDArray[Any]:
-        import h5py
+        with opened(self) as field:
+            return np.asarray(field[index])
 
-        try:
-            with h5py.File(self.path, "r", locking="best-effort") as file:
-                return np.asarray(file[self.field][index])
-        except (OSError, KeyError) as error:
-            raise ReadError(f"{self.path} can no longer be read ({error}).".replace("\n", " ")) from None
+
+@contextlib.contextmanager
+def opened(array: StoredArray) -> Iterator[Any]:
+    """Its field, in the open file.
+
+    Raises
+    ------
+    ReadError
+        The file is no longer what it was.
+    """
+    import h5py
+
+    try:
+        with h5py.File(array.path, "r", locking="best-effort") as file:
+            yield file[array.field]
+    except (OSError, KeyError) as error:
+        raise ReadError(f"{array.path} can no longer be read ({error}).".replace("\n", " ")) from None

@@ -29,6 +29,8 @@ __all__ = ["first_plan", "plan_run", "resumed_plan", "written"]
 
 #: Files, or rows of one file, that are looked at before the series is cut: spread evenly over it.
 SAMPLE = 64
+#: Spectra in a shard are a multiple of this, where they are that many.
+_ROUND = 100
 #: Spectra of a series of which nobody knows how long it gets.
 ENDLESS = 10**6
 
@@ -90,6 +92,8 @@ def plan_run(
     step = max(1, room if one_file else round(room / told.each_file))
     if spectra_each is None and workers > 1:  # every worker has something to do
         step = min(step, -(-count // (4 * workers)))
+    if spectra_each is None and step > _ROUND:  # so whole chunks make a shard, and are joined as they are
+        step -= step % _ROUND
     begins = range(0, count, step)
     if len(begins) < 2:
         return None

@@ -81,7 +81,7 @@ def run(
         ``(i, n)``: make only every n-th shard, beginning with the i-th (from 1), and join nothing; for the jobs of an
         array. :func:`merge` joins the shards of all.
     resume : bool
-        Go on with a run that was interrupted.
+        Go on with a run that was interrupted; where none has begun, begin it.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def run(
     ReadError
         If no file can be read.
     InvalidInput
-        If a verb cannot work on this kind of data, ``out`` is one of the inputs, or there is nothing to resume.
+        If a verb cannot work on this kind of data, ``out`` is one of the inputs, or the run to resume was another.
     WriteError
         If ``out`` cannot be written.
 
@@ -148,15 +148,7 @@ def merge(out: str | Path, *, command: str | None = None, progress: Progress | N
 
     target = _target(out, [])
     assert target is not None  # an output was given
-    folder = ShardFolder(target)
-    plan = folder.plan()
-    missing = [one.number for one in plan.shards if folder.done(one.number) is None]
-    if missing:
-        shown = ", ".join(map(str, missing[:8])) + (", …" if len(missing) > 8 else "")
-        raise InvalidInput(
-            f"{len(missing)} of {len(plan.shards)} shards in {folder.path} are missing or damaged ({shown}, from 0): make "
-            "them with the same command and --resume, then merge."
-        )
+    plan = ShardFolder(target).plan()
     return _joined(plan, target, command or f"spectra merge {target.name}", progress or Progress())
 
 
@@ -203,7 +195,8 @@ class _Wish:
             raise InvalidInput(
                 f"a run that was not finished lies in {folder.path}: go on with --resume, or remove the folder."
             )
-        folder.remove()  # what a run left that was killed before it had a plan, or while it tidied up
+        if self.shard is None:  # another job of an array may be about to write its plan there
+            folder.remove()  # what a run left that was killed before it had a plan, or while it tidied up
         memory = allowed_memory(self.memory)
         if self.is_plain and len(files) <= _FEW and _GROWTH * sum(map(_size, files)) < memory:
             return None

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spectra.errors import ReadError, WriteError
+from spectra.errors import InvalidInput, ReadError, WriteError
 from spectra.pipeline.plan import Plan
 from spectra.pipeline.series import mark_left_out
 from spectra.results.atomic import replace_file
@@ -75,7 +75,7 @@ class ShardFolder:
         try:
             return Plan.from_json((self.path / "plan.json").read_text(encoding="utf-8"))
         except OSError:
-            raise ReadError(f"no run has begun in {self.path}: start one without --resume.") from None
+            raise ReadError(f"no run has begun in {self.path}: start one with spectra run.") from None
 
     def file(self, number: int) -> Path:
         """Results file of a shard."""
@@ -88,7 +88,7 @@ class ShardFolder:
         done = Done(number, left_out=dict(left_out))
         if dataset is not None:
             bad = failed(dataset)
-            save(self.file(number), dataset, compression="none", embed_limit=0)
+            save(self.file(number), dataset, embed_limit=0)
             done = Done(number, read_seal(self.file(number)), bad.size, int(bad.sum()), done.left_out)
         replace_file(self._record(number), json.dumps(asdict(done)).encode())
         return done
@@ -112,10 +112,12 @@ class ShardFolder:
 
         Raises
         ------
+        InvalidInput
+            Some are missing or damaged; the sentence says how many and which.
         ReadError
-            None does; the sentence is that of the first file.
+            None holds a spectrum; the sentence is that of the first file.
         """
-        records = [done for number in numbers if (done := self.done(number))]
+        records = self._records(numbers)
         left_out: dict[str, str] = {}
         for done in records:  # a file that a later shard could read is not left out
             shard = plan.shards[done.number]
@@ -126,6 +128,17 @@ class ShardFolder:
         if not parts:
             raise ReadError(next(iter(left_out.values()), "the run has no shard that holds a spectrum."))
         return mark_left_out(_finished(_in_time(join(parts, plan.dim), plan.dim)), left_out)
+
+    def _records(self, numbers: Sequence[int]) -> list[Done]:
+        made = {number: self.done(number) for number in numbers}
+        missing = [number for number, done in made.items() if done is None]
+        if missing:
+            shown = ", ".join(map(str, missing[:8])) + (", …" if len(missing) > 8 else "")
+            raise InvalidInput(
+                f"{len(missing)} of {len(numbers)} shards in {self.path} are missing or damaged ({shown}, from 0): make them "
+                "with the same command and --resume; after the jobs of an array, merge them then."
+            )
+        return [done for done in made.values() if done]
 
     def remove(self) -> None:
         """Take the folder away, once the results file is there; the plan last, so that a kill leaves a run to resume."""

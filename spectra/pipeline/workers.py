@@ -81,10 +81,16 @@ def _again(attempt: Callable[[], Done], plan: Plan, out: Path, shard: Shard) -> 
         raise
     except Exception as error:
         why = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        files = [file.path for file in plan.files[shard.first : shard.end]]
-        return ShardFolder(out).write(
-            shard.number, None, dict.fromkeys(files, f"its shard failed twice ({why})")
-        )
+        lost = dict.fromkeys(_inputs(plan, shard), f"its shard failed twice ({why})")
+        return ShardFolder(out).write(shard.number, None, lost)
+
+
+def _inputs(plan: Plan, shard: Shard) -> list[str]:
+    """What a shard is made of: its files, or its rows of a file, counted from 0."""
+    files = [file.path for file in plan.files[shard.first : shard.end]]
+    if shard.rows is None:
+        return files
+    return [f"{file}, spectra {shard.rows[0]} to {shard.rows[1] - 1}" for file in files]
 
 
 def _in_processes(text: str, plan: Plan, out: Path, todo: Sequence[Shard], workers: int) -> Iterator[Done]:
@@ -96,20 +102,19 @@ def _in_processes(text: str, plan: Plan, out: Path, todo: Sequence[Shard], worke
             while waiting or futures:
                 while waiting and len(futures) < 2 * workers:  # few in flight: a fault loses little
                     shard = waiting.pop(0)
-                    futures[pool.submit(make_shard, text, str(out), shard.number)] = shard
+                    futures[_submitted(pool, shard, text, out)] = shard
                 for future in wait(futures, return_when=FIRST_COMPLETED).done:
                     shard = futures.pop(future)
                     fault = future.exception()
                     if fault is None:
                         yield future.result()
+                    elif _is_dead(fault):
+                        raise _PoolDied(shard)
                     else:
                         faulty.append(shard)
-                        if _is_dead(fault):
-                            raise _PoolDied
-        except (
-            _PoolDied
-        ):  # a worker was killed: which shard did it is not known, so each in flight is tried alone
-            faulty += [shard for future, shard in futures.items()]
+        except _PoolDied as died:
+            # a worker was killed: which shard did it is not known, so each in flight is tried alone
+            faulty += [*futures.values(), died.shard]
         finally:
             pool.shutdown(wait=False, kill_workers=True)
     for shard in sorted(set(faulty), key=lambda one: one.number):
@@ -117,7 +122,19 @@ def _in_processes(text: str, plan: Plan, out: Path, todo: Sequence[Shard], worke
 
 
 class _PoolDied(Exception):
-    pass
+    def __init__(self, shard: Shard) -> None:
+        super().__init__()
+        self.shard = shard
+
+
+def _submitted(pool: Any, shard: Shard, text: str, out: Path) -> Future[Done]:
+    try:
+        future: Future[Done] = pool.submit(make_shard, text, str(out), shard.number)
+    except Exception as error:  # a pool whose worker has just died takes nothing more
+        if _is_dead(error):
+            raise _PoolDied(shard) from None
+        raise
+    return future
 
 
 def _is_dead(fault: BaseException) -> bool:

@@ -92,30 +92,37 @@ class Source:
     @cached_property
     def is_text(self) -> bool:
         """Whether the content is text of some encoding."""
-        if self._encoding is not None or self.encoding.startswith("utf-16"):
+        if self._encoding is not None or self._encoding_of_head.startswith("utf-16"):
             return True
-        return len(self.content.translate(None, _CONTROL)) == len(self.content)
+        # a large binary file is not read to find out that it is one
+        return _is_free_of_controls(self.head) and _is_free_of_controls(self.content)
 
     @cached_property
     def encoding(self) -> str:
         """Encoding of the text: as told, by its byte-order mark, UTF-8 if it is that, or as its bytes suggest."""
         if self._encoding is not None:
             return self._encoding
-        content = self.content
+        if self._encoding_of_head:
+            return self._encoding_of_head
+        try:
+            self.content.decode("utf-8")
+        except UnicodeDecodeError:
+            return self._guessed_encoding()
+        return "utf-8"
+
+    @cached_property
+    def _encoding_of_head(self) -> str:
+        """The encoding that the first bytes tell, or an empty text."""
+        head = self.head
         for mark, encoding in _MARKS.items():
-            if content.startswith(mark):
+            if head.startswith(mark):
                 return encoding
-        head = content[:4096]
         if len(head) > 8:  # UTF-16 without a mark: every other byte of western text is zero
             if head[1::2].count(0) > 0.4 * len(head) and 0 not in head[::2]:
                 return "utf-16-le"
             if head[::2].count(0) > 0.4 * len(head) and 0 not in head[1::2]:
                 return "utf-16-be"
-        try:
-            content.decode("utf-8")
-        except UnicodeDecodeError:
-            return self._guessed_encoding()
-        return "utf-8"
+        return ""
 
     def _guessed_encoding(self) -> str:
         import charset_normalizer
@@ -134,6 +141,10 @@ class Source:
                 f"{self.name} is not {self.encoding} text ({error}); give another encoding."
             ) from None
         return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _is_free_of_controls(content: bytes) -> bool:
+    return len(content.translate(None, _CONTROL)) == len(content)
 
 
 def open_source(path: str | os.PathLike[str], *, encoding: str | None = None) -> Source:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import itertools
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LEVEL", "Compressed", "write_compressed"]
+from spectra.dataset.stored import StoredArray, opened
+
+__all__ = ["LEVEL", "Compressed", "copy_parts", "packed_chunks", "write_compressed"]
 
 #: Of gzip. On shuffled spectra, higher levels take up to seven times as long for one or two percent of the size.
 LEVEL = 1
@@ -65,6 +67,52 @@ def write_compressed(field: Any, array: npt.NDArray[Any]) -> None:
                 some, pool.map(lambda box: _deflated(array[box], field.chunks), some), strict=True
             ):
                 field.id.write_direct_chunk(tuple(part.start for part in box), packed)
+
+
+def packed_chunks(parts: Sequence[StoredArray]) -> tuple[int, ...] | None:
+    """Shape of the chunks of these fields, if the first is chunked, shuffled and deflated as here."""
+    if not parts:
+        return None
+    with opened(parts[0]) as field:
+        return field.chunks if _is_packed(field) else None
+
+
+def copy_parts(parts: Sequence[StoredArray], field: Any) -> None:
+    """Write fields of other files, one behind the other, to an empty field that holds them all.
+
+    Chunks that lie in their file as they will lie in ``field`` are handed over as they are; others are packed anew.
+    """
+    first = 0
+    for part in parts:
+        with opened(part) as source:
+            if _is_packed(source, like=field) and _fits(source, field, first):
+                for box in _chunks(source.shape, source.chunks, [0] * source.ndim, source.shape):
+                    corner = tuple(s.start for s in box)
+                    skipped, packed = source.id.read_direct_chunk(corner)
+                    field.id.write_direct_chunk((corner[0] + first, *corner[1:]), packed, skipped)
+            else:
+                write = Compressed(field)
+                step = source.chunks[0] if source.chunks else len(source)
+                for start in range(0, len(source), step):
+                    rows = slice(start, min(start + step, len(source)))
+                    write[(slice(first + rows.start, None), *[slice(0, None)] * (source.ndim - 1))] = source[
+                        rows
+                    ]
+            first += len(source)
+
+
+def _is_packed(field: Any, like: Any = None) -> bool:
+    """Whether the chunks are shuffled and deflated and nothing else, and those of ``like``."""
+    plain = (
+        field.compression == "gzip" and field.shuffle and not field.fletcher32 and field.scaleoffset is None
+    )
+    return plain and (like is None or (field.chunks == like.chunks and field.dtype == like.dtype))
+
+
+def _fits(source: Any, field: Any, first: int) -> bool:
+    """Whether the chunks of ``source``, put at row ``first``, are chunks of ``field``."""
+    rows = field.chunks[0]
+    return first % rows == 0 and (len(source) % rows == 0 or first + len(source) == len(field))
 
 
 def _chunks(

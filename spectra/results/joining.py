@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spectra.dataset.flags import join_flags
+from spectra.dataset.stored import one_behind_the_other
 from spectra.errors import InvalidInput
 from spectra.verbs import as_measured, history
 
@@ -130,7 +131,7 @@ def _concatenated(arrays: Sequence[Any], along: int) -> Any:
     if any(hasattr(array, "dask") for array in arrays):
         import dask.array
 
-        return dask.array.concatenate(arrays, axis=along)
+        return one_behind_the_other(arrays) if along == 0 else dask.array.concatenate(arrays, axis=along)
     return np.concatenate([np.asarray(array) for array in arrays], axis=along)
 
 

@@ -25,6 +25,7 @@ __all__ = ["Entry", "read_entries"]
 
 _SCHEMA = 1
 _FREE = 1 << 20  # bytes that a field may claim without having them in the file
+_LEFT = 1 << 16  # bytes of a field that is left there until it is needed
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,7 @@ class _Store:
     def values(self, entry: Any, path: str, info: Mapping[str, Any]) -> Any:
         found = _field(entry, path)
         plain = found.dtype.kind in "biufc" and str(found.dtype) == str(info["dtype"])
-        if self.lazy and plain and found.nbytes > _FREE and found.ndim:
+        if self.lazy and plain and found.nbytes > _LEFT and found.ndim:
             return stored(found)
         return _values(entry, path, info)
 
@@ -215,7 +216,8 @@ def _field(entry: Any, path: str) -> Any:
     import h5py
 
     parent, _, name = path.rpartition("/")
-    found = _group(entry, parent)[name] if _inside(_group(entry, parent), name) else None
+    group = _group(entry, parent)
+    found = group[name] if _inside(group, name) else None
     if not isinstance(found, h5py.Dataset):
         raise KeyError(path)
     if found.is_virtual or found.external:
@@ -250,9 +252,10 @@ def _inside(group: Any, name: str) -> bool:
     """Whether ``name`` is a member of ``group`` in this very file, not a link to another one."""
     import h5py
 
-    if group.get(name, getclass=True, getlink=True) is h5py.ExternalLink:
+    link = group.get(name, getclass=True, getlink=True)
+    if link is h5py.ExternalLink:
         raise ReadError(f"{group.name}/{name} is a link to another file; a results file holds its own data.")
-    return name in group
+    return link is h5py.HardLink or name in group
 
 
 def _text_attribute(node: Any, name: str) -> str:

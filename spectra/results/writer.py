@@ -17,9 +17,10 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 import numpy.typing as npt
 
+from spectra.dataset.stored import stored_parts
 from spectra.errors import InvalidInput
 from spectra.results.atomic import new_file
-from spectra.results.chunks import LEVEL, Compressed, write_compressed
+from spectra.results.chunks import LEVEL, Compressed, copy_parts, packed_chunks, write_compressed
 from spectra.results.interrupts import interrupts_held
 from spectra.results.seal import add_seal, sealed
 
@@ -82,6 +83,10 @@ def _write_hdf5(target: Any, tree: Mapping[str, Any], filters: Mapping[str, Any]
         lazy: list[tuple[Any, Any]] = []
         with interrupts_held() as let_through:
             _write_group(file, tree, _Writing(filters, lazy, let_through))
+        whole = [pair for pair in lazy if _copied(*pair)]
+        lazy = [pair for pair in lazy if not _copied(*pair)]
+        for source, field in whole:
+            copy_parts(stored_parts(source), field)
         if lazy:  # block by block and all in one pass: what they share is computed once
             import dask.array
 
@@ -89,6 +94,11 @@ def _write_hdf5(target: Any, tree: Mapping[str, Any], filters: Mapping[str, Any]
             dask.array.store(
                 [source for source, _ in lazy], targets, lock=False
             )  # h5py has a lock of its own
+
+
+def _copied(source: Any, field: Any) -> bool:
+    """Whether the field is made of fields that lie in other files, packed as it will be."""
+    return _is_deflated(field) and packed_chunks(stored_parts(source)) == field.chunks
 
 
 def _is_lazy(tree: Mapping[str, Any]) -> bool:
@@ -198,9 +208,9 @@ def _write_field(group: Any, name: str, value: Any, writing: _Writing) -> None:
     options: dict[str, Any] = {}
     if array.ndim and array.nbytes > _SMALL and writing.filters:
         chunk = chunk_shape(array.shape, array.dtype.itemsize)
-        if hasattr(value, "dask"):
-            chunk = (_fitting(chunk[0], value.chunks[0]), *chunk[1:])
-        options = {"chunks": chunk, **writing.filters}
+        blocks = value.chunks[0] if hasattr(value, "dask") else array.shape[:1]
+        chunk = (_fitting(chunk[0], blocks), *chunk[1:])
+        options = {"chunks": packed_chunks(stored_parts(value)) or chunk, **writing.filters}
     field = group.create_dataset(name, shape=array.shape, dtype=array.dtype, **options)
     if hasattr(value, "dask"):
         writing.lazy.append((value, field))

@@ -19,6 +19,7 @@ from spectra.pipeline import merge, run
 from spectra.pipeline.memory import allowed_memory, read_size, spectra_per_shard
 from spectra.pipeline.plan import Plan
 from spectra.pipeline.planning import plan_run
+from spectra.pipeline.progress import Progress
 from spectra.pipeline.recipe import load_recipe
 from spectra.pipeline.series import files_left_out
 from spectra.pipeline.shards import ShardFolder
@@ -193,6 +194,83 @@ class TestWhatFails:
         assert np.isfinite(start.counts).all()
         fine = [i for i in range(COUNT) if i not in bad]
         np.testing.assert_allclose(made.net[fine], good.net[fine], rtol=1e-12)
+
+    def test_rows_that_fail_twice_are_named_by_their_numbers(self, tmp_path, rng, monkeypatch):
+        import spectra.pipeline.workers as module
+
+        usual = module.make_shard
+
+        def fails_at_one(plan, out, number, carefully=False):
+            if number == 1:
+                raise RuntimeError("no luck")
+            return usual(plan, out, number, carefully)
+
+        monkeypatch.setattr(module, "make_shard", fails_at_one)
+        counts = rng.poisson(200 + 900 / (1 + ((SHIFT - 500) / 9) ** 2), size=(20, SHIFT.size))
+        image = spectra.from_arrays(
+            SHIFT, counts, axis="raman_shift", name="counts", units="counts", dims=("x",)
+        )
+        source = spectra.save(tmp_path / "line.nxs", image)
+        made = run(
+            RECIPE | {"read": {"verb": "spectra.read"}}, source, out=tmp_path / "out.nxs", shard_size=7
+        )
+        assert made.sizes["x"] == 13
+        ((lost, why),) = files_left_out(made).items()
+        assert lost == f"{source}, spectra 7 to 13"
+        assert why == "its shard failed twice (RuntimeError: no luck)"
+
+    def test_a_shard_damaged_before_the_join_is_named(self, series, in_one_piece, tmp_path):
+        out = tmp_path / "out.nxs"
+
+        class Vandal(Progress):
+            def shard_done(self, done):
+                if done.number == 3:
+                    ShardFolder(out).file(1).write_bytes(b"")
+
+        with pytest.raises(InvalidInput, match=r"1 of 6 shards .* are missing or damaged \(1, from 0\)"):
+            run(RECIPE, series, out=out, shard_size=4, progress=Vandal())
+        assert not out.exists()
+        run(RECIPE, series, out=out, resume=True)
+        same_numbers(load(out)[0], in_one_piece[0])
+
+    def test_a_pool_that_takes_nothing_more_loses_no_shard(self, series, in_one_piece, tmp_path, monkeypatch):
+        import spectra.pipeline.workers as module
+
+        class Pool:
+            """Works at once; the first of all takes two shards and is dead."""
+
+            count = 0
+
+            def submit(self, work, *args):
+                from concurrent.futures import Future
+                from concurrent.futures.process import BrokenProcessPool
+
+                Pool.count += 1
+                if Pool.count == 3:
+                    raise BrokenProcessPool("a worker died")
+                future = Future()
+                future.set_result(work(*args))
+                return future
+
+            def shutdown(self, **how):
+                pass
+
+        monkeypatch.setattr(module, "_pool", lambda workers: Pool())
+        run(RECIPE, series, out=tmp_path / "out.nxs", shard_size=4, workers=2)
+        assert Pool.count > 6
+        same_numbers(load(tmp_path / "out.nxs")[0], in_one_piece[0])
+
+    def test_a_job_of_an_array_leaves_alone_what_another_is_writing(self, series, tmp_path):
+        folder = ShardFolder(tmp_path / "out.nxs").path
+        folder.mkdir()
+        half = folder / "plan.12345678.json"
+        half.write_text("")
+        run(RECIPE, series, out=tmp_path / "out.nxs", shard_size=9, shard=(1, 3))
+        assert half.exists()
+
+    def test_resume_begins_where_nothing_has_begun(self, series, in_one_piece, tmp_path):
+        run(RECIPE, series, out=tmp_path / "out.nxs", shard_size=9, resume=True)
+        same_numbers(load(tmp_path / "out.nxs")[0], in_one_piece[0])
 
     def test_an_unfinished_run_is_not_overwritten(self, series, tmp_path):
         run(RECIPE, series, out=tmp_path / "out.nxs", shard_size=9, shard=(1, 2))
