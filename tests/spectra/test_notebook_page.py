@@ -1,6 +1,5 @@
-"""The page on notebooks: its blocks run on the demo's input and print what it says; so do the cells of the example."""
+"""The page on notebooks: its blocks run on the demo's input and print what it says."""
 
-import json
 import re
 from pathlib import Path
 
@@ -31,15 +30,3 @@ def test_its_blocks_run(folder, capsys):
     assert capsys.readouterr().out == shown
     picture = re.search(r"\]\((images/\S+)\)", text).group(1)
     assert (ROOT / "docs" / picture).is_file()
-
-
-@pytest.mark.long
-def test_the_example_runs_cell_by_cell(folder):
-    notebook = json.loads((ROOT / "examples" / "fit_panel.ipynb").read_text(encoding="utf-8"))
-    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells)
-    scope: dict[str, object] = {}
-    for number, cell in enumerate(cells):
-        exec(compile("".join(cell["source"]), f"cell {number}", "exec"), scope)
-    assert (folder / "by_hand.toml").is_file()
-    scope["panel"].close()
