@@ -34,6 +34,7 @@ from xps.linefit import (
     written,
 )
 from xps.links import LinkedModel, linked_model
+from xps.own_tables import OwnTables
 from xps.position_doubt import flag_positions
 from xps.sampling import flag_sampling
 from xps.together import Series
@@ -57,6 +58,7 @@ def deconvolve(
     *,
     states: tuple[str, ...] | None = None,
     components: Literal["casaxps", "khervefitting"] | tuple[dict[str, Any], ...] | None = None,
+    own_tables: OwnTables | None = None,
     window: tuple[float, float] | None = None,
     background: Background | None = None,
     degree: int | None = None,
@@ -106,6 +108,9 @@ def deconvolve(
         ``partner``, ``splitting``, ``area_ratio`` and ``width_factor`` is the second of a doublet. ``"casaxps"`` takes
         the components stored in the file, ``"khervefitting"`` those of a project, on its own background unless there
         is another.
+    own_tables : tables of states and levels, optional
+        Your own states, by name in ``states`` beside those of the table: ``{"state": (...), "level": (...)}``, as a
+        TOML file with ``[[state]]`` and ``[[level]]`` reads. Each number has value, unit, source and status.
     window : (float, float), optional
         Binding energies in eV that are fitted. Default: where there is a background.
     background : {"shirley", "tougaard", "linear", "slope", "polynomial", "active_shirley", \
@@ -187,7 +192,7 @@ def deconvolve(
     641.4
     """
     drawn = {"position_range": position_range, "shape": shape, "packets": packets, "one_line": one_line}
-    given = {"positions": positions, "splittings": splittings, "packet_areas": packet_areas}
+    given = {"own_tables": own_tables, "positions": positions, "splittings": splittings, "packet_areas": packet_areas}
     tables = _tables(dataset, states, components, given, drawn, changes or {})
     linked = linked_model(tables)
     active = active_background(background, degree, vary, loss)
@@ -231,10 +236,11 @@ def _tables(
     if states is not None:
         tables, said = doublet_components(states, **given, **drawn)
         tables = _changed(tables, changes)
-        _check_element(dataset, states)
+        _check_element(dataset, states, given["own_tables"])
     elif any(given.values()) or changes:
         raise InvalidInput(
-            "positions and splittings belong to states, and so do packet_areas and changes; components carry their own."
+            "positions and splittings belong to states, and so do packet_areas, own_tables and changes; components carry "
+            "their own."
         )
     elif components == "casaxps":
         tables, said = casaxps_components(dataset)
@@ -257,9 +263,10 @@ def _changed(
     return tuple({**table, **changes.get(table["name"], {})} for table in tables)
 
 
-def _check_element(dataset: xr.Dataset, states: Sequence[str]) -> None:
+def _check_element(dataset: xr.Dataset, states: Sequence[str], own_tables: OwnTables | None) -> None:
     """A region is of one element; the states of several levels must have one of them there."""
-    levels = list(dict.fromkeys(known_states()[state] for state in states))
+    known = known_states(own_tables)
+    levels = list(dict.fromkeys(known[state] for state in states))
     elements = {level.split()[0] for level in levels}
     element = dataset.attrs.get("element")
     if element is not None and element not in elements:

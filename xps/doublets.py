@@ -12,8 +12,9 @@ from typing import Any, Literal
 from spectra.errors import InvalidInput, did_you_mean
 from xps.links import identifier
 from xps.metals import MetalLine, metal_line
+from xps.own_tables import OwnTables, StateTables, state_tables
 from xps.packets import Packet, packet_of
-from xps.tables import load_table, number
+from xps.tables import number
 
 __all__ = ["Packets", "doublet_components", "known_states"]
 
@@ -22,14 +23,15 @@ Packets = bool | Literal["to-verify"]
 Component = dict[str, Any]
 
 
-def known_states() -> dict[str, str]:
-    """Tabulated states, each with its core level."""
-    return {row["name"]: row["level"] for row in load_table("states")["state"]}
+def known_states(own_tables: OwnTables | None = None) -> dict[str, str]:
+    """States of the tables, and of a user's own, each with its core level."""
+    return {name: row["level"] for name, row in state_tables(own_tables).states.items()}
 
 
 def doublet_components(
     states: Sequence[str],
     *,
+    own_tables: OwnTables | None = None,
     positions: Mapping[str, float] | None = None,
     splittings: Mapping[str, float] | None = None,
     position_range: float = 0.5,
@@ -49,6 +51,8 @@ def doublet_components(
     ----------
     states : sequence of str
         Names of the table: ``("Mn3+", "Mn4+")``, ``("V4+", "V5+", "O 1s lattice")``.
+    own_tables : mapping, optional
+        States and levels beside, or instead of, those of the tables (:mod:`xps.own_tables`).
     positions, splittings : mapping, optional
         By state, in eV, instead of the table's; of a packet the position of its first line.
     position_range : float
@@ -68,7 +72,8 @@ def doublet_components(
     tuple
         Component tables as in :mod:`xps.links`, and sentences.
     """
-    rows = _rows(states, positions or {}, splittings or {}, packet_areas or {})
+    tables = state_tables(own_tables)
+    rows = _rows(tables, states, positions or {}, splittings or {}, packet_areas or {})
     if position_range < 0:
         raise InvalidInput(f"position_range must not be negative, got {position_range:g} eV.")
     if packet_areas and not packets:
@@ -76,7 +81,7 @@ def doublet_components(
     components: list[Component] = []
     said: list[str] = []
     for name in dict.fromkeys(row["level"] for row in rows):
-        level = _Level(name, shape, one_line)
+        level = _Level(tables.levels[name], shape, one_line)
         for row in (r for r in rows if r["level"] == name):
             state = row["name"]
             metal = metal_line(row, bool(packets))
@@ -97,23 +102,25 @@ def doublet_components(
                 for key, names in (("position", positions), ("splitting", splittings))
                 if state in (names or {})
             ]
+            said += [tables.said[state]] if state in tables.said else []
             said += _said(row, level.row, packet, given, bool(packets))
     return tuple(components), list(dict.fromkeys(said))
 
 
 def _rows(
+    tables: StateTables,
     states: Sequence[str],
     positions: Mapping[str, Any],
     splittings: Mapping[str, Any],
     areas: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
-    table = {row["name"]: row for row in load_table("states")["state"]}
+    table = tables.states
     if not states:
         raise InvalidInput("states is empty: name at least one, e.g. states = ('Mn3+', 'Mn4+').")
     for name in states:
         if name not in table:
             raise InvalidInput(
-                f"no state {name!r}; {did_you_mean(name, table)}. Others can be given as components."
+                f"no state {name!r}; {did_you_mean(name, table)}. Others can be given as own_tables or components."
             )
     if len(set(states)) < len(states):
         raise InvalidInput(f"states holds one of them twice: {', '.join(states)}.")
@@ -130,7 +137,7 @@ def _rows(
 class _Level:
     """A core level and what its lines share: the component that leads in width, and the one that leads in its factor."""
 
-    name: str
+    row: Mapping[str, Any]
     shape: str
     one_line: bool
     leader: str | None = None  # its width is fitted, the others follow
@@ -138,9 +145,8 @@ class _Level:
     follower: str | None = None  # its width factor, area ratio are fitted
 
     @property
-    def row(self) -> dict[str, Any]:
-        tables = load_table("levels")
-        return next(row for row in (*tables["level"], *tables["assumed"]) if row["name"] == self.name)
+    def name(self) -> str:
+        return str(self.row["name"])
 
     @property
     def lines(self) -> tuple[str, ...]:

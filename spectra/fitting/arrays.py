@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spectra.errors import InvalidInput
-from spectra.fitting.batch import UNDETERMINED, WEAK, Results, fit_spectra, part_of, results
+from spectra.fitting.batch import UNDETERMINED, WEAK, Results, clear, fit_spectra, part_of, results
 from spectra.fitting.fit_result import FitResult, criteria, joint_result, single_result
 from spectra.fitting.joint import check_shared, fit_together
 from spectra.fitting.leastsq import CONVERGED
@@ -240,6 +240,7 @@ class _Runner:
         share = max(chain, _SHARE // chain * chain) if chain else _SHARE
 
         def part(first: int) -> None:
+            clear(out, slice(first, min(first + share, total)))
             fit_spectra(
                 model, self.x, self.rows, weight, begin, fresh, chain, self.poisson, restarts,
                 self.tolerance, self.max_nfev, first, min(first + share, total), out,
@@ -320,6 +321,7 @@ def _together(
     model, few = run.model(), len(groups) < run.workers
 
     def together(group: slice) -> dict[str, Any]:
+        clear(out, group)
         return fit_together(
             run.compiled, model, shared, run.x, run.rows[group], weight[group].copy(),
             part_of(alone, group), part_of(out, group), poisson=run.poisson,

@@ -77,21 +77,30 @@ class Results(NamedTuple):
 
 
 def results(compiled: Compiled, spectra: int, points: int, parts: bool, below: bool = False) -> Results:
-    """Empty results: NaN, and no outcome."""
+    """Empty results: NaN, and no outcome. Curves hold nothing yet: see `clear`."""
     parameters, free, components = len(compiled.parameters), len(compiled.free), len(compiled.components)
     projected = len(compiled.arrays.projection)
 
     def blank(*shape: int) -> Floats:
         return np.full((spectra, *shape), np.nan)
 
+    def unset(*shape: int) -> Floats:
+        return np.empty((spectra, *shape))
+
     return Results(
         free=blank(free), value=blank(parameters), sigma=blank(parameters), covariance=blank(free, free),
-        seen=blank(components, QUANTITIES), seen_sigma=blank(components, QUANTITIES), curve=blank(points),
-        parts=blank(components, points if parts else 0), slopes=blank(parameters if projected else 0, free),
-        jacobian=blank(free, projected), below=blank(points if below else 0), chi2=blank(), runs_p=blank(),
+        seen=blank(components, QUANTITIES), seen_sigma=blank(components, QUANTITIES), curve=unset(points),
+        parts=unset(components, points if parts else 0), slopes=blank(parameters if projected else 0, free),
+        jacobian=blank(free, projected), below=unset(points if below else 0), chi2=blank(), runs_p=blank(),
         points=np.zeros(spectra, np.int64), nfev=np.zeros(spectra, np.int64),
         outcome=np.zeros(spectra, np.int64), warnings=np.zeros(spectra, np.int64),
     )  # fmt: skip
+
+
+def clear(out: Results, rows: slice) -> None:
+    """No curves in these rows: by whoever fits them, so that threads share the work and find the memory warm."""
+    for curves in (out.curve, out.parts, out.below):
+        curves[rows] = np.nan
 
 
 def part_of(out: Results, rows: slice) -> Results:

@@ -80,7 +80,8 @@ def fit(
     workers : int, optional
         Threads. Default: all cores.
     max_nfev : int
-        Evaluations of the model after which a fit has failed.
+        Evaluations of the model after which a fit has failed, unless no parameter alone would lower chi2 by more than
+        1e-8 of it: that is the minimum of a curve that misses its data by far.
     restarts : int
         Other starts that are tried where a component is weaker than 5 sigma or a parameter is not determined.
 
