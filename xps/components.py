@@ -192,7 +192,12 @@ def deconvolve(
     641.4
     """
     drawn = {"position_range": position_range, "shape": shape, "packets": packets, "one_line": one_line}
-    given = {"own_tables": own_tables, "positions": positions, "splittings": splittings, "packet_areas": packet_areas}
+    given = {
+        "own_tables": own_tables,
+        "positions": positions,
+        "splittings": splittings,
+        "packet_areas": packet_areas,
+    }
     tables = _tables(dataset, states, components, given, drawn, changes or {})
     linked = linked_model(tables)
     active = active_background(background, degree, vary, loss)

@@ -266,10 +266,15 @@ class _Level:
 
     def _widths(self, fitted: Mapping[str, float]) -> Component:
         """What is known of the widths of a line, by the names the shape has for them."""
+        if self.shape == "voigt" and "natural_width" not in self.row:
+            raise InvalidInput(
+                f"voigt lines need the natural_width of {self.name}, which own_tables does not give: add it to the level, "
+                "or take another shape."
+            )
         names: dict[str, Component] = {
             **{name: {"fwhm": fitted} for name in ("gaussian", "lorentzian", "pseudo_voigt", "sgl")},
             "gl": {"width": fitted},
-            "voigt": {"fwhm_g": fitted, "fwhm_l": number(self.row["natural_width"])},
+            "voigt": {"fwhm_g": fitted, "fwhm_l": number(self.row.get("natural_width", 0.0))},
         }
         if self.shape not in names:
             raise InvalidInput(
