@@ -142,11 +142,11 @@ def _number(entry: Any, what: str, unit: str, *, ranged: bool) -> None:
         )
     if not ranged and "range" not in entry:
         return
-    limits = entry.get("range")
-    fits = isinstance(limits, list | tuple) and len(limits) == 2
-    if not (fits and all(isinstance(x, int | float) for x in limits) and limits[0] <= value <= limits[1]):
+    limits: Any = entry.get("range")
+    pair = isinstance(limits, list | tuple) and len(limits) == 2
+    if not (pair and all(isinstance(x, int | float) for x in limits) and limits[0] <= value <= limits[1]):
         raise InvalidInput(
-            f"own_tables: range of the {what} must be two numbers around its value {value:g}, got {limits!r}."
+            f"own_tables: range of the {what} must be two numbers around its value {value:g}, got {entry.get('range')!r}."
         )
 
 
