@@ -66,13 +66,17 @@ def _grouped(rows: Iterable[dict[str, Any]], key: str) -> dict[str, str]:
 @app.command(name="list")
 def list_(
     what: Annotated[
-        str, typer.Argument(metavar="[KIND]", help="readers, steps, recipes, shapes, demos, bands, states.")
+        str,
+        typer.Argument(
+            metavar="[KIND]", help="readers, steps, recipes, shapes, baselines, numbers, ... (without: all)."
+        ),
     ] = "",
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="One of them: show all of it.")] = "",
 ) -> None:
     """Show the readers, steps, recipes, line shapes, demos and tables of numbers that are installed.
 
-    `spectra list steps xas.normalize` shows every option of one step; `spectra list recipes NAME` prints a recipe.
+    `spectra list steps xas.normalize` shows every option of one step; `spectra list recipes NAME` prints a recipe;
+    `spectra list numbers xps.states` shows every number of a table with unit, status and source.
     """
     from spectra.errors import did_you_mean
 
@@ -200,6 +204,40 @@ def _demos(name: str) -> None:
     show_rows(("demo", "case", "title", "simulated from"), rows, title="Demos (spectra demo CASE)")
 
 
+def _baselines(name: str) -> None:
+    import inspect
+
+    from pybaselines import Baseline
+
+    from spectra.cli.tables import show_rows
+    from spectra.errors import InvalidInput, did_you_mean
+    from spectra.preprocessing.baselines import COMPILED, baseline_methods
+
+    known = tuple(sorted({*baseline_methods(), *COMPILED}))
+    if name not in ("", *known):
+        raise InvalidInput(f"no baseline {name!r}; {did_you_mean(name, known)}.")
+    rows = []
+    for method in (m for m in known if name in ("", m)):
+        function = getattr(Baseline, method)
+        summary = (inspect.getdoc(function) or "").partition("\n")[0]
+        names = (n for n in inspect.signature(function).parameters if n not in ("self", "data"))
+        rows.append((method, "compiled" if method in COMPILED else "pybaselines", summary, ", ".join(names)))
+    show_rows(
+        ("baseline", "by", "what it is", "options"),
+        rows,
+        title="Baselines (spectra.subtract_baseline, method=...)",
+    )
+
+
+def _numbers(name: str) -> None:
+    from spectra.cli.tables import show_rows
+    from spectra.numbers import listing
+
+    headers, *rows = listing(name)
+    more = "" if name else " (all of one: spectra list numbers TABLE)"
+    show_rows(headers, rows, title=f"Numbers and what they rest on{more}")
+
+
 def _tables() -> dict[str, Callable[[str], None]]:
     """Tables of numbers that techniques announce: rows of texts, the headers first, of all or of one."""
     import importlib.metadata
@@ -222,4 +260,6 @@ _KINDS: dict[str, Callable[[str], None]] = {
     "recipes": _recipes,
     "shapes": _shapes,
     "demos": _demos,
+    "baselines": _baselines,
+    "numbers": _numbers,
 }
