@@ -38,6 +38,11 @@ FLAGS: dict[str, tuple[Literal["failed", "warning"], str]] = {
         "warning",
         "Two bands fit better than one, but closer together than half their width: shape or splitting, undecided.",
     ),
+    "raman_infrared_disagree": (
+        "warning",
+        "Raman and infrared, each alone, are sure of different answers: see verdict_raman, verdict_infrared, the rows of "
+        "evidence, and whether both saw the same part of the sample.",
+    ),
 }
 
 
@@ -63,7 +68,8 @@ def diagnose_ordering(
               L_{r,h} = t_r\,\frac{p_r(\mathrm{data}|h)}{\sum_{h'} p_r(\mathrm{data}|h')} + \frac{1 - t_r}{3}
 
     where :math:`t_r` is how often the sign of row r means what it is said to mean. It is the local order that is judged, never a
-    space group; Raman sees order in domains too small for diffraction.
+    space group; Raman sees order in domains too small for diffraction. Where Raman and infrared, each
+    alone, are sure of different answers, the verdict is undecided, whatever the sum comes to.
 
     Parameters
     ----------
@@ -93,8 +99,9 @@ def diagnose_ordering(
         ``ordering_probability`` (``order``: ordered, disordered, mixed), ``verdict`` (one of these or "undecided");
         per row of ``evidence``: ``evidence_value`` with ``_sigma`` (units, meaning, source and status are coordinates)
         and ``evidence_weight`` (``order``), natural logarithms over disordered; ``splitting`` and ``splitting_sigma``
-        of the best two bands, ``splitting_limit`` (wider ones are excluded at 20 to 1) in 1/cm. Flags:
-        ``no_spinel_band`` (failed), ``ordering_undecided``, ``splitting_unresolved``.
+        of the best two bands, ``splitting_limit`` (wider ones are excluded at 20 to 1) in 1/cm. With ``infrared`` also
+        ``verdict_raman`` and ``verdict_infrared``, what each says alone. Flags: ``no_spinel_band`` (failed),
+        ``ordering_undecided``, ``splitting_unresolved``, ``raman_infrared_disagree``.
 
     Raises
     ------
@@ -167,6 +174,8 @@ def diagnose_ordering(
         "evidence_weight": ("evidence", "order"),
         "missing": (),
     }
+    if len(axes) == 2:
+        outputs |= {f"{kind}_alone": ("order",) for kind in axes}
     if "raman" in axes:
         outputs |= dict.fromkeys(("splitting", "splitting_sigma", "splitting_limit", "unresolved"), ())
     made = map_spectra(kernel, inputs, outputs, sizes={"order": len(ORDER), "evidence": len(names)})
@@ -272,21 +281,21 @@ def _uncertainty(data: xr.Dataset, name: str, kind: str) -> list[Any]:
 def _labelled(
     dataset: xr.Dataset, made: Mapping[str, xr.DataArray], names: list[str], confidence: float
 ) -> xr.Dataset:
-    probability = made["ordering_probability"]
     missing = made["missing"] > 0.5
-    sure = probability.max("order") >= confidence
     unresolved = made["unresolved"] > 0.5 if "unresolved" in made else missing & False
-    answer = probability.fillna(-1.0).argmax("order")
+    answer, sure = _answer(made["ordering_probability"], confidence)
     ordered_but_unresolved = unresolved & (answer == 0)
     decided = sure & ~missing & ~ordered_but_unresolved
-    words = np.array([*ORDER, "undecided"])
-    verdict = map_spectra(
-        lambda a, d: {"verdict": words[np.where(d, a, len(ORDER))]},
-        [(answer, ()), (decided, ())],
-        {"verdict": ()},
-        dtypes={"verdict": words.dtype},
-    )["verdict"]
-    variables = {n: v for n, v in made.items() if n not in ("missing", "unresolved")}
+    alone, disagree = {}, missing & False
+    if "raman_alone" in made:
+        alone = {kind: _answer(made[f"{kind}_alone"], confidence) for kind in ("raman", "infrared")}
+        first, certain = alone["raman"]
+        alone["raman"] = first, certain & ~(unresolved & (first == 0))
+        disagree = alone["raman"][1] & alone["infrared"][1] & (alone["raman"][0] != alone["infrared"][0])
+    verdict = _verdict(answer, decided & ~disagree)
+    said = {f"verdict_{kind}": _verdict(*found) for kind, found in alone.items()}
+    aside = ("missing", "unresolved", "raman_alone", "infrared_alone")
+    variables = {n: v for n, v in made.items() if n not in aside}
     units = {"splitting": "1/cm", "splitting_sigma": "1/cm", "splitting_limit": "1/cm"}
     about = {
         "ordering_probability": "probability of local order, disorder and both",
@@ -295,8 +304,10 @@ def _labelled(
         "splitting_limit": "wider splittings of F2g(3) are excluded at 20 to 1",
     }
     answer_first = verdict.assign_attrs(units="", long_name="order of Ni and Mn, locally")
-    result = dataset.drop_dims([d for d in ("order", "evidence") if d in dataset.dims]).assign(
+    earlier = dataset.drop_vars(["verdict_raman", "verdict_infrared"], errors="ignore")
+    result = earlier.drop_dims([d for d in ("order", "evidence") if d in dataset.dims]).assign(
         {"verdict": answer_first}
+        | {n: v.assign_attrs(units="", long_name=f"order, by {n[8:]} alone") for n, v in said.items()}
         | {
             n: v.assign_attrs(units=units.get(n, ""), **({"long_name": about[n]} if n in about else {}))
             for n, v in variables.items()
@@ -314,8 +325,25 @@ def _labelled(
     unverified = [r.name for r in rows if r.status == "to-verify"]
     if unverified:
         note(f"what the ordered phase shows is to be verified in: {', '.join(unverified)}")
-    where = {"no_spinel_band": missing, "ordering_undecided": ~missing & ~decided}
+    where = {"no_spinel_band": missing, "ordering_undecided": ~missing & ~decided & ~disagree}
     where["splitting_unresolved"] = ordered_but_unresolved & ~missing
+    where["raman_infrared_disagree"] = disagree
     for name, (severity, text) in FLAGS.items():
         result = flag(result, where[name], name, text, severity=severity)
     return result
+
+
+def _answer(probability: xr.DataArray, confidence: float) -> tuple[xr.DataArray, xr.DataArray]:
+    """Number of the likeliest answer, and whether it reaches the confidence; NaN reaches none."""
+    return probability.fillna(-1.0).argmax("order"), probability.max("order") >= confidence
+
+
+def _verdict(answer: xr.DataArray, decided: xr.DataArray) -> xr.DataArray:
+    """The answer in words."""
+    words = np.array([*ORDER, "undecided"])
+    return map_spectra(
+        lambda a, d: {"verdict": words[np.where(d, a, len(ORDER))]},
+        [(answer, ()), (decided, ())],
+        {"verdict": ()},
+        dtypes={"verdict": words.dtype},
+    )["verdict"]

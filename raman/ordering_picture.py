@@ -80,7 +80,10 @@ def plot_ordering(dataset: xr.Dataset, **index: int) -> Figure:
     _bands(left, one)
     _weights(right, one)
     said = ", ".join(f"{o} {float(one.ordering_probability.sel(order=o)):.3f}" for o in one["order"].values)
-    figure.suptitle(f"Local order of Ni and Mn: {one.verdict.item()}   ({said})", fontsize=10)
+    title = f"Local order of Ni and Mn: {one.verdict.item()}   ({said})"
+    if "verdict_raman" in one:
+        title += f"\nRaman alone: {one.verdict_raman.item()},  infrared alone: {one.verdict_infrared.item()}"
+    figure.suptitle(title, fontsize=10)
     return figure
 
 

@@ -133,26 +133,52 @@ def infrared_rows(x: Array, y: Array, sigma: Array | None, *, false_alarms: floa
 
 
 def combined(rows: Mapping[str, Any], prior: tuple[float, float, float]) -> dict[str, Any]:
-    """Probabilities and the table of evidence from rows; ``prior`` of ordered, disordered, mixed."""
+    """Probabilities and the table of evidence from rows; ``prior`` of ordered, disordered, mixed.
+
+    Of rows of two kinds also the probabilities from each alone (``raman_alone``, ``infrared_alone``); one spectrum of
+    the one kind stands beside each of a series of the other.
+    """
     names = [n for n in ROWS if n in rows]
-    missing = [rows[n] for n in ("missing", "missing_infrared") if n in rows]
-    lost = np.logical_and.reduce(missing)
-    weight = np.stack(
-        [np.stack([rows[n].ordered, np.zeros_like(rows[n].ordered), rows[n].mixed], -1) for n in names], -2
-    )
+    shape = np.broadcast_shapes(*(rows[n].value.shape for n in names))
+    missing = {
+        kind: np.broadcast_to(rows[name], shape)
+        for kind, name in (("raman", "missing"), ("infrared", "missing_infrared"))
+        if name in rows
+    }
+    lost = np.logical_and.reduce(list(missing.values()))
+
+    def stacked(part: str) -> Array:
+        return np.stack([np.broadcast_to(getattr(rows[n], part), shape) for n in names], -1)
+
+    weight = np.stack([stacked("ordered"), np.zeros((*shape, len(names))), stacked("mixed")], -1)
+    alone = {}
+    if len(missing) == 2:
+        for kind, gone in missing.items():
+            own = weight[..., [ROWS[n].kind == kind for n in names], :]
+            alone[f"{kind}_alone"] = _probability(own, prior, gone)
+    return {
+        "ordering_probability": _probability(weight, prior, lost),
+        **alone,
+        "evidence_value": stacked("value"),
+        "evidence_value_sigma": stacked("sigma"),
+        "evidence_weight": weight,
+        "missing": lost.astype(float),
+        "unresolved": np.broadcast_to(np.asarray(rows.get("unresolved", False), float), shape),
+        **{
+            n: np.broadcast_to(rows[n], shape)
+            for n in ("splitting", "splitting_sigma", "splitting_limit")
+            if n in rows
+        },
+    }
+
+
+def _probability(weight: Array, prior: tuple[float, float, float], lost: Array) -> Array:
+    """Of each answer (..., 3) from the weights of rows (..., rows, 3); NaN where nothing was seen."""
     with np.errstate(divide="ignore"):
         total = np.log(np.array(prior) / sum(prior)) + np.nan_to_num(weight).sum(-2)
     share = np.exp(total - total.max(-1, keepdims=True))
     share /= share.sum(-1, keepdims=True)
-    return {
-        "ordering_probability": np.where(lost[..., None], np.nan, share),
-        "evidence_value": np.stack([rows[n].value for n in names], -1),
-        "evidence_value_sigma": np.stack([rows[n].sigma for n in names], -1),
-        "evidence_weight": weight,
-        "missing": lost.astype(float),
-        "unresolved": np.asarray(rows.get("unresolved", lost & False), float),
-        **{n: rows[n] for n in ("splitting", "splitting_sigma", "splitting_limit") if n in rows},
-    }
+    return np.asarray(np.where(lost[..., None], np.nan, share))
 
 
 def _lines(

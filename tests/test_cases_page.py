@@ -9,13 +9,20 @@ PAGE = Path(__file__).parents[1] / "docs" / "cases.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 
 
-def test_its_block_runs_and_says_what_the_page_says(tmp_path, monkeypatch, capsys):
+def test_its_blocks_run_and_say_what_the_page_says(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (block,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    exec(compile(block, str(PAGE), "exec"), {})
+    for name in ("a-raman", "a-infrared"):
+        (tmp_path / "redox-demo" / "input" / name).mkdir(parents=True)
+        list_demos()[name].write_inputs(tmp_path / "redox-demo" / "input" / name)
+    demo, order = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    exec(compile(demo, str(PAGE), "exec"), {})
     said = capsys.readouterr().out
     assert "found 397.4993 ± 0.0054, agrees: True" in said
     assert "report.html" in said
+    exec(compile(order, str(PAGE), "exec"), {})
+    said = capsys.readouterr().out
+    assert said.startswith("disordered, P = ")
+    assert f"```\n{said}```" in TEXT
 
 
 def test_every_recipe_is_named():

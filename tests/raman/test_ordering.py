@@ -15,7 +15,7 @@ from raman.ordering_infrared import infrared_bands
 from raman.ordering_lines import find_lines, log_presence
 from raman.ordering_rows import ROWS, combined, infrared_rows
 from raman.tables import load_table
-from spectra.dataset import failed
+from spectra.dataset import failed, flag_names
 from tests.raman.ordering_samples import SHIFT, draw, draw_infrared, infrared, lnmo
 
 
@@ -81,6 +81,35 @@ def test_raman_against_infrared_is_undecided():
     weights = clash.evidence_weight.sel(order="ordered")
     assert weights.sel(evidence="F2g(3) splitting") > 5
     assert weights.sel(evidence="I(587)/I(621)") < -3
+    assert (clash.verdict_raman.item(), clash.verdict_infrared.item()) == ("ordered", "disordered")
+    assert flag_names(clash) == ["raman_infrared_disagree"]
+
+
+def test_a_stronger_infrared_does_not_outvote_raman():
+    """Rows add up to a sure "disordered" here: two techniques that are sure of different answers have none."""
+    clash = raman.diagnose_ordering(lnmo("ordered", first=540.0), infrared=infrared(0.6))
+    assert clash.ordering_probability.sel(order="disordered") > 0.95
+    assert clash.verdict.item() == "undecided"
+    assert flag_names(clash) == ["raman_infrared_disagree"]
+    figure = raman.plot_ordering(clash)
+    assert "Raman alone: ordered,  infrared alone: disordered" in figure.get_suptitle()
+    plt.close(figure)
+
+
+def test_one_that_is_not_sure_leaves_the_verdict_to_the_other(tmp_path):
+    series = lnmo("disordered", noise=0.25, n=2)
+    series.intensity[1] = np.nan
+    both = raman.diagnose_ordering(series, infrared=infrared(0.6))
+    assert both.verdict_raman.values.tolist() == ["undecided", "undecided"]
+    assert set(both.verdict_infrared.values) == {"disordered"}
+    assert both.verdict.values.tolist() == ["disordered", "disordered"]
+    for kind in ("raman", "infrared"):
+        alone = raman.diagnose_ordering(series if kind == "raman" else infrared(0.6))
+        assert (both[f"verdict_{kind}"] == alone.verdict).all()
+        assert "verdict_raman" not in alone
+    both.spectra.save(tmp_path / "both.nxs")
+    assert (spectra.load(tmp_path / "both.nxs").verdict_infrared == both.verdict_infrared).all()
+    assert "verdict_infrared" not in raman.diagnose_ordering(both)
 
 
 def test_the_position_of_a1g_needs_a_calibrated_axis():
@@ -258,9 +287,13 @@ def test_the_evidence_as_a_table_and_as_a_picture():
 def test_the_page_on_order(tmp_path, monkeypatch, capsys):
     text = (Path(__file__).parents[2] / "docs" / "raman-ordering.md").read_text("utf-8")
     monkeypatch.chdir(tmp_path)
+    scope: dict[str, object] = {}
     for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
-        exec(compile(block, "raman-ordering.md", "exec"), {})
-    assert capsys.readouterr().out.startswith("ordered")
+        exec(compile(block, "raman-ordering.md", "exec"), scope)
+    said = capsys.readouterr().out
+    assert said.startswith("ordered")
+    assert said.endswith("undecided ordered disordered\n")
+    assert flag_names(scope["both"]) == ["raman_infrared_disagree"]
     assert (tmp_path / "ordering.png").stat().st_size > 5_000
     trust = load_table("ordering")["trust"]
     for row, said in (("doublet", "6.4"), ("lines", "3.3"), ("ratio", "4.1"), ("extra", "4.1")):
