@@ -22,6 +22,7 @@ from xps.background import Method, subtract_background
 from xps.casaxps import casaxps_components
 from xps.counting import counting
 from xps.doublets import doublet_components, known_states
+from xps.fraction_doubt import with_doubt, within_reach
 from xps.insidefit import fitted_inside
 from xps.khervefitting import khervefitting_components
 from xps.linefit import (
@@ -358,19 +359,12 @@ def _fitted(
     return result.assign_coords(component=[line.name for line in linked.lines])
 
 
-def _with_doubt(sigma: xr.DataArray, derived: Sequence[str]) -> xr.DataArray:
-    """Where one fraction has no uncertainty because its area is on a limit, the rest have none that is only rounding."""
-    together = sigma.sel(parameter=list(derived))
-    unknown = together.isnull().any("parameter") & sigma["parameter"].isin(list(derived))
-    return sigma.where(~(unknown & (sigma < 1e-12)))
-
-
 def _with_states(result: xr.Dataset, linked: LinkedModel, vary: bool) -> xr.Dataset:
     """Fractions and mean valence under their own names, and positions as sure as the calibration lets them be."""
     states = list(dict.fromkeys(line.state for line in linked.lines if line.state is not None))
     names = [fraction_name(state) for state in states]
     derived = [n for n in (*names, MEAN_VALENCE) if n in result["parameter"]]
-    values = {"": result["best_value"], "_sigma": _with_doubt(result["best_value_sigma"], derived)}
+    values = {"": result["best_value"], "_sigma": with_doubt(result["best_value_sigma"], derived)}
     result = result.drop_sel(parameter=derived)
     for suffix, value in values.items():
         about = "standard uncertainty of the {}" if suffix else "{}"
@@ -382,6 +376,8 @@ def _with_states(result: xr.Dataset, linked: LinkedModel, vary: bool) -> xr.Data
             mean = value.sel(parameter=MEAN_VALENCE, drop=True)
             long_name = about.format("mean valence")
             result[f"mean_valence{suffix}"] = mean.assign_attrs(units="", long_name=long_name)
+    if vary:
+        result = within_reach(result, linked)
     if not vary:
         unknown = [f"{n}_sigma" for n in (*QUANTITIES, "best_value", "fraction", "mean_valence")]
         unknown += ["aicc", "bic", "nfev", "runs_p_value"]

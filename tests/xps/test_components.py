@@ -209,6 +209,25 @@ class TestComponents:
         },
     )
 
+    def test_states_in_one_place_are_unsure_by_all_that_is_possible(self, rng):
+        """A fraction that cannot be negative is no further from the truth than the farther of 0 and 1."""
+        data = known_background(rng.poisson(lines([0.2, 0.9]) + sloping()), dims=("scan",))
+        one = {
+            "states": STATES,
+            "positions": {"Mn3+": 641.6, "Mn4+": 641.602},
+            "splittings": dict.fromkeys(STATES, 11.4),
+            "position_range": 0.0,
+        }
+        found = xps.deconvolve(data, **one)
+        reach = np.maximum(found.fraction, 1 - found.fraction)
+        np.testing.assert_allclose(found.fraction_sigma, reach)
+        np.testing.assert_allclose(
+            found.mean_valence_sigma, np.maximum(found.mean_valence - 3, 4 - found.mean_valence)
+        )
+        area = {"area": {"value": 1e4, "min": -1e7, "max": 1e7}}
+        negative = xps.deconvolve(data, changes={f"{state} 2p3/2": area for state in STATES}, **one)
+        assert float(negative.fraction_sigma.min()) > 1
+
     def test_own_components_without_states(self):
         one = 30 * sgl(X, 641.3, 100.0, 2.2, 0.3) + 30 * sgl(X, 653.0, 50.0, 2.6, 0.3)
         result = xps.deconvolve(known_background(one + sloping()), components=self.own)
