@@ -145,11 +145,11 @@ def linear_combination(
     low, high = fit_window(dataset, form, window)
     inside = (curve[axis].values >= low) & (curve[axis].values <= high)
     x = curve[axis].values[inside].astype(float)
-    _check_points(x, low, high, largest, shift)
+    origin = window_origin(dataset, form)
+    _check_points(x, low, high, origin, largest, shift)
     known = [_cut(one, low, high, max_shift if shift != "none" else 0.0, axis) for one in known]
     curves = [spline_curve(one.x, one.y) for one in known]
     _check_different([c(x)[0] for c in curves], known)
-    origin = window_origin(dataset, form)
     content = {one.name: one.to_spec() for one in known}
     resolve(standards={"content": content}, window=(low - origin, high - origin), max_components=largest)
     noise = noise_of_curve(dataset, form, kweight, inside, weighted=weighted)
@@ -220,12 +220,13 @@ def _check_options(max_shift: float, max_components: int | None, ranks: int) -> 
         raise InvalidInput(f"ranks is at least 1, got {ranks}.")
 
 
-def _check_points(x: Array, low: float, high: float, largest: int, shift: str) -> None:
+def _check_points(x: Array, low: float, high: float, origin: float, largest: int, shift: str) -> None:
     least = largest + (largest if shift == "each" else 1) + 3
     if x.size < least:
+        counted = f" eV from E0, {low:g} to {high:g} eV," if origin else ""
         raise InvalidInput(
-            f"window = ({low:g}, {high:g}) holds {x.size} points; a fit by up to {largest} standards needs at least {least}. "
-            "Widen the window."
+            f"window = ({low - origin:g}, {high - origin:g}){counted} holds {x.size} points; a fit by up to {largest} "
+            f"standards needs at least {least}. Widen the window."
         )
 
 

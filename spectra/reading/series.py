@@ -229,6 +229,11 @@ def _common_grid(
     note(
         f"scans were interpolated linearly to {chosen.size} points ({grid}); outside of its own range a scan is NaN"
     )
+    if chosen.size > 1.5 * max(g.size for g in grids):
+        note(
+            "there are more points than any scan has, several between the same two measured ones: noise told from them "
+            "would be far too small; grid='first' keeps the points of a scan, or read the scans apart"
+        )
     return np.asarray(chosen)
 
 

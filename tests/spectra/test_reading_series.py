@@ -78,6 +78,16 @@ def test_different_grids_need_a_word(folder):
     )
 
 
+def test_a_grid_denser_than_any_scan_is_said(folder):
+    grid = np.arange(6550.0, 6560.0)
+    path = folder([grid, grid + 0.03], value=lambda n, e: 2 * (e - 6550))
+    first = spectra.read_series(path / "*.txt", grid="first")
+    assert len(first.spectra.history[0]["notes"]) == 1
+    both = spectra.read_series(path / "*.txt", grid="intersection")
+    assert both.sizes["energy"] == 2 * grid.size - 2
+    assert "noise told from them would be far too small; grid='first'" in both.spectra.history[0]["notes"][1]
+
+
 def test_scans_that_share_no_range(folder):
     path = folder([GRID, [6560.0, 6561.0]])
     with pytest.raises(ReadError, match="the scans share no energy range"):

@@ -332,6 +332,10 @@ class TestRefusals:
             ("ranks is at least 1, got 0", {"ranks": 0}),
             ("has no width", {"window": (5.0, 5.0)}),
             ("holds 3 points; a fit by up to 2 standards needs at least", {"window": (0.0, 0.6)}),
+            (
+                r"window = \(6530, 6560\) eV from E0, 130\d\d to 13\d\d\d eV, holds 0 points",
+                {"window": (6530.0, 6560.0)},
+            ),
             ("form = 'chi' needs the variable 'chi'", {"form": "chi"}),
         ],
     )
