@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from xas.eels.line_position_rows import bin_rows, find_pairs, move_to_vertices
 
-__all__ = ["Positions", "binned", "find_lines", "vertex"]
+__all__ = ["Positions", "binned", "find_lines", "half_channels", "vertex"]
 
 Array = npt.NDArray[Any]
 
@@ -60,7 +60,7 @@ def find_lines(
     step = float(np.median(np.diff(energy)))
     coarse, values, sound = binned(energy, net) if bins is None else bins
     wide = float(np.median(np.diff(coarse)))
-    half = round(half_width / step) if half_width else max(6, round(0.6 / step))
+    half = half_channels(energy, half_width)
     first, last = np.searchsorted(coarse, search[0]), np.searchsorted(coarse, search[1], "right")
     sound = sound & bool(first < last)
     tops = np.empty((2, len(net)))
@@ -75,6 +75,12 @@ def find_lines(
         position[~sound] = np.nan
         found.append((position, by, at))
     return Positions(*(one[i] for i in range(3) for one in found))
+
+
+def half_channels(energy: Array, half_width: float | None = None) -> int:
+    """Channels on each side of a parabola of that half width in eV; six, and at least 0.6 eV, where nobody says."""
+    step = float(np.median(np.diff(energy)))
+    return round(half_width / step) if half_width else max(6, round(0.6 / step))
 
 
 def binned(energy: Array, values: Array) -> tuple[Array, Array, Array]:

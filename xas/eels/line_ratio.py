@@ -13,6 +13,7 @@ from spectra.errors import InvalidInput, did_you_mean
 from spectra.knowledge import number
 from spectra.verbs import note, resolve, verb
 from xas.eels.background import AXES
+from xas.eels.line_positions import half_channels
 from xas.eels.line_series import measure_series
 from xas.eels.line_weights import Windows
 from xas.eels.refusals import refuse_foreign, refuse_if_all, refuse_short
@@ -41,11 +42,12 @@ LIMITS = ("l3_l2_ratio_low", "l3_l2_ratio_high", "l3_half_width", "l2_half_width
 #: Flags: mask of the kernel -> name, severity, explanation.
 FLAGS = {
     "is_without_post": ("no_post_edge", "failed", "the data end before the level behind L2 can be read: choose post nearer to L2, or another method"),
-    "is_behind_another": ("edge_in_front", "failed", "another edge stands in front of L3 and under it: areas mean nothing; subtract it first"),
+    "is_missing": ("no_l3", "failed", "hardly anything stands where L3 is looked for, and something strong where L2 should be: if that is L3, the energy scale is off; move it with calibrate_energy, or give positions"),
+    "is_behind_another": ("edge_in_front", "failed", "another edge stands in front of L3 and under it: areas mean nothing; subtract it first, or move the energy scale if that is L3 itself"),
     "is_truncated": ("post_truncated", "warning", "the data end inside the window behind L2: the level was read from what is there"),
     "is_shrunk": ("windows_shrunk", "warning", "the lines lie closer than their windows: both windows were shrunk to half of the distance"),
     "is_displaced": ("energy_scale_off", "warning", "L3 lies more than 2 eV outside of where compounds of the element have it: only distances and shifts inside one series count; align on the zero-loss peak"),
-    "is_odd_gap": ("splitting_off", "warning", "the lines lie more than 2 eV nearer or farther than the 2p levels: dispersion, or other lines"),
+    "is_odd_gap": ("splitting_off", "warning", "the lines lie more than 2 eV nearer or farther than the 2p levels, or a higher maximum stands beside the place of L2: dispersion, or other lines"),
     "is_unseen": ("l2_not_seen", "warning", "L2 is not above its standard uncertainty, or less than four of them where by the sum of the series less than two are expected: no ratio, only its limits l3_l2_ratio_low and l3_l2_ratio_high; sum spectra, or use the branching ratio"),
     "is_weak": ("weak_line", "warning", "L2 is less than two of its standard uncertainties: the ratio is hardly determined; use l3_l2_ratio_low and l3_l2_ratio_high"),
     "is_borrowed": ("line_of_sum", "warning", "a line is less than ten of its standard uncertainties: its place, and what of its shape the method needs, are those of the sum of the series"),
@@ -112,7 +114,8 @@ def white_line_ratio(
     line_shape : {"pseudo_voigt", "gaussian"}
         Of the lines of the curve fit.
     half_width : float, optional
-        Of the parabolas that find the positions, in eV. Default: six channels, at least 0.6 eV.
+        Of the parabolas that find the positions, in eV. Default: six channels, at least 0.6 eV. It is part of what
+        ``l3_position`` is: calibrations refuse another.
     channels : {"fractional", "whole"}
         Channels at the ends of windows and at the steps count by the part that lies inside, or wholly by their middle.
     overlapping : {"shrink", "keep"}
@@ -125,8 +128,8 @@ def white_line_ratio(
         ``l2_position`` and ``splitting`` (eV), each with ``_sigma``; ``l3_l2_ratio_low`` and ``_high``, an interval
         that holds the ratio in 68 % of cases however weak L2 is; ``l3_half_width`` and ``l2_half_width`` as used; with
         ``normalized_sum`` that; with ``all`` ``ratio_by_method`` along ``line_method`` and ``ratio_spread``, the
-        standard deviation between methods. Flags: ``no_post_edge``, ``edge_in_front`` and ``no_white_lines`` mean
-        failure; ``l2_not_seen`` (no ratio, only its lower limit), ``weak_line``, ``line_of_sum``,
+        standard deviation between methods. Flags: ``no_post_edge``, ``no_l3``, ``edge_in_front`` and
+        ``no_white_lines`` mean failure; ``l2_not_seen`` (no ratio, only its lower limit), ``weak_line``, ``line_of_sum``,
         ``post_truncated``, ``windows_shrunk``, ``background_touches_line``, ``energy_scale_off`` and ``splitting_off``
         (against tabulated levels) are warnings.
 
@@ -182,7 +185,8 @@ def white_line_ratio(
         dataset, energy, [*NUMBERS, *FLAGS], methods, windows, places, together=positions != "own"
     )
     _name_borrowed(made)
-    refuse_if_all(made, energy, windows)
+    refuse_if_all(made, energy, symbol, windows, places)
+    made = {n: v if n in FLAGS else v.where(made["is_missing"] != 1) for n, v in made.items()}
     _name_offset(made, places)
     result = _labelled(dataset, made, symbol, method, methods, windows, places)
     for mask, (name, severity, explanation) in FLAGS.items():
@@ -222,6 +226,12 @@ def _name_borrowed(made: dict[str, xr.DataArray]) -> None:
             f"{int(borrowed.sum())} of {borrowed.size} spectra are too noisy to show both lines: these were measured where, and "
             "as, the sum of the series has them"
         )
+
+
+def _vertex(energy: Array, half_width: float | None) -> str:
+    """How a position was found, in words: another half width finds another top of a line that is not symmetric."""
+    reach = half_channels(energy, half_width) * float(np.median(np.diff(energy)))
+    return f"vertex of the parabola through the top, {reach:.2g} eV on each side"
 
 
 def _windows(
@@ -286,6 +296,8 @@ def _places(
         gap_between=tuple(
             l2 - l3 + v + s for v, s in zip(scale["splitting"]["value"], (-slack, slack), strict=True)
         ),
+        beyond=0.0 if symbol in table["next_edge"] else number(scale["beyond"]),
+        least_ratio=number(scale["least_ratio"]),
     )
 
 
@@ -317,7 +329,11 @@ def _labelled(
         text = TEXTS[plain] if plain == name else f"standard uncertainty of the {TEXTS[plain]} from noise"
         new[name] = values.transpose(*dims).assign_attrs(units=units.get(plain, "eV"), long_name=text)
         if plain == name and not name.endswith("half_width"):
-            at = "vertex of the parabola through the top" if places.given is None else "given"
+            at = (
+                "given"
+                if places.given
+                else _vertex(dataset[spectral_axis(dataset)].values, places.half_width)
+            )
             definition = (
                 at
                 if name in ("l3_position", "l2_position", "splitting")

@@ -52,13 +52,23 @@ def refuse_short(
         )
 
 
-def refuse_if_all(made: dict[str, xr.DataArray], energy: Array, windows: Windows) -> None:
+def refuse_if_all(
+    made: dict[str, xr.DataArray], energy: Array, symbol: str, windows: Windows, places: Places
+) -> None:
     """One sentence instead of a series of flags, where no spectrum can be measured (data in memory only)."""
     if made["l3_position"].chunks is not None:
         return
     found = made["l3_position"].notnull()
     if not bool(found.any()):
         return
+    if bool((made["is_missing"] == 1).where(found, True).all()):
+        at, usual = float(made["l2_position"].median()), sum(places.l3_between) / 2
+        raise InvalidInput(
+            f"hardly anything stands where L3 of {symbol} is looked for ({places.search[0]:g} to {places.search[1]:g} eV), and "
+            f"something strong at {at:.1f} eV: if that is L3, the energy scale is off by about {at - usual:.0f} eV. Move it before "
+            f"the background, as in xas.eels.calibrate_energy(dataset, features={{'{symbol} L3': ({at - 5:.0f}, {at + 5:.0f}, "
+            f"{usual:.1f})}}), or give positions."
+        )
     if bool((made["is_without_post"] == 1).where(found, True).all()) and bool(
         made["l3_l2_ratio"].isnull().all()
     ):
@@ -71,5 +81,6 @@ def refuse_if_all(made: dict[str, xr.DataArray], energy: Array, windows: Windows
     if bool((made["is_behind_another"] == 1).where(found, True).all()):
         raise InvalidInput(
             f"another edge, as strong as L3, stands in front of it ({float(made['l3_position'].mean()):.1f} eV): its tail "
-            "lies under both lines and areas mean nothing. Subtract it, or begin the background behind it."
+            "lies under both lines and areas mean nothing. Subtract it, or begin the background behind it; if it is L3 of "
+            f"{symbol} itself, the energy scale is off: move it with xas.eels.calibrate_energy."
         )

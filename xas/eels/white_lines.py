@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from xas.eels.doubts_lines import Surroundings
 from xas.eels.line_fit import FittedLines, fit_lines
-from xas.eels.line_position_rows import compare_front
 from xas.eels.line_positions import Positions, binned, find_lines
 from xas.eels.line_weights import Windows, curvature_weights, overlap, step_weights
 from xas.eels.linear_variance import Noise, ratio_limits, ratio_sigma
@@ -28,8 +28,6 @@ METHODS: Mapping[str, str] = {
     "curve_fit": "areas of two {line_shape} lines on two arctangents of {arctan_width:g} eV fitted together",
     "normalized_sum": "as double_step, beside the sum of both lines over the signal {normal} eV behind L3",
 }
-#: What stands in front of L3 may reach this share of it; looked for so far in front (eV).
-IN_FRONT, FAR, NEAR = 0.5, 25.0, 10.0
 #: A line is looked for in a spectrum of a series where it is so many of its sigmas; else where their sum has it.
 CLEAR = 10.0
 #: The ratio of a spectrum of a series is stated where L2 should be so many of its sigmas, by the share that it has in
@@ -51,6 +49,8 @@ class Places:
     window_end: float  # eV; minus infinity where no background was fitted here
     l3_between: tuple[float, float] = (-np.inf, np.inf)  # outside of it the energy scale is doubted, eV
     gap_between: tuple[float, float] = (-np.inf, np.inf)
+    beyond: float = 0.0  # L2 that is farther from L3 than it should be is missed up to here, eV
+    least_ratio: float = -np.inf  # of L3 and L2; below it what was taken for L2 may be L3
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,9 @@ def measure_lines(
     out["l3_half_width"], out["l2_half_width"] = setting.halves
     post_end, left = np.minimum(l2 + windows.post[1], energy[-1]), energy[-1] - (l2 + windows.post[0])
     with np.errstate(invalid="ignore"):
-        out["is_behind_another"] = _in_front(*bins[:2], l3, places)
+        out["is_missing"] = _missing(out, places)
+        around = Surroundings.of(*bins[:2], noise.variance)
+        out["is_behind_another"] = around.another_in_front(l3, places.window_end) & ~out["is_missing"]
         out["is_shrunk"] = np.asarray((setting.halves < np.array([[windows.l3], [windows.l2]])).any(0))
         out["is_truncated"] = (post_end < l2 + windows.post[1] - 0.5) & (left >= places.least_post)
         out["is_without_post"] = left < places.least_post
@@ -162,6 +164,8 @@ def measure_lines(
         out["is_weak"] = ~(out["l2"] > 2 * out["l2_sigma"]) & np.isfinite(out["l2_sigma"])
         out["is_displaced"] = _outside(l3, places.l3_between)
         out["is_odd_gap"] = _outside(gap, places.gap_between)
+        if places.given is None:
+            out["is_odd_gap"] |= around.another_behind(l3, l2, places.splitting, places.beyond)
         out["is_touching"] = places.window_end > l3 - setting.halves[0]
         takes = places.given is None or not set(methods) <= {"double_step", "double_arctan", "normalized_sum"}
         out["is_borrowed"] = np.asarray(setting.borrowed.any(0) & takes)
@@ -285,6 +289,12 @@ def _position_sigmas(noise: Noise, found: Positions, borrowed: Array) -> dict[st
     }  # fmt: skip
 
 
+def _missing(out: Mapping[str, Array], places: Places) -> Array:
+    """Whether at L3 stands hardly anything and at L2 something clear: L3 itself, on a scale that is off."""
+    clear = ~(out["l2"] < CLEAR * out["l2_sigma"]) & (out["l2"] > 0)
+    return np.asarray(clear & (out["l3"] < places.least_ratio * out["l2"]) & (places.given is None))
+
+
 def _outside(values: Array, between: tuple[float, float]) -> Array:
     return np.asarray((values < between[0]) | (values > between[1]))
 
@@ -325,10 +335,3 @@ def _fit(energy: Array, net: Array, noise: Noise, windows: Windows, setting: Set
         energy, net, setting.places, noise, windows.arctan_width, gaussian=windows.line_shape == "gaussian",
         shape=setting.shapes, frozen=setting.borrowed,
     )  # fmt: skip
-
-
-def _in_front(middle: Array, bins: Array, l3: Array, places: Places) -> Array:
-    """Whether something as strong as a part of L3 stands in front of it: the edge of another element."""
-    front, top = np.empty(l3.size), np.empty(l3.size)
-    compare_front(middle, bins, l3, places.window_end, FAR, NEAR, front, top)
-    return np.asarray((front > IN_FRONT * top) & np.isfinite(l3))

@@ -1,5 +1,7 @@
 """What goes wrong at a microscope or a beamline: a sentence each, or a flag per pixel; never an image that stops."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -259,6 +261,59 @@ class TestEnergyScale:
         data = image(rng, (2,), gap=14.2)
         lines = xas.eels.white_line_ratio(xas.eels.subtract_background(data, window=(570, 632)))
         assert flags_set(lines)["splitting_off"] == 2
+
+    @pytest.mark.parametrize("gap", [15.5, 17.0, 20.0])
+    def test_an_l2_where_it_is_not_looked_for_is_told(self, rng, gap):
+        """What is taken for L2 is then the flank of the true one, or noise: nothing else would say so."""
+        data = xas.eels.subtract_background(image(rng, (2,), gap=gap), window=(570, 632))
+        assert flags_set(xas.eels.white_line_ratio(data))["splitting_off"] == 2
+
+    @pytest.mark.parametrize(
+        "counts",
+        [
+            mean_of(LOSS) + 250 * np.exp(-(((LOSS - 668) / 6) ** 2)),
+            mean_of(LOSS, height=0.0),
+            mean_of(LOSS, height=60.0) / 20,
+        ],
+        ids=["a plasmon behind both lines", "nothing", "hardly anything"],
+    )
+    def test_no_line_is_seen_in_what_is_none(self, rng, counts):
+        data = image(rng, (300,)).copy(data={"counts": rng.poisson(counts, (300, LOSS.size)).astype(float)})
+        data = xas.eels.subtract_background(data, window=(570, 632))
+        for positions in (None, "own", (642.0, 653.0)):
+            made = xas.eels.white_line_ratio(data, positions=positions)
+            named = flags_set(made)
+            assert [named[n] for n in ("edge_in_front", "no_l3")] == [0, 0]
+            assert (
+                named["splitting_off"] == 0 or named["l2_not_seen"] > 0
+            )  # what is found in noise lies anywhere
+
+    @pytest.mark.parametrize("offset", [10.0, 11.0, 15.0, 20.0])
+    def test_a_scale_far_off_is_a_sentence(self, rng, offset):
+        """L3 is then found where L2 should be: without a word the ratio would come out as -0.2."""
+        data = image(rng, (3,), at=642.0 + offset)
+        with pytest.raises(InvalidInput, match="hardly anything stands where L3 of Mn is looked for") as told:
+            xas.eels.white_line_ratio(xas.eels.subtract_background(data, window=(570, 632)))
+        said = re.search(r"off by about (\d+) eV.*\((\d+), (\d+), ([\d.]+)\)", str(told.value))
+        off, low, high, to = (float(word) for word in said.groups())
+        assert off == pytest.approx(offset, abs=1)
+        moved = xas.eels.calibrate_energy(data, features={"Mn L3": (low, high, to)})
+        made = xas.eels.white_line_ratio(xas.eels.subtract_background(moved, window=(560, 626)))
+        assert float(made.l3_position.mean()) == pytest.approx(to, abs=0.5)
+        assert float(made.l3_l2_ratio.mean()) == pytest.approx(2.4, abs=0.2)
+
+    def test_a_scale_far_off_the_other_way(self, rng):
+        data = xas.eels.subtract_background(image(rng, (3,), at=626.0), window=(565, 612))
+        with pytest.raises(InvalidInput, match="if it is L3 of Mn itself, the energy scale is off"):
+            xas.eels.white_line_ratio(data)
+
+    def test_one_pixel_of_an_image_that_is_far_off_holds_nothing(self, rng):
+        good, off = image(rng, (3,)).counts.values, image(rng, (1,), at=655.0).counts.values
+        data = image(rng, (4,)).copy(data={"counts": np.concatenate([good, off])})
+        made = xas.eels.white_line_ratio(xas.eels.subtract_background(data, window=(570, 632)))
+        assert flags_set(made)["no_l3"] == 1
+        np.testing.assert_array_equal(np.isnan(made.l3_l2_ratio), [False, False, False, True])
+        assert bool(np.isnan(made.l3_position[3]))
 
     def test_measured_files_of_one_film_meet(self, data_dir):
         """L3 of the raw spectrum at 648.7 and of the interface at 646.9 eV."""
