@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["failed", "flag", "flag_names", "flag_table", "join_flags"]
+__all__ = ["failed", "flag", "flag_names", "flag_table", "join_flags", "status_bits"]
 
 
 def flag(
@@ -50,7 +50,7 @@ def flag(
     dims = series_dims(dataset)
     mask = where.transpose(*dims).data if isinstance(where, xr.DataArray) else np.asarray(where, bool)
     if "status" in dataset:
-        status, attrs = dataset["status"].transpose(*dims).data, dict(dataset["status"].attrs)
+        status, attrs = status_bits(dataset).transpose(*dims).data, dict(dataset["status"].attrs)
     else:
         status, attrs = (
             np.zeros(tuple(dataset.sizes[d] for d in dims), np.int32),
@@ -120,8 +120,16 @@ def _listed(attrs: dict[str, Any]) -> tuple[list[str], list[str], list[str]]:
     )
 
 
+def status_bits(dataset: xr.Dataset) -> xr.DataArray:
+    """``status`` as integers, also after ``Dataset.where``, which makes numbers with NaN of it: those become zero."""
+    status = dataset["status"]
+    if status.dtype.kind != "f":
+        return status
+    return status.fillna(0).astype(np.int32).assign_attrs(status.attrs)
+
+
 def failed(dataset: xr.Dataset) -> xr.DataArray:
-    """True for each spectrum with a flag of severity ``failed``."""
+    """True for each spectrum with a flag of severity ``failed``, and for those that ``Dataset.where`` left out."""
     import xarray as xr
 
     dims = series_dims(dataset)
@@ -129,14 +137,26 @@ def failed(dataset: xr.Dataset) -> xr.DataArray:
         return xr.DataArray(np.zeros(tuple(dataset.sizes[d] for d in dims), bool), dims=dims)
     _, levels, _ = _listed(dataset["status"].attrs)
     mask = sum(1 << i for i, level in enumerate(levels) if level == "failed")
-    return (dataset["status"] & mask) != 0
+    return ((status_bits(dataset) & mask) != 0) | dataset["status"].isnull()
 
 
 def flag_names(dataset: xr.Dataset, **index: Any) -> list[str]:
-    """Names of the flags set on one spectrum (``index`` as in ``Dataset.isel``)."""
+    """Names of the flags set on one spectrum (``index`` as in ``Dataset.isel``).
+
+    Raises
+    ------
+    InvalidInput
+        Where ``index`` leaves more than one spectrum.
+    """
     if "status" not in dataset:
         return []
-    value = int(dataset["status"].isel(index))
+    status = status_bits(dataset).isel(index)
+    if status.ndim:
+        raise InvalidInput(
+            f"flag_names is of one spectrum, and there are several along {', '.join(map(str, status.dims))}: say which, as "
+            f"in flag_names(dataset, {status.dims[0]}=0), or count them all with flag_table(dataset)."
+        )
+    value = int(status)
     return [n for i, n in enumerate(_listed(dataset["status"].attrs)[0]) if value & (1 << i)]
 
 
@@ -147,7 +167,7 @@ def flag_table(dataset: xr.Dataset) -> pd.DataFrame:
     columns = ["flag", "severity", "spectra", "explanation"]
     if "status" not in dataset:
         return pd.DataFrame(columns=columns)
-    status = np.asarray(dataset["status"].values)
+    status = np.asarray(status_bits(dataset).values)
     names, levels, texts = _listed(dataset["status"].attrs)
     rows = [
         (n, level, int(np.count_nonzero(status & (1 << i))), text)

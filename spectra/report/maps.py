@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from spectra.dataset.flags import status_bits
 from spectra.report import conventions
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def warned(dataset: xr.Dataset) -> npt.NDArray[np.bool_]:
     attrs = dataset["status"].attrs
     levels = str(attrs.get("flag_severity", "")).split()
     mask = sum(1 << i for i, level in enumerate(levels) if level == "warning")
-    return np.asarray((dataset["status"].values & mask) != 0)
+    return np.asarray((status_bits(dataset).values & mask) != 0)
 
 
 def _coordinate(dataset: xr.Dataset, dim: str) -> tuple[Any, str, bool]:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spectra.dataset.conventions import as_dataset, series_dims
+from spectra.dataset.flags import status_bits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +76,7 @@ def _table(dataset: xr.Dataset, rows: list[str], *, skip: set[str]) -> pd.DataFr
             if variable.attrs.get("units"):
                 units[column] = str(variable.attrs["units"])
     if "status" in dataset:
-        columns["flags"] = _column(_flags(dataset["status"].variable), sizes)
+        columns["flags"] = _column(_flags(status_bits(dataset).variable), sizes)
     firsts = [c for c in columns if not (c.endswith("_sigma") and c.removesuffix("_sigma") in columns)]
     ordered = {c: columns[c] for first in firsts for c in (first, f"{first}_sigma") if c in columns}
     table = pd.DataFrame(ordered, index=pd.RangeIndex(int(np.prod(list(sizes.values()), dtype=int))))

@@ -49,3 +49,24 @@ def test_32_flags_are_refused(series):
         data = flag(data, False, f"f{i}", "x")
     with pytest.raises(ValueError, match="at most 31"):
         flag(data, False, "one_more", "x")
+
+
+def test_spectra_that_where_left_out_are_no_flag_and_failed(series):
+    """``Dataset.where`` makes numbers with NaN of every variable, of the flags too."""
+    flagged = flag(series, [True, False, False, True], "no_edge", "No edge.")
+    left = flagged.where(series.scan > 0)
+    assert list(flag_table(left)["spectra"]) == [1]
+    np.testing.assert_array_equal(failed(left), [True, False, False, True])
+    again = flag(left, [False, True, False, False], "weak", "Weak.", severity="warning")
+    assert again.status.dtype == np.int32
+    assert flag_names(again, scan=3) == ["no_edge"]
+    assert flag_names(left, scan=0) == []
+    assert left.spectra.table()["flags"].tolist() == ["", "", "", "no_edge"]
+
+
+def test_names_are_of_one_spectrum(series):
+    flagged = flag(series, [True, False, False, True], "no_edge", "No edge.")
+    with pytest.raises(
+        ValueError, match=r"several along scan: say which, as in flag_names\(dataset, scan=0\)"
+    ):
+        flag_names(flagged)
