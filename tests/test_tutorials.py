@@ -36,14 +36,10 @@ def _is_checked(cell):
 
 
 def _text(cell):
-    """What a cell printed, and the text of its last line; spaces at the ends of lines do not count."""
-    said = [
-        output.text if output.output_type == "stream" else output.data["text/plain"]
-        for output in cell.outputs
-        if (output.output_type == "stream" and output.name == "stdout")
-        or output.output_type == "execute_result"
-    ]
-    return [line.rstrip() for line in "\n".join(said).rstrip().splitlines()]
+    """What a cell printed, in however many pieces it came, and the text of its last line; spaces at ends do not count."""
+    printed = "".join(o.text for o in cell.outputs if o.output_type == "stream" and o.name == "stdout")
+    last = [o.data["text/plain"] for o in cell.outputs if o.output_type == "execute_result"]
+    return [line.rstrip() for line in "\n".join([printed.rstrip("\n"), *last]).strip("\n").splitlines()]
 
 
 def _without_pictures(output):
