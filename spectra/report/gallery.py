@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["Drawing", "Picture", "drawings", "gallery", "write_figures", "write_overview", "write_pictures"]
 
 _FORMATS = ("png", "svg", "pdf")
+_log = logging.getLogger(__name__)
+
+#: Of a dataset: (name, caption, figure) of each.
+_Figures = Callable[["xr.Dataset"], Iterable[tuple[str, str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -65,10 +70,34 @@ def drawings(dataset: xr.Dataset, *, fits: int = 6) -> Iterator[Drawing]:
         told = conventions.plain_text(spectrum_name(dataset, **index))
         caption = "Fit with its components; residual on top" + (f": {told}." if told else ".")
         yield Drawing(f"fit_{place}".strip("_"), caption, _drawn(dataset, "best_fit", **index))
-    for figures in _of_techniques():
-        for name, caption, figure in figures(dataset):
-            yield Drawing(name, caption, functools.partial(_ready, figure), fills_a_panel=False)
+    for source, figures in _of_techniques().items():
+        yield from _drawn_by(source, figures, dataset)
     yield from _trends(dataset)
+
+
+def _drawn_by(source: str, figures: _Figures, dataset: xr.Dataset) -> Iterator[Drawing]:
+    """What a technique draws; where it cannot, the report is written with the reason in the figure's place."""
+    try:
+        made = list(figures(dataset))
+    except (
+        Exception
+    ) as error:  # whatever a figure of a technique or of a third party does, the results are to be read
+        _log.warning("a figure of %s could not be drawn", source, exc_info=True)
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        caption = f"A figure of {source} could not be drawn ({why}); the results are not touched by it."
+        yield Drawing(f"{source}_not_drawn", caption, lambda ax: _note("not drawn"), fills_a_panel=False)
+        return
+    for name, caption, figure in made:
+        yield Drawing(name, caption, functools.partial(_ready, figure), fills_a_panel=False)
+
+
+@style.styled
+def _note(text: str) -> Any:
+    """A small figure that says why there is no other."""
+    ax = style.new_axes(5.0, 0.8)
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, text, ha="center", va="center", color=style.FLOOR)
+    return ax
 
 
 def _drawn(dataset: xr.Dataset, name: str, **index: int) -> Callable[[Any], Any]:
@@ -80,10 +109,10 @@ def _ready(figure: Any, ax: Any) -> Any:
 
 
 @functools.cache
-def _of_techniques() -> list[Callable[[xr.Dataset], Iterable[tuple[str, str, Any]]]]:
-    """Figures that only a technique knows to draw: (name, caption, figure) of a dataset."""
+def _of_techniques() -> dict[str, _Figures]:
+    """Figures that only a technique knows to draw, by the name under which it announces them."""
     entries = importlib.metadata.entry_points(group="spectra.figures")
-    return [entry.load() for entry in sorted(entries, key=lambda entry: entry.name)]
+    return {entry.name: entry.load() for entry in sorted(entries, key=lambda entry: entry.name)}
 
 
 def write_pictures(folder: str | Path, pictures: Iterable[Picture], *, prefix: str = "") -> list[Path]:

@@ -17,6 +17,7 @@ from spectra.report.conventions import is_trend, literal, plain_text, species_te
 from spectra.report.figures import plot
 from spectra.report.gallery import gallery, write_overview, write_pictures
 from spectra.report.html import report_page
+from spectra.report.pdf import write_pdf
 from spectra.report.series import coordinate
 from spectra.report.style import png
 from spectra.report.summary import summary_table, with_uncertainty
@@ -455,6 +456,21 @@ class TestReport:
         page = report_page(data)
         assert "Dataset 1" in page
         assert len(re.findall(r"<img", page)) == 1
+
+    def test_a_figure_that_fails_does_not_take_the_report_with_it(
+        self, single, tmp_path, monkeypatch, caplog
+    ):
+        from spectra.report import gallery as module
+
+        def fails(dataset):
+            yield "map", "A map.", module.style.new_axes()
+            raise ZeroDivisionError("no width")
+
+        monkeypatch.setattr(module, "_of_techniques", lambda: {"a-plugin": fails})
+        page = report_page(single)
+        assert "A figure of a-plugin could not be drawn (ZeroDivisionError: no width)" in page
+        assert "a figure of a-plugin could not be drawn" in caplog.text
+        assert write_pdf(tmp_path / "report.pdf", single).stat().st_size > 1000
 
     def test_dask_backed_datasets(self, fitted):
         few = fitted[["counts", "mean_valence", "mean_valence_sigma"]]
