@@ -13,6 +13,7 @@ from spectra.errors import InvalidInput, did_you_mean
 from spectra.report import conventions, style
 from spectra.report.summary import with_uncertainty
 from spectra.verbs import history
+from xas.eels.pictures import title_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -192,10 +193,7 @@ def _draw_step(ax: Axes, one: xr.Dataset, name: str, dim: str, together: bool) -
 
 
 def _title(one: xr.Dataset, together: bool) -> str:
-    title = conventions.literal(str(one.attrs.get("title", "")))
-    if one.attrs.get("simulated") and "simulated" not in title.lower():
-        title = f"{title} (simulated)"
-    title = textwrap.fill(title, 64)
+    title = textwrap.fill(title_of(one), 64)
     if not together:
         return title
     place = with_uncertainty(float(one["shared_step_position"]), float(one["shared_step_position_sigma"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["figures", "plot_edge", "plot_map"]
+__all__ = ["figures", "plot_edge", "plot_map", "title_of"]
 
 Array = npt.NDArray[Any]
 
@@ -84,12 +85,17 @@ def plot_edge(dataset: xr.Dataset, *, window: tuple[float, float] | None = None,
     _draw_net(below, one, energy, part, lines)
     below.set_xlim(low, high)
     below.set_xlabel(conventions.axis_label(one, spectral_axis(one)))
-    told = [
-        conventions.literal(dataset.attrs.get("title", "")),
-        spectrum_name(dataset, **chosen) if chosen else "",
-    ]
+    told = [title_of(dataset), spectrum_name(dataset, **chosen) if chosen else ""]
     above.set_title(", ".join(t for t in told if t), loc="left")
     return figure
+
+
+def title_of(dataset: xr.Dataset) -> str:
+    """The dataset's title as a figure shows it; what was simulated says so."""
+    title = conventions.literal(str(dataset.attrs.get("title", "")))
+    if dataset.attrs.get("simulated") and "simulated" not in title.lower():
+        return f"{title} (simulated)".strip()
+    return title
 
 
 @style.styled
@@ -146,6 +152,8 @@ def plot_map(
         )
         if i:
             ax.set_ylabel("")
+        elif "simulated" in title_of(dataset).lower():
+            ax.set_title(textwrap.fill(title_of(dataset), 34), loc="left")
     return figure
 
 

@@ -12,11 +12,9 @@ PAGE = Path(__file__).parents[3] / "docs" / "eels.md"
 def test_its_blocks_run(data_dir, tmp_path, monkeypatch, capsys):
     for name in ("LSMO_lowloss_raw.msa", "LSMO_coreloss_raw.msa"):
         (tmp_path / name).symlink_to(data_dir / "eels" / "exspy" / name)
-    for path in (data_dir / "softxas" / "mn_l23").glob("*.csv"):
-        (tmp_path / path.name).symlink_to(path)
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 3
     scope: dict[str, object] = {}
     for block in blocks:
         exec(compile(block, str(PAGE), "exec"), scope)
@@ -24,5 +22,3 @@ def test_its_blocks_run(data_dir, tmp_path, monkeypatch, capsys):
     assert "L3/L2 = 3.2" in said
     assert float(scope["core"].background_redchi) == pytest.approx(2.9, abs=0.05)
     assert "no_background" in said
-    found = [float(v) for v in re.findall(r"_(?:position|ratio): ([\d.]+) ±", said)]
-    assert found == pytest.approx([2, 2], abs=0.4)

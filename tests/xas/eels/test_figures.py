@@ -158,3 +158,16 @@ def test_a_single_row_is_no_map_and_all_lost_is_drawn():
 def test_refused(image, draw, words):
     with pytest.raises(InvalidInput, match=words):
         draw(image)
+
+
+def test_figures_of_what_was_simulated_say_so(image):
+    for title, shown in (
+        ("film 7", "film 7 (simulated)"),
+        ("", "(simulated)"),
+        ("simulated film", "simulated film"),
+    ):
+        made = image.assign_attrs(title=title, simulated="yes")
+        assert xas.eels.plot_map(made, "branching_ratio").axes[0].get_title(loc="left") == shown
+        assert xas.eels.plot_edge(made).axes[0].get_title(loc="left").startswith(shown)
+    measured_one = image.assign_attrs(title="film 7")
+    assert xas.eels.plot_map(measured_one, "branching_ratio").axes[0].get_title(loc="left") == ""
