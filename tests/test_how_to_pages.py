@@ -164,7 +164,8 @@ def test_run_on_a_cluster(demo_inputs, capsys):
         )
         assert CliRunner().invoke(app, words.split()).exit_code == 0
     for words in after:
-        result = CliRunner().invoke(app, words.split())
+        drawn = ["--no-report"] if words.startswith("merge") else []  # the page is another test's
+        result = CliRunner().invoke(app, [*words.split(), *drawn])
         assert result.exit_code == 0, result.output
     from spectra.results import load
 
@@ -214,3 +215,72 @@ def test_add_a_state(tmp_path, monkeypatch, capsys):
     plan = parse_recipe((tmp_path / "chromium_recipe.toml").read_text(), name="chromium_recipe.toml")
     own = plan.steps[0].options["own_tables"]
     assert doublet_components(["V5+"], own_tables=own)[0][0]["position"]["value"] == 517.4
+
+
+def source_text() -> str:
+    """All code and tables of the packages, and the tests that the pages name."""
+    root = DOCS.parent
+    files = [
+        f
+        for package in ("spectra", "xas", "xps", "raman")
+        for f in (root / package).rglob("*")
+        if f.suffix in (".py", ".toml")
+    ]
+    return "\n".join(f.read_text(encoding="utf-8") for f in files)
+
+
+@pytest.mark.parametrize("pages", [HOW_TO, EXPLANATION], ids=["how-to", "explanation"])
+def test_what_they_name_exists(pages):
+    """Verbs resolve, tests that are cited are there, and names with an underscore occur in the code."""
+    code, groups = source_text(), (DOCS.parent / "pyproject.toml").read_text(encoding="utf-8")
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        for dotted in set(re.findall(r"`((?:spectra|xas|xps|raman)(?:\.\w+)+)(?:\(|`)", text)):
+            package, _, name = dotted.rpartition(".")
+            if f'entry-points."{dotted}"' in groups:
+                continue
+            assert hasattr(importlib.import_module(package), name), f"{page.name}: {dotted}"
+        for test in set(re.findall(r"`(tests/[\w/]+(?:\.py)?)`", text)):
+            assert (DOCS.parent / test).exists(), f"{page.name}: {test}"
+        prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+        for name in set(re.findall(r"`_?([a-z0-9]+_[a-z0-9_]+)`", prose)):
+            # the code puts together names such as species_fraction_least
+            assert name in code or name.rpartition("_")[0] in code, f"{page.name}: {name}"
+
+
+def test_where_methods_disagree(data_dir, tmp_path, monkeypatch):
+    """The blocks give the numbers of the tables."""
+    text = (DOCS / "explanation" / "where-methods-disagree.md").read_text(encoding="utf-8")
+    (tmp_path / "Mn_references.vms").symlink_to(data_dir / "xps" / "xpsdeeplearning" / "Mn_references.vms")
+    (tmp_path / "LSMO_coreloss_raw.msa").symlink_to(data_dir / "eels" / "exspy" / "LSMO_coreloss_raw.msa")
+    for name in ("MnO", "Mn3O4", "Mn2O3", "MnO2"):
+        (tmp_path / f"{name}.xdi").symlink_to(data_dir / "xas" / f"{name}_rt_01_xaslib.xdi")
+    monkeypatch.chdir(tmp_path)
+    made = run_blocks(text)
+    static, active = (made["oxide_fit"][name] for name in ("shirley", "active_shirley"))
+    assert (
+        f"| MnO | 2 | {float(static.mean_valence[0]):.2f} ± {float(static.mean_valence_sigma[0]):.1f} |"
+        in text
+    )
+    mno = active.isel(scan=0)
+    assert (
+        f"| {float(mno.mean_valence):.2f} ± {float(mno.mean_valence_sigma):.2f} | {float(mno.redchi):.0f} |"
+        in text
+    )
+    for i in (1, 2):
+        one = active.isel(scan=i)
+        end = f"| {float(one.mean_valence):.1f} ± {float(one.mean_valence_sigma):.1f} | {float(one.redchi):.1f} |"
+        assert end in text
+    for positions, valence in made["edges"].values():
+        assert "| " + " | ".join(f"{p:.2f}" for p in positions) + f" | {valence:.2f} ± 0.40 |" in text
+    ratios = made["white"].ratio_by_method.to_series()
+    assert (
+        f"| double step | {ratios['double_step']:.2f} ± {float(made['white'].l3_l2_ratio_sigma):.2f} |"
+        in text
+    )
+    for method, words in (
+        ("double_arctan", "double arctangent"),
+        ("second_derivative", "second derivative"),
+        ("curve_fit", "two fitted lines"),
+    ):
+        assert f"| {words} | {ratios[method]:.2f} |" in text
