@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from xas.eels.line_position_rows import compare_front
+from xas.eels.line_position_rows import compare_behind, compare_front
 
 __all__ = ["Surroundings"]
 
@@ -49,23 +49,12 @@ class Surroundings:
 
     def another_behind(self, l3: Array, l2: Array, splitting: float, beyond: float) -> Mask:
         """Whether a maximum higher than that at L2 stands where L2 is not looked for, up to ``beyond`` eV behind there."""
-        means = _of_three(self.bins)
         aside = max(1, round(ASIDE / float(np.median(np.diff(self.middle)))))
-        padded = np.pad(means, ((0, 0), (aside, aside)), mode="edge")
-        above = means - (padded[:, : -2 * aside] + padded[:, 2 * aside :]) / 2
+        last = splitting + ABOUT + beyond
+        other, at_l2, at_l3 = (np.empty(l3.size) for _ in range(3))
+        compare_behind(
+            self.middle, self.bins, l3, l2, splitting, ABOUT, CLOSEST, last, aside, other, at_l2, at_l3
+        )
+        least = np.maximum(HIGHER * np.maximum(at_l2, 0.0), OF_L3 * at_l3) + TOLD * np.sqrt(1.5) * self.noise
         with np.errstate(invalid="ignore"):
-            behind = self.middle - l3[:, None]
-            outside = (np.abs(behind - splitting) > ABOUT) & (behind > CLOSEST)
-            outside &= (behind < splitting + ABOUT + beyond) & (self.middle < self.middle[-1] - ASIDE)
-            other = np.where(outside, above, -np.inf).max(-1)
-            at_l2 = np.where(np.abs(self.middle - l2[:, None]) < 1.0, above, -np.inf).max(-1)
-            at_l3 = np.where(np.abs(behind) < 1.0, means, -np.inf).max(-1)
-            doubt = TOLD * np.sqrt(1.5) * self.noise
-            higher = other > np.maximum(HIGHER * np.maximum(at_l2, 0.0), OF_L3 * at_l3) + doubt
-        return np.asarray(higher & np.isfinite(l3 + l2))
-
-
-def _of_three(bins: Array) -> Array:
-    """Means of each bin and its neighbours."""
-    padded = np.pad(bins, ((0, 0), (1, 1)), mode="edge")
-    return np.asarray((padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]) / 3)
+            return np.asarray((other > least) & np.isfinite(l3 + l2))

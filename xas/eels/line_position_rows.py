@@ -8,7 +8,7 @@ import numpy as np
 
 from spectra.preprocessing.compiled import entry_point, kernel
 
-__all__ = ["bin_rows", "compare_front", "find_pairs", "move_to_vertices"]
+__all__ = ["bin_rows", "compare_behind", "compare_front", "find_pairs", "move_to_vertices"]
 
 #: A parabola is moved so often at most, until it moves by less than this (eV).
 MOVES, SETTLED = 12, 1e-4
@@ -156,3 +156,28 @@ def compare_front(middle, bins, l3, window_end, far, near, front, top):
                 front[row] = max(front[row], mean)
             if abs(middle[i] - l3[row]) < 2.0:
                 top[row] = max(top[row], mean)
+
+
+@entry_point
+def compare_behind(middle, bins, l3, l2, splitting, about, closest, last, aside, other, at_l2, at_l3):
+    """Highest maximum that is no L2, that at L2, and the height of L3, (rows,) each, of means of three bins.
+
+    The height of a maximum is what stands above the mean of the places ``aside`` bins on both sides. No L2 is one that
+    stands outside of ``about`` eV around ``splitting`` behind L3, from ``closest`` up to ``last`` eV behind it.
+    """
+    n = middle.size
+    smooth = np.empty(n)
+    for row in range(bins.shape[0]):
+        other[row], at_l2[row], at_l3[row] = -np.inf, -np.inf, -np.inf
+        _box(bins[row], 1, smooth)
+        for i in range(n):
+            behind = middle[i] - l3[row]
+            if abs(behind) < 1.0:
+                at_l3[row] = max(at_l3[row], smooth[i])
+            if not (closest < behind < last and i + aside < n and i >= aside):
+                continue
+            above = smooth[i] - (smooth[i - aside] + smooth[i + aside]) / 2.0
+            if abs(behind - splitting) > about:
+                other[row] = max(other[row], above)
+            if abs(middle[i] - l2[row]) < 1.0:
+                at_l2[row] = max(at_l2[row], above)
