@@ -204,7 +204,7 @@ def draw_lines(
     total, parameters = build(fixed)
     curve = total.eval(parameters, x=x)
     # fitted to its own curve, nothing moves, and heights and widths are seen as in any fit
-    one = next(n for n, s in settings.items() if s.expr is None and n.endswith("area"))
+    one = next(n for n, s in settings.items() if s.expr is None and n.endswith(("area", "amplitude")))
     drawn = fit_arrays(
         Model(fixed.components, settings | {one: replace(settings[one], vary=True)}), None, x, curve
     )

@@ -127,7 +127,7 @@ def _own_parameters(component: Mapping[str, Any], line: Line) -> dict[str, dict[
     settings = {}
     for name, parameter in known.items():
         limits = {"value": parameter.value, "min": parameter.min, "max": parameter.max}
-        left_out = {**limits, "vary": name in ("area", *WIDTHS)}
+        left_out = {**limits, "vary": name in ("area", "amplitude", *WIDTHS)}
         called = f"{line.name!r}: {name}"
         settings[line.prefix + name] = (
             _setting(component[name], limits, called) if name in component else left_out
@@ -152,6 +152,9 @@ def _second_line(component: Mapping[str, Any], line: Line, partner: Line) -> dic
             free = {"value": 1.0, "min": -math.inf, "max": math.inf}
             settings[line.prefix + key] = _setting(value, free, f"{line.name!r}: {key}")
     of = {"position": "splitting", "area": "area_ratio", **dict.fromkeys(WIDTHS, "width_factor")}
+    # a curve that is drawn wider has more area by as much: what is left of the ratio is that of the amplitudes
+    change["amplitude"] = change["area_ratio"] + change["width_factor"].replace("*", "/")
+    of["amplitude"] = "amplitude"
     for name in shape(line.shape).names:
         follows = change[of[name]] if name in of else ""
         settings[line.prefix + name] = {"expr": f"{partner.prefix}{name}{follows}", **UNLIMITED}

@@ -10,6 +10,7 @@ import spectra
 import xps
 from spectra.dataset import flag_names
 from spectra.errors import InvalidInput
+from spectra.fitting.asymmetric import doniach
 from spectra.fitting.lineshapes import sgl
 
 X = np.linspace(632, 662, 301)
@@ -270,6 +271,20 @@ class TestComponents:
         assert not [
             n for n in result.data_vars if str(n).startswith(("position_sigma", "area_sigma", "covariance"))
         ]
+
+    @pytest.mark.parametrize("vary", [True, False])
+    def test_lines_without_area_are_fitted_and_drawn(self, vary):
+        shape = {"fwhm_l": 0.6, "asymmetry": 0.1, "fwhm_g": 1.1}
+        truth = doniach(X, 641.2, 900.0, *shape.values()) + doniach(X, 652.5, 450.0, *shape.values())
+        start = {} if vary else {"amplitude": 900.0}
+        own = (
+            {"name": "a", "shape": "doniach", "position": 641.2, **shape, **start},
+            {"name": "b", "partner": "a", "splitting": 11.3, "area_ratio": 0.5},
+        )
+        result = xps.deconvolve(known_background(truth + sloping()), components=own, vary=vary)
+        np.testing.assert_allclose(result.best_fit, truth, atol=0.05)
+        np.testing.assert_allclose(result.height[1] / result.height[0], 0.5, rtol=1e-3)
+        assert np.isnan(result.area).all()
 
     def test_rates_are_fitted_like_counts(self, rng):
         y = rng.poisson(lines(0.4) + sloping())

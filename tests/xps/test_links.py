@@ -9,6 +9,8 @@ import pytest
 
 import spectra
 from spectra.errors import InvalidInput
+from spectra.fitting.from_lmfit import build
+from spectra.fitting.spec import from_tables
 from xps.casaxps import casaxps_components
 from xps.doublets import doublet_components, known_states
 from xps.links import linked_model
@@ -46,6 +48,31 @@ class TestLinkedModel:
     def test_states_and_valences_are_inherited(self):
         made = linked_model([{**FIRST, "state": "Mn3+", "valence": 3}, SECOND])
         assert [(line.state, line.valence) for line in made.lines] == [("Mn3+", 3), ("Mn3+", 3)]
+
+    @pytest.mark.parametrize("shape", ["doniach", "breit_wigner_fano"])
+    def test_an_amplitude_that_is_left_out_is_fitted_as_an_area_is(self, shape):
+        made = linked_model([{"name": "a", "shape": shape, "position": 641.0}])
+        assert made.params["a_amplitude"]["vary"] is True
+
+    @pytest.mark.parametrize("factor", [1.0, 1.3])
+    def test_lines_without_area_keep_the_ratio_of_a_doublet(self, factor):
+        """Areas over windows that are as much wider as the line is."""
+        first = {
+            "name": "a",
+            "shape": "doniach",
+            "position": 71.0,
+            "asymmetry": 0.2,
+            "fwhm_l": 0.5,
+            "fwhm_g": 0.6,
+        }
+        second = {"name": "b", "partner": "a", "splitting": 3.3, "area_ratio": 0.75, "width_factor": factor}
+        made = linked_model([{**first, "amplitude": 100.0}, second])
+        total, values = build(from_tables(made.model, made.params))
+        areas = []
+        for prefix, width in (("a_", 1.0), ("b_", factor)):
+            x = values[f"{prefix}position"].value + width * np.linspace(-10, 10, 2001)
+            areas.append(np.trapezoid(total.eval_components(params=values, x=x)[prefix], x))
+        assert areas[1] / areas[0] == pytest.approx(0.75, rel=1e-6)
 
     def test_limits_that_meet_leave_nothing_to_fit(self):
         made = linked_model([{**FIRST, "position": {"value": 641, "min": 641, "max": 641}}])
