@@ -27,6 +27,7 @@ def from_hyperspy(signal: Any) -> xr.Dataset:
     -------
     xarray.Dataset
         The signal axis is ``energy_loss`` for EELS, else what its name and units say; the values are ``intensity``.
+        ``attrs`` hold ``beam_energy`` (keV) and the semi-angles (mrad) of the metadata; an angle of zero is left out.
 
     Raises
     ------
@@ -54,7 +55,9 @@ def from_hyperspy(signal: Any) -> xr.Dataset:
     }
     general = getattr(getattr(signal, "metadata", None), "General", None)
     title = str(getattr(general, "title", "") or "")
-    attrs = {"signal": "intensity", "title": title} | ({"technique": "eels"} if axis == "energy_loss" else {})
+    attrs: dict[str, Any] = {"signal": "intensity", "title": title}
+    if axis == "energy_loss":
+        attrs |= {"technique": "eels", **_settings(signal)}
     return as_dataset(
         xr.Dataset(
             {"intensity": ((*dims, axis), data, {"units": ""})},
@@ -68,6 +71,23 @@ def _axis_text(axis: Any, key: str) -> str:
     """Name or units of a HyperSpy axis; what it leaves undefined is no text."""
     value = getattr(axis, key, "")
     return value if isinstance(value, str) else ""
+
+
+def _settings(signal: Any) -> dict[str, float]:
+    """What the metadata say of the microscope, above zero: programs write zero where nobody set it."""
+    instrument = getattr(getattr(signal, "metadata", None), "Acquisition_instrument", None)
+    tem = getattr(instrument, "TEM", None)
+    spectrometer = getattr(getattr(tem, "Detector", None), "EELS", None)
+    said = {
+        "beam_energy": getattr(tem, "beam_energy", None),
+        "convergence_angle": getattr(tem, "convergence_angle", None),
+        "collection_angle": getattr(spectrometer, "collection_angle", None),
+    }
+    return {
+        key: float(value)
+        for key, value in said.items()
+        if isinstance(value, int | float | np.number) and value > 0
+    }
 
 
 def _hyperspy_axis(signal: Any, axis: Any) -> str:

@@ -164,6 +164,14 @@ class TestHyperSpy:
         assert dataset.x.attrs["units"] == "nm"
         assert (dataset.attrs["technique"], dataset.attrs["title"]) == ("eels", "LMO")
 
+    def test_settings_of_the_microscope_come_along(self):
+        eels = types.SimpleNamespace(EELS=types.SimpleNamespace(collection_angle=np.float64(50)))
+        tem = types.SimpleNamespace(beam_energy=200.0, convergence_angle=0.0, Detector=eels)
+        signal = Signal(np.ones(2), [], Axis(UNDEFINED, UNDEFINED, [640, 641]), "EELS")
+        signal.metadata.Acquisition_instrument = types.SimpleNamespace(TEM=tem)
+        settings = {k: v for k, v in as_dataset(signal).attrs.items() if k.endswith(("energy", "angle"))}
+        assert settings == {"beam_energy": 200.0, "collection_angle": 50.0}  # an angle of zero is no angle
+
     def test_names_units_and_directions(self):
         signal = Signal(np.array([1.0, 2, 3]), [], Axis("Energy", "keV", [6.57, 6.56, 6.55]))
         dataset = convert.from_hyperspy(signal)
