@@ -130,6 +130,12 @@ def fit_atmosphere(
     sigma : (..., n) array, optional
         Standard uncertainties, the weights. Without them all points weigh alike, and the scatter of the residual
         gives the uncertainty of the amounts.
+
+    Returns
+    -------
+    AtmosphereFit
+        ``corrected`` and its ``sigma``, ``amount`` of each gas as a multiple of its spectrum, ``shift`` of its lines in
+        units of the axis. NaN where too few points are finite near the lines.
     """
     grid, values = np.asarray(x, float), np.asarray(y, float)
     gas = np.atleast_2d(np.asarray(gases, float))

@@ -69,6 +69,12 @@ def penetration_depth(wavenumber: npt.ArrayLike, reflection: AttenuatedReflectio
     wavenumber : (n,) array
         In 1/cm, above zero.
     reflection : AttenuatedReflection
+        Crystal, sample and angle.
+
+    Returns
+    -------
+    (n,) array
+        In um.
 
     Examples
     --------
@@ -102,8 +108,14 @@ def effective_thickness(
     wavenumber : (n,) array
         In 1/cm, above zero.
     reflection : AttenuatedReflection
+        Crystal, sample and angle.
     polarization : {"none", "s", "p"}
         ``none``: as much of s as of p.
+
+    Returns
+    -------
+    (n,) array
+        In um, per reflection.
 
     Examples
     --------

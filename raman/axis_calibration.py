@@ -181,6 +181,15 @@ class AxisCalibration:
 def load_calibration(path: str | Path) -> AxisCalibration:
     """The calibration in a TOML file, or the one that a results file was calibrated with.
 
+    Parameters
+    ----------
+    path : str or path
+        A TOML file that :meth:`AxisCalibration.save` wrote, or a results file with a calibrated Raman axis.
+
+    Returns
+    -------
+    AxisCalibration
+
     Raises
     ------
     InvalidInput

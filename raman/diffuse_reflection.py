@@ -45,6 +45,12 @@ def remission_function(
     sigma : (..., n) array, optional
         Its standard uncertainty; :math:`\sigma_F = |1 - R^2| / (2 R^2)\, \sigma_R`.
 
+    Returns
+    -------
+    RemissionFunction
+        ``value`` and its ``sigma``, both without units and NaN where no light came back, and which spectra had such
+        points, points above the standard, or no light at all.
+
     Examples
     --------
     >>> remission_function([0.5, 1.0]).value

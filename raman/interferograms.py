@@ -50,6 +50,19 @@ class Transformed:
 def apodization_window(u: npt.ArrayLike, name: Apodization) -> FloatArray:
     """Weight at the part ``u`` (0 to 1) of the longest path difference; 1 at its zero.
 
+    Parameters
+    ----------
+    u : array
+        Path difference as a part of the longest one; below zero as above it.
+    name : str
+        One of the windows of the table: ``boxcar``, ``triangular``, ``happ_genzel``, ``blackman_harris_3``,
+        ``norton_beer_weak``, ``norton_beer_medium``, ``norton_beer_strong``.
+
+    Returns
+    -------
+    array
+        Of the shape of ``u``.
+
     Examples
     --------
     >>> apodization_window([0.0, 0.5, 1.0], "happ_genzel").round(2)
@@ -107,6 +120,12 @@ def spectrum_of_interferogram(
         Points to either side of the burst that give the phase. Default: all of the shorter side.
     sigma : (..., n) array, optional
         Standard uncertainties of the points.
+
+    Returns
+    -------
+    Transformed
+        ``spectrum`` and ``sigma`` (..., m) with m = ``length`` // 2 + 1, at multiples of 1/(``length`` ``step``) in 1/cm;
+        ``phase`` in rad. NaN where an interferogram is not finite or has no burst, which is said per spectrum.
     """
     y = np.asarray(values, float)
     lead, n = y.shape[:-1], y.shape[-1]

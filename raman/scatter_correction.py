@@ -71,6 +71,12 @@ def multiplicative_correction(
         Points that are fitted; the correction goes over all.
     sigma : (..., n) array, optional
         Standard uncertainties.
+
+    Returns
+    -------
+    Emsc
+        ``corrected`` and its ``sigma`` in the units of ``y``, ``baseline`` that was taken off, and ``scale`` b. NaN where
+        too few points are finite or the reference counts zero or less, which is said per spectrum.
     """
     grid, values, ref = np.asarray(x, float), np.asarray(y, float), np.asarray(reference, float)
     u = 2 * (grid - 0.5 * (grid[0] + grid[-1])) / (grid[-1] - grid[0])

@@ -56,6 +56,12 @@ def absorbance(
     light_sigma, reference_sigma : (..., n) array, optional
         Standard uncertainties; :math:`\sigma_A^2 = [(\sigma_I/I)^2 + (\sigma_{I_0}/I_0)^2] / \ln^2 10`.
 
+    Returns
+    -------
+    Absorbance
+        ``absorbance`` and its ``sigma``, without units and NaN where no light was measured; which spectra had such
+        points, and which nothing else.
+
     Examples
     --------
     >>> absorbance([0.1, 0.01, -0.1]).absorbance

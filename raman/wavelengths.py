@@ -57,6 +57,11 @@ def raman_shift(wavelength: npt.ArrayLike, laser: float) -> Array:
     laser : float
         Of the laser.
 
+    Returns
+    -------
+    array
+        In 1/cm; above zero on the Stokes side.
+
     Examples
     --------
     >>> round(float(raman_shift(vacuum_wavelength(837.7607), 785.0)), 1)

@@ -169,7 +169,9 @@ def _walk(node: Any, path: tuple[str, ...], key: str, inherited: _Said, note: st
         yield from _walk_mapping(node, path, inherited)
     elif _is_entries(node):
         for place, entry in enumerate(node, start=1):
-            yield from _walk(entry, (*path, _label(entry) or str(place)), key, inherited)
+            name = _label(entry)
+            of = (*path[:-1], name) if name else (*path, str(place))
+            yield from _walk(entry, of, key, inherited)
     elif _is_number(node) or (isinstance(node, Sequence) and not isinstance(node, str) and _flat(node)):
         yield _row(path or (key,), _text(node), inherited, note)
 
@@ -211,7 +213,7 @@ def _entry(node: Mapping[str, Any], path: tuple[str, ...], own: _Said) -> Number
         span = " to ".join(map(_text, ends))
         parts.append(f"({span})" if parts else span)
     said = [node.get("said"), node.get("note"), node.get("secondary")]
-    said.append(f"{node['n']} values" if "n" in node else None)
+    said.append(f"of {node['n']} published values" if node.get("n", 1) > 1 else None)
     return _row(path, " ".join(parts), own, "; ".join(str(text) for text in said if text))
 
 

@@ -231,6 +231,15 @@ def calibrate_valence(
 def load_calibration(path: str | Path) -> Calibration:
     """The calibration in a TOML file, or the one that the valences in a results file were made with.
 
+    Parameters
+    ----------
+    path : str or path
+        A TOML file that :meth:`Calibration.save` wrote, or a results file with a valence in it.
+
+    Returns
+    -------
+    Calibration
+
     Raises
     ------
     InvalidInput

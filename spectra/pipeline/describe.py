@@ -18,7 +18,15 @@ from typing import Any
 
 from spectra.options import option_types, plain
 
-__all__ = ["Option", "describe_options", "first_sentence", "parameter_texts", "readable", "toml_value"]
+__all__ = [
+    "Option",
+    "describe_options",
+    "first_sentence",
+    "parameter_texts",
+    "readable",
+    "toml_value",
+    "unfolded",
+]
 
 _WORDS = {float: "number", int: "integer", str: "text", bool: "true or false", Any: "anything"}
 
@@ -53,7 +61,9 @@ def describe_options(function: Callable[..., Any]) -> list[Option]:
 
 def parameter_texts(docstring: str) -> dict[str, str]:
     """Descriptions of the section ``Parameters`` of a numpydoc docstring, by parameter, each as one line."""
-    match = re.search(r"^Parameters\n-+\n(.*?)(?=^\S[^\n]*\n-{3,}\n|\Z)", docstring, re.MULTILINE | re.DOTALL)
+    match = re.search(
+        r"^Parameters\n-+\n(.*?)(?=^\S[^\n]*\n-{3,}\n|\Z)", unfolded(docstring), re.MULTILINE | re.DOTALL
+    )
     texts: dict[str, str] = {}
     names: list[str] = []
     for line in match.group(1).splitlines() if match else []:
@@ -65,9 +75,14 @@ def parameter_texts(docstring: str) -> dict[str, str]:
     return texts
 
 
+def unfolded(docstring: str) -> str:
+    """Docstring with types that a backslash continues on the next line on one line."""
+    return re.sub(r"^(\w[^\n]* : [^\n]*\S)\s*\\\n\s*", r"\1 ", docstring, flags=re.MULTILINE)
+
+
 def readable(text: str) -> str:
     """Docstring text without the marks that only documentation builders need."""
-    return re.sub(r":\w+:`~?([^`]*)`", r"\1", text).replace("``", "")
+    return re.sub(r":\w+:`~?([^`]*)`", r"\1", text).replace("``", "").replace(".. math:: ", "")
 
 
 def first_sentence(text: str) -> str:

@@ -49,7 +49,7 @@ def test_ranges_other_values_and_a_key_with_its_own_unit_and_status(monkeypatch)
     row["also"] = [{"value": 3.1, "source": "c", "status": "read"}]
     rows = table_of(monkeypatch, {"state": [{"name": "Mn", "valence": 3, "position": row, "packet": packet}]})
     assert rows == [
-        ("state", "Mn · position", "3 (2.5 to 3.5)", "eV", "b", "computed", "4 values"),
+        ("state", "Mn · position", "3 (2.5 to 3.5)", "eV", "b", "computed", "of 4 published values"),
         ("state", "Mn · position · also · 1", "3.1", "eV", "c", "read", ""),
         ("state", "Mn · packet · positions", "1, 2", "eV", "a", "read", ""),
         ("state", "Mn · packet · areas", "60, 40", "%", "a", "to-verify", ""),

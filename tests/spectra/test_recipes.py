@@ -258,6 +258,8 @@ class TestDescriptions:
         )
         assert texts == {"low": "Ends.", "high": "Ends."}
         assert parameter_texts("Nothing.") == {}
+        long = 'Parameters\n----------\nkind : {"a", \\\n        "b"}, optional\n    Which of them.\n'
+        assert parameter_texts(long) == {"kind": "Which of them."}
 
     values = st.recursive(
         st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(max_size=8),
