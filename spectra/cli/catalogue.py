@@ -22,7 +22,12 @@ def inspect(
     from spectra.cli.tables import show_rows
     from spectra.reading import inspect as inspect_files
 
-    rows = [{str(k): v for k, v in row.items() if v == v} for row in inspect_files(*files).to_dict("records")]
+    table = inspect_files(*files)
+    known = table.notna().to_dict("records")
+    rows = [
+        {str(k): v for k, v in row.items() if there[k]}
+        for row, there in zip(table.to_dict("records"), known, strict=True)
+    ]
     scans = [row for row in rows if "fault" not in row]
     if scans:
         headers = ("file", "reader", "scan", "of", "sample", "points", "along", "variables")

@@ -236,6 +236,7 @@ class TestOtherCommands:
         assert result.exit_code == 0, result.output
         assert "scan.txt" in result.stdout
         assert "6500 … 6600 eV" in result.stdout
+        assert "None" not in result.stdout  # what the file does not say is left blank
         Path("empty.txt").touch()
         result = run("inspect", "scan.txt", "empty.txt")
         assert "scan.txt" in result.stdout
