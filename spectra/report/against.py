@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ __all__ = ["plot_against"]
 
 Array = npt.NDArray[np.float64]
 _WIDTH, _PANEL = 5.2, 1.75  # inches
+_LETTERS = 26  # of a label beside one panel, before it takes a second line
 _MARKERS = "osD^v<>p"
 
 
@@ -141,7 +143,8 @@ def _panel(ax: Axes, dataset: xr.Dataset, name: str, dim: str, x: Array) -> None
         ax.set_ylim(low_y, high_y + 0.22 * (high_y - low_y))  # a legend that hides no data
         ax.legend(loc="upper center", ncols=min(len(labels), 4), columnspacing=1.2, handletextpad=0.4)
     label = conventions.variable_label(dataset, name)
-    ax.set_ylabel(label[:1].upper() + label[1:])
+    text = label[:1].upper() + label[1:]
+    ax.set_ylabel(textwrap.fill(text, _LETTERS, break_long_words=False, break_on_hyphens=False))
     ax.margins(x=0.02)
 
 

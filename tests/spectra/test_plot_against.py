@@ -43,6 +43,14 @@ def test_long_times_are_hours_since_the_wall_clock(series):
     np.testing.assert_allclose(panel.containers[0].lines[0].get_xdata(), np.arange(5))
 
 
+def test_a_long_label_takes_more_lines_than_one(series):
+    series["edge_position"].attrs.update(
+        long_name="mean square disorder of the half path length", units="angstrom^2"
+    )
+    (panel,) = spectra.plot_against(series, "edge_position").axes
+    assert panel.get_ylabel() == "Mean square disorder of\nthe half path length (Å²)"
+
+
 def test_a_variable_on_the_common_axis(series):
     (panel,) = spectra.plot_against(series, "voltage", against="edge_position").axes
     assert panel.get_xlabel().lower() == "edge position (ev)"
