@@ -80,7 +80,10 @@ def _variance(dataset: xr.Dataset) -> Counting:
     name = signal_name(dataset)
     counts = dataset[name]
     if f"{name}_sigma" in dataset:
-        return Counting(dataset[f"{name}_sigma"], None, f"uncertainty of each point from {name}_sigma")
+        sigma = dataset[f"{name}_sigma"]
+        if sigma.dims != counts.dims:  # one for all spectra of a series
+            sigma = sigma.broadcast_like(counts).transpose(*counts.dims)
+        return Counting(sigma, None, f"uncertainty of each point from {name}_sigma")
     units = str(counts.attrs.get("units", ""))
     if units == "counts":
         return Counting(counts, 1.0, "uncertainty of each point from counting statistics")
