@@ -137,6 +137,9 @@ def iron_window_ratio(
         else series_value("fe2_maximum", lambda: _found(dataset, energy, table))
     )
     windows = _windows(table, l3, l2, post, steps, resolution)
+    shipped = table["van_aken_liebscher"]
+    if shipped["status"] == "to-verify" and (l3 is None or l2 is None):
+        note(f"the windows of the lines are yet to be verified in {shipped['source']}: {shipped['note']}")
     here = windows.moved(moved - windows.fe2_maximum)
     _check(energy, here, number(table["continuum"]["least_post"]))
     slack = number(table["maximum"]["scale_sigma"]) if scale_sigma is None else scale_sigma

@@ -17,7 +17,7 @@ from xas.eels.line_positions import half_channels
 from xas.eels.line_series import measure_series
 from xas.eels.line_weights import Windows
 from xas.eels.refusals import refuse_foreign, refuse_if_all, refuse_short
-from xas.eels.tables import load_table
+from xas.eels.tables import load_table, say_unverified
 from xas.eels.white_lines import METHODS, Places
 
 if TYPE_CHECKING:
@@ -172,6 +172,10 @@ def white_line_ratio(
         table["windows"], l3, l2, post, steps, arctan_width, filter_width, channels, overlapping, line_shape
     )
     methods = tuple(METHODS)[:4] if method == "all" else (method,)
+    if arctan_width is None and {"double_arctan", "curve_fit"} & {*methods}:
+        say_unverified(table["windows"], ["arctan_width"])
+    if "normalized_sum" in methods:
+        say_unverified(table["windows"], ["normal"])
     given = None if isinstance(positions, str) else positions
     places = _places(dataset, symbol, table, half_width, given)
     energy = dataset[axis].values.astype(float)

@@ -18,7 +18,7 @@ from xas.eels.background import AXES, subtract_background
 from xas.eels.curves import Curve
 from xas.eels.linear_variance import Noise
 from xas.eels.oxygen_pre_edge_weights import PreEdge, measure_pre_edges
-from xas.eels.tables import load_table
+from xas.eels.tables import load_table, say_unverified
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -127,6 +127,8 @@ def oxygen_pre_edge(
     table = load_table("oxygen")["windows"]
     axis = spectral_axis(dataset)
     how = _how(table, positions, search, continuum, half_width, total, main, arctan_width)
+    asked = {"search": search or positions, "half_width": half_width, "total": total}
+    say_unverified(table, [name for name, given in asked.items() if given is None])
     if "net" not in dataset:
         dataset = _without_background(dataset, table, background)
     elif background is not None:
@@ -192,6 +194,8 @@ def _without_background(
     low, high = (
         background or table["background_losses" if axis == "energy_loss" else "background_x_rays"]["value"]
     )
+    if background is None:
+        say_unverified(table, ["background_losses" if axis == "energy_loss" else "background_x_rays"])
     low = max(low, float(dataset[axis][0]))
     note(f"background from {low:g} to {high:g} eV")
     resolve(background=(low, high))

@@ -55,8 +55,8 @@ def oxygen_fingerprint(
     window : (float, float)
         Losses in eV that are fitted, without the elastic line and its vibrations.
     main : float, optional
-        Emission energy in eV at which the main emission of the valence band is sought. Default: 525.5 eV, which is still to
-        be verified.
+        Emission energy in eV at which the main emission of the valence band is sought. Default: 525.5 eV, a choice
+        of this project.
     second : bool
         Whether the loss at 4.3 eV is in the model; under a strong main emission it can not be told from it.
     background : {"none", "constant"}
@@ -126,7 +126,7 @@ def oxygen_fingerprint(
     fitted = spectra.fit(part, model=model, params=params, weights=weights)
     resolve(incident_energy=energy)
     note(f"fitted between {low:g} and {high:g} eV; the dataset was cut to that")
-    note("tolerances and start values of the table oxygen are choices that are still to be verified")
+    note("tolerances and start values of the table oxygen are choices of this project, not measured numbers")
     note(
         "the emission at a loss of 4.3 eV is no evidence of molecular oxygen by itself; the verdict does not use it"
     )

@@ -160,7 +160,7 @@ def _oxygen(loss: FloatArray, incident: FloatArray | None, shape: tuple[int, ...
     at_edge = (incident >= low) & (incident <= high)
     if not at_edge.any():
         return np.zeros(shape, bool)
-    note("windows of molecular oxygen are choices of the table oxygen that are still to be verified")
+    note("windows of molecular oxygen are choices of this project (table oxygen), not measured numbers")
     emitted = incident[..., None] - loss
     first, last = windows["emission"]["value"]
     mask = (emitted >= first) & (emitted <= last)

@@ -279,3 +279,17 @@ def test_spectra_taken_as_free_of_background_say_so():
     result = xas.eels.white_line_ratio(dataset(mean(500) - 500 * (LOSS / 632) ** -3.0))
     assert "no background was subtracted here" in " ".join(result.spectra.history[-1]["notes"])
     assert np.isnan(result.l3_l2_ratio_sigma)
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("double_step", ""),
+        ("double_arctan", "arctan_width = 1 eV"),
+        ("normalized_sum", "normal = 50 to 100 eV"),
+    ],
+)
+def test_numbers_that_nobody_has_verified_are_said_where_they_are_used(method, said):
+    made = xas.eels.white_line_ratio(subtracted(mean(2e4)), "Mn", method=method)
+    notes = [n for n in made.spectra.history[-1].get("notes", []) if "yet to be verified" in n]
+    assert [n.partition(" is yet")[0] for n in notes] == ([said] if said else [])

@@ -40,7 +40,7 @@ def test_both_columns_and_what_is_stored(rng):
     (entry,) = [e for e in found.spectra.history if e["verb"] == "xas.rixs.normalize"]
     assert entry["resolved"] == {"flux": "ring_current"}
     assert any("what mirrors, slits and their drift take away" in n for n in entry["notes"])
-    assert any("still to be verified" in n for n in entry["notes"])
+    assert any("choices of this project" in n for n in entry["notes"])
 
 
 def test_molecules_move_one_divisor_only_if_their_windows_are_counted():
