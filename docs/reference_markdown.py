@@ -96,4 +96,4 @@ def _marked(part):
 
 
 def _plain(part):
-    return linked(re.sub(r"([|*\[\]])", r"\\\1", part).replace("<", "&lt;"))
+    return linked(re.sub(r"([|\[\]]|(?<!\*)\*(?!\*))", r"\\\1", part).replace("<", "&lt;"))

@@ -87,7 +87,9 @@ def _sections(of):
             yield f"**{title.replace('_', ' ')}**"
             chosen = list(_gathered(chosen))
         else:  # sections that hold numbers and no entries: each an entry of one table
-            chosen = [replace(r, name=f"{r.section} · {r.name}".strip(" ·")) for r in chosen]
+            chosen = [
+                replace(r, name=f"{r.section.replace('_', ' ')} · {r.name}".strip(" ·")) for r in chosen
+            ]
         yield table(("of", "number", "value", "unit", "status", "source"), list(_shown(chosen)))
 
 
@@ -101,7 +103,8 @@ def _title(of, row):
 def _shown(rows):
     last = None
     for row in rows:
-        entry, _, name = (text.replace("_", " ") for text in row.name.partition(" · "))
+        entry, _, name = row.name.partition(" · ")
+        name = name.replace("_", " ")
         unit = "" if row.unit == "1" else row.unit or ""
         of = "" if name and entry == last else entry
         status = f"**{row.status}**" if row.status in ("to-verify", "conflicting") else row.status

@@ -30,33 +30,11 @@ STATUSES = {
 }
 #: Keys that name an entry, in the order in which they are said.
 _NAMES = (
-    "id",
-    "name",
-    "element",
-    "compound",
-    "level",
-    "other",
-    "edge",
-    "case",
-    "technique",
-    "what",
-    "valences",
-    "form",
-)
+    "id", "name", "element", "compound", "level", "other", "edge", "case", "technique", "what", "valences",
+)  # fmt: skip
 _VALUES = (
-    "value",
-    "range",
-    "sigma",
-    "unit",
-    "source",
-    "sources",
-    "status",
-    "said",
-    "note",
-    "secondary",
-    "n",
-    "also",
-)
+    "value", "range", "sigma", "unit", "source", "sources", "status", "said", "note", "secondary", "n", "also",
+)  # fmt: skip
 _Said = Mapping[str, Any]
 _INHERITED = ("unit", "source", "status")
 #: What is said of all numbers of a file stands at its head or in this section.
