@@ -100,14 +100,15 @@ def styled(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def new_figure(width: float = 5.0, height: float = 3.4) -> Figure:
-    """A figure (inches) that belongs to nobody's pyplot."""
+    """A figure (inches) that belongs to nobody's pyplot; a notebook shows it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+
+    from spectra.report.shown import ShownFigure
 
     wanted = _wanted.get()
     if wanted is not None:
         width, height = wanted, wanted * max(height / width, 0.62 if wanted < 4 else 0.4)
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = ShownFigure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 

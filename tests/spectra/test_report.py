@@ -70,6 +70,12 @@ def lines(ax):
 
 
 class TestPlot:
+    def test_a_cell_that_ends_with_it_shows_it(self, fitted, single):
+        from IPython.core.formatters import PNGFormatter
+
+        for made in (single.spectra.plot(), fitted.spectra.plot(), single.spectra.plot("best_fit").figure):
+            assert PNGFormatter()(made).startswith(b"\x89PNG")
+
     def test_binding_energy_descends_to_the_right(self, single):
         ax = plot(single, "counts")
         assert ax.get_xlim() == (660.0, 636.0)
