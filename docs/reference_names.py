@@ -79,6 +79,9 @@ def package_page(package, about, numbers_page):
         lines.append(
             f"The numbers that its verbs take from the literature: [{numbers_page}]({numbers_page})."
         )
+    lines.append(
+        'Every variable that a verb adds has its unit in `attrs["units"]`, and where one can be stated its standard uncertainty in `<name>_sigma`.'
+    )
     for title, chosen in (
         ("Verbs: dataset in, dataset out", [n for n in names if n.verb]),
         (

@@ -53,9 +53,9 @@ def raman_shift(wavelength: npt.ArrayLike, laser: float) -> Array:
     Parameters
     ----------
     wavelength : array
-        Of the scattered light.
+        Of the scattered light, in nm.
     laser : float
-        Of the laser.
+        Of the laser, in nm.
 
     Returns
     -------

@@ -101,7 +101,7 @@ def estimate_noise(
     kweight : float
         Power w of k, a real number.
     dk : float
-        Width of the tapers, as in :func:`xas.fourier`.
+        Width of the tapers in 1/Å, as in :func:`xas.fourier`.
     window : {"hanning", "parzen", "welch", "kaiser", "sine", "gaussian", "flat"}
         Shape of the window.
 

@@ -58,7 +58,7 @@ def information_depth(
     thickness : float, optional
         Of the foil in nm, for core losses.
     thickness_sigma : float, optional
-        Its standard uncertainty.
+        Its standard uncertainty in nm.
 
     Returns
     -------

@@ -102,8 +102,8 @@ def fit_paths(
     Returns
     -------
     xarray.Dataset
-        Per ``path``: ``path_distance``, ``path_amplitude`` (N S0²), ``path_sigma2``, ``path_e0``, ``path_deltar`` with
-        ``_sigma``, ``path_reff``, ``path_degen``. Per ``exafs_parameter``: ``exafs_value`` and its ``_sigma``;
+        Per ``path``: ``path_distance`` and ``path_deltar`` (Å), ``path_sigma2`` (Å²), ``path_e0`` (eV) and
+        ``path_amplitude`` (N S0²) with ``_sigma``, ``path_reff`` (Å), ``path_degen``. Per ``exafs_parameter``: ``exafs_value`` and its ``_sigma``;
         ``exafs_correlation`` of the varied ones. Per spectrum: ``exafs_rfactor``, ``exafs_redchi``, ``exafs_aicc``,
         ``exafs_nfev`` and the noise ``exafs_eps_k``. Curves: ``chi_fit``, ``path_chi`` (``k``); ``chir_re``, ``chir_im``,
         ``chir_mag`` of the data, ``chir_fit_re``, ``chir_fit_im``, ``chir_fit_mag`` and ``path_chir_mag`` (``r``), with the

@@ -84,7 +84,7 @@ def wavelet(
     kweight : float
         Power w of k, a real number.
     dk : float
-        Width of the tapers, as in :func:`xas.fourier`.
+        Width of the tapers in 1/Å, as in :func:`xas.fourier`.
     window : {"hanning", "parzen", "welch", "kaiser", "sine", "gaussian", "flat"}
         Shape of the window; "flat" from 0 to the end of the data transforms all there is.
     rmax : float, optional

@@ -126,7 +126,8 @@ def detection_limit(
     -------
     xarray.Dataset
         ``sought_area`` and its ``_sigma``, ``decision_limit``, ``detection_limit``, ``upper_limit`` (what the line is
-        below, at the confidence 1 − α), ``detected`` (0 or 1), ``sought_position``; with ``regions`` also
+        below, at the confidence 1 − α), all in the units of the counts times eV; ``detected`` (0 or 1),
+        ``sought_position`` (eV); with ``regions`` also
         ``sought_fraction`` and its ``_sigma``, ``detection_limit_fraction``, ``upper_limit_fraction``. Flags:
         ``no_limit`` (NaN); ``background_not_smooth``, ``few_counts`` and those of ``xps.quantify`` (warnings).
 

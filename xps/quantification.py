@@ -112,7 +112,8 @@ def quantify(
     Returns
     -------
     xarray.Dataset
-        ``line_area`` and its ``_sigma``, ``sensitivity`` (S T) and ``relative_path`` (``line``); ``atomic_fraction``,
+        ``line_area`` and its ``_sigma`` (counts/s eV, or counts eV where no counting time is known), ``sensitivity`` (S T)
+        and ``relative_path`` (``line``); ``atomic_fraction``,
         its ``_sigma`` and its ``_systematic`` (``element``). Flags: ``line_not_measured`` and ``background_above_line`` (NaN);
         ``line_not_seen``, ``transmission_unknown``,
         ``counting_time_unknown`` and ``different_pass_energy`` (warnings).

@@ -54,7 +54,7 @@ def mcr_als(
     variable : str, optional
         What is resolved. Default: ``net`` where it is, else the measured quantity.
     window : (float, float), optional
-        Range of the spectral axis. Default: all of it.
+        Range of the spectral axis, in its units. Default: all of it.
     start : {"extremes", "simplisma"}
         Spectra of the series to begin with: the end members at the corners of the cloud of scores, or the purest by
         SIMPLISMA (up to 3000 spectra).

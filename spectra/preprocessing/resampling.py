@@ -44,7 +44,7 @@ def resample(
     step : float, optional
         Distance of new points in units of the axis. Default: the median one of the old grid.
     window : (float, float), optional
-        Where the new grid begins and ends. Default: the old axis.
+        Where the new grid begins and ends, in the units of the axis. Default: the old axis.
     points : tuple of float, optional
         The new grid itself, ascending, instead of ``step`` and ``window``; as that of another dataset:
         ``tuple(other.raman_shift.values)``.

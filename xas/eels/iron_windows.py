@@ -93,7 +93,7 @@ def iron_window_ratio(
     l3, l2 : (float, float), optional
         Windows in eV on the moved scale. Default: 708.5 to 710.5 and 719.7 to 721.7.
     post : (float, float), optional
-        Where H is read, on the moved scale. Default: 727 to 731, or as far as the data go.
+        Where H is read, in eV on the moved scale. Default: 727 to 731, or as far as the data go.
     steps : (float, float), optional
         Heights of the arctangents at L3 and L2, as shares of H. Default: 2/3 and 1/3.
 

@@ -83,7 +83,7 @@ def oxygen_pre_edge(
         Distances in eV from the pre-edge peak between which the main peak, the highest point, is looked for. Default: 2.5
         to 15.
     arctan_width : float, optional
-        The w of arctan(πE/w). Default: 2.
+        The w of arctan(πE/w) in eV. Default: 2.
     background : (float, float), optional
         Where ``net`` is missing: window in eV of the background, a power law for energy losses and a straight line for soft
         X-rays. Default: 485 to 525, and 515 to 526, as far as there are data.

@@ -87,7 +87,8 @@ def surface_profile(
         sigma, low and high, which assumes no shape; ``profile_gradient`` ± sigma; ``profile_curve`` ± sigma along
         ``dim``. Numbers of a step are NaN where the verdict is gradient or level, and hold *if* there is a step where it
         is undecided. With ``shared`` the same as ``shared_…``, the probability ``same_step_probability`` that all
-        quantities have one step and not each its own, and ``step_difference`` ± sigma per ``quantity_pair``. Flags:
+        quantities have one step and not each its own, and ``step_difference`` ± sigma per ``quantity_pair``. Places and
+        widths are in the units of ``dim``, levels in those of the quantity. Flags:
         ``no_profile`` (failed), ``scatter_beyond_sigma``.
 
     Raises
