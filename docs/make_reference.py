@@ -4,12 +4,13 @@
 Needs the developers' packages (``pip install -e ".[dev]"``).
 """
 
+import re
 import sys
 from pathlib import Path
 
 from reference_lists import flags_page, lists_page, rules_page
 from reference_markdown import table
-from reference_names import PACKAGES, ROOM_PAGE, package_page, rooms_page, verb_index
+from reference_names import PACKAGES, ROOM_PAGE, addresses, package_page, rooms_page, verb_index
 from reference_numbers import counts, numbers_page, packages, page_name, statuses
 
 FOLDER = Path(__file__).parent / "reference"
@@ -27,7 +28,19 @@ def pages():
     made |= {page_name(package): numbers_page(package) for package in tables}
     made |= {"flags.md": flags_page(), "audit-rules.md": rules_page(), "lists.md": lists_page()}
     made["index.md"] = _index(tables)
-    return {name: f"{NOTE}\n\n{text.rstrip()}\n" for name, text in made.items()}
+    where = addresses()
+    return {name: f"{NOTE}\n\n{_names_linked(text, where).rstrip()}\n" for name, text in made.items()}
+
+
+def _names_linked(text, where):
+    """``text`` with the public names in it as links, but for examples and what is a link already."""
+
+    def linked(match):
+        name = match.group(1)
+        return f"[`{name}`]({where[name]})" if name in where else match.group(0)
+
+    parts = re.split(r"(^```.*?^```$)", text, flags=re.DOTALL | re.MULTILINE)
+    return "".join(p if i % 2 else re.sub(r"(?<!\[)`([\w.]+)`(?!\])", linked, p) for i, p in enumerate(parts))
 
 
 def _index(tables):

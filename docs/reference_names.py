@@ -113,6 +113,16 @@ def rooms_page():
     return "\n\n".join([*lines, *(entry(name) for names in rooms.values() for name in names)])
 
 
+def addresses():
+    """Where each public name of a package is described, by its full name."""
+    return {
+        name.full: f"{page}#{anchor(name.full)}"
+        for page, package, _ in PACKAGES
+        for name in public_names(package)
+        if callable(name.thing)
+    }
+
+
 def verb_index():
     """Rows of every verb of every package: its name as a link, and what it does."""
     return [
