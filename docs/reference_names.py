@@ -3,14 +3,18 @@
 import importlib
 import inspect
 import re
+import warnings
 from dataclasses import dataclass, is_dataclass
 from functools import cache, cached_property
 
-from numpydoc.docscrape import NumpyDocString
 from reference_markdown import anchor, cell, code, inline, prose, table
 
 from spectra.pipeline.describe import unfolded
 from spectra.verbs import list_verbs
+
+with warnings.catch_warnings():  # of the packages that it imports
+    warnings.simplefilter("ignore")
+    from numpydoc.docscrape import NumpyDocString
 
 #: Page, package, and what it is about.
 PACKAGES = [
