@@ -16,7 +16,7 @@ from xas.path_entries import PathEntry, read_entries, starting_parameters
 from xas.path_kernels import SLOTS
 from xas.path_model import PathModel, path_model
 from xas.path_space import FitSpace, Space, fit_space
-from xas.path_uncertainty import ProjectedNoise, Uncertainty, propagated
+from xas.path_uncertainty import ProjectedNoise, Uncertainty, propagated, without_lost
 from xas.transform import checked_k_range
 from xas.wavenumber import K_STEP, Window
 
@@ -100,6 +100,7 @@ class PathProblem:
             understood, None, x, y, sigma=1.0, start=start, component_curves=curves, workers=workers,
             tolerance=TOLERANCE,
         )  # fmt: skip
+        found = without_lost(found)
         if uncertainty == "propagated":
             part_of = None if sources is None else sources[first:last]
             noise = ProjectedNoise.of(self.space.matrix[:, first:last], part_of, sizes, self.data_sets)
@@ -111,6 +112,8 @@ class PathProblem:
                 found.covariance * scale[..., None, None],
                 found.sigma * np.sqrt(scale)[..., None],
             )
+        known = np.isfinite(sigma[..., [found.parameters.index(name) for name in found.free]])
+        covered = np.where(known[..., :, None] & known[..., None, :], covered, np.nan)
         return self._said(found, covered, sigma, left, y, chi, curves)
 
     def _said(

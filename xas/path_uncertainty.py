@@ -16,7 +16,7 @@ degrees of freedom :math:`\nu` as the sum of squares has (Satterthwaite),
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -26,7 +26,7 @@ from scipy.stats import t as student
 
 from spectra.fitting.arrays import FitResult
 
-__all__ = ["ProjectedNoise", "Uncertainty", "propagated"]
+__all__ = ["ProjectedNoise", "Uncertainty", "propagated", "without_lost"]
 
 Array = npt.NDArray[np.float64]
 #: "propagated": as above. "independent": larch's, as if the fitted points were as many as are independent.
@@ -36,6 +36,8 @@ Uncertainty = Literal["propagated", "independent"]
 WITHIN = float(norm.cdf(1.0))
 #: Spectra at a time.
 BLOCK = 256
+#: A variance this many times that of the parameter alone is rounding: half of the digits of a double are left.
+LOST = 1e10
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,45 @@ class ProjectedNoise:
             scaled = self.seen * sizes[i, d]
             whole[i, d, :, d, :] = scaled @ scaled.T
         return whole.reshape(-1, self.data_sets * m, self.data_sets * m)
+
+
+def without_lost(found: FitResult) -> FitResult:
+    """The fit, its sigmas NaN and the spectrum flagged where parameters cannot be told from others.
+
+    Two paths of a kind that came to lie on another move with opposite sign and change nothing: the inverse of the
+    normal matrix is then made of rounding, and may be huge, zero or negative. What changes nothing is left out of the
+    inverse, so that the sigmas of the other parameters hold.
+    """
+    variance = np.diagonal(found.covariance, axis1=-2, axis2=-1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        inflation = variance * (found.jacobian**2).sum(
+            -1
+        )  # 1 where nothing else moves with a parameter, or more
+        lost = np.isfinite(inflation) & ~((inflation > 0.5) & (inflation < LOST))
+    bound, told = (
+        found.flags["at_bound"],
+        found.flags["undetermined"],
+    )  # where the engine saw it, it has NaN already
+    moves = np.isfinite(inflation) | ~bound[..., None]
+    covariance = found.covariance.copy()
+    for at in map(tuple, np.argwhere(lost.any(-1) | (told & ~bound))):
+        covariance[at] = _inverse(found.jacobian[at], moves[at])
+    depends = ((found.slopes != 0) & lost[..., None, :]).any(-1)
+    flags = {**found.flags, "undetermined": told | lost.any(-1)}
+    return replace(found, covariance=covariance, sigma=np.where(depends, np.nan, found.sigma), flags=flags)
+
+
+def _inverse(jacobian: Array, moves: npt.NDArray[np.bool_]) -> Array:
+    """Inverse of the normal matrix of the parameters that move, without the directions in which nothing changes."""
+    some = jacobian[moves]
+    length = np.sqrt((some**2).sum(-1))
+    length[length == 0] = 1.0  # a parameter that does nothing here
+    out = np.full((len(moves), len(moves)), np.nan)
+    scaled = some / length[:, None]
+    out[np.ix_(moves, moves)] = np.linalg.pinv(scaled @ scaled.T, rcond=1 / LOST, hermitian=True) / np.outer(
+        length, length
+    )
+    return out
 
 
 def propagated(found: FitResult, noise: ProjectedNoise) -> tuple[Array, Array, Array]:

@@ -110,7 +110,11 @@ def outputs_of(
         out["path_chir_mag"] = np.abs(own(fit.path_chi[..., part] @ cut, 2))
     with np.errstate(invalid="ignore"):
         wrong = (fit.path_value["sigma2"] < 0) | (fit.path_value["amplitude"] < 0)
+        anywhere = (
+            fit.path_sigma["deltar"] > fit.path_value["deltar"] + reff
+        )  # of two paths that came to lie on another
     out |= {f"flag_{n}": f for n, f in fit.flags.items()}
+    out["flag_undetermined"] = out["flag_undetermined"] | anywhere.any((-1, -2))
     return out | {"flag_unphysical_path": np.asarray(wrong.any((-1, -2)))}
 
 

@@ -172,6 +172,35 @@ class TestTruth:
         assert fit.redchi.mean() == pytest.approx(1.0, abs=0.1)
 
 
+def two_halves(copper, n):
+    """One shell with noise, and a model that has it twice: which half is where cannot be known."""
+    chi = path_chi(copper.paths[0], K, s02=0.8, e0=1.0, deltar=0.02, sigma2=0.015)
+    shell = {"file": str(copper.files[0]), "sigma2": "ss"}
+    halves = tuple({**shell, "label": side, "degen": 6, "deltar": f"dr_{side}"} for side in "ab")
+    start = {"s02": {"value": 0.8, "vary": False}, "e0": 0.0, "dr_a": -0.05, "dr_b": 0.05, "ss": 0.005}
+    return noisy(chi, 3e-4, n), halves, start, {**shell, "deltar": "dr"}
+
+
+class TestPathsThatCannotBeTold:
+    @pytest.mark.parametrize("uncertainty", ["propagated", "independent"])
+    def test_have_no_sigma_and_leave_that_of_the_others(self, copper, uncertainty):
+        chi, halves, start, whole = two_halves(copper, 20)
+        options = {"k_range": (3.0, 12.0), "r_range": (1.5, 3.0), "uncertainty": uncertainty}
+        fit = fit_chi(K, chi, paths=halves, parameters=start, **options)
+        one = {n: v for n, v in start.items() if n != "dr_b" and n != "dr_a"} | {"dr": 0.0}
+        alone = fit_chi(K, chi, paths=[{**whole, "degen": 12}], parameters=one, **options)
+        lost = np.abs(np.diff(fit.path_value["deltar"][:, 0])[:, 0]) < 1e-6
+        assert 5 <= lost.sum() < 20  # in the others noise lets the halves stand apart
+        assert fit.flags["undetermined"][lost].all()
+        assert np.isnan(fit.path_sigma["deltar"][lost]).all()
+        a, b = fit.free.index("dr_a"), fit.free.index("dr_b")
+        assert np.isnan(fit.correlation[lost][:, a, b]).all()
+        e0, same = fit.parameters.index("e0"), alone.parameters.index("e0")
+        np.testing.assert_allclose(fit.sigma[lost, e0], alone.sigma[lost, same], rtol=0.1)
+        others = ~lost & ~fit.flags["undetermined"]
+        assert np.isfinite(fit.path_sigma["deltar"][others]).all()
+
+
 class TestLarch:
     @pytest.mark.parametrize("space", ["r", "k", "q"])
     @pytest.mark.parametrize("kweights", [(2.0,), (1.0, 2.0, 3.0)])
@@ -364,6 +393,14 @@ class TestVerb:
         fitted = xas.fit_paths(foil, **self.options(copper, parameters=start))
         assert "unphysical_path" in flag_names(fitted)
         assert not bool(failed(fitted))
+
+    def test_two_paths_on_top_of_another_are_said(self, foil, copper):
+        chi, halves, start, _ = two_halves(copper, 1)
+        scan = foil.isel(k=slice(K.size)).assign(chi=("k", chi[0]))
+        ranges = {"k": (3, 12), "r": (1.5, 3.0)}
+        fitted = xas.fit_paths(scan.drop_vars("chi_sigma"), paths=halves, parameters=start, **ranges)
+        assert "undetermined" in flag_names(fitted)
+        assert np.isnan(fitted.path_distance_sigma).all()
 
     def test_a_bound_is_said(self, foil, copper):
         start = {**START, "ss1": {"value": 0.004, "max": 0.005}}
