@@ -35,6 +35,7 @@ from xps.linefit import (
     written,
 )
 from xps.links import LinkedModel, linked_model
+from xps.misfit import flag_misfit
 from xps.own_tables import OwnTables
 from xps.position_doubt import flag_positions
 from xps.sampling import flag_sampling
@@ -171,7 +172,8 @@ def deconvolve(
         the fit adds ``background`` with its ``_sigma`` and ``net`` inside the window, and its strength: ``shirley_k`` (1/eV; along
         ``component`` where each peak has its own), ``slope_k`` (1/eV²) or ``tougaard_b`` (eV²). A joint fit
         adds ``shared_value`` per ``shared`` and ``joint_redchi``, and others. Flags as ``spectra.fit``, and
-        ``few_counts``, ``coarse_step`` and ``position_not_determined`` (warnings).
+        ``few_counts``, ``coarse_step``, ``position_not_determined`` and, where more is left than noise,
+        ``lines_insufficient`` (warnings).
 
     Raises
     ------
@@ -209,9 +211,8 @@ def deconvolve(
     series = Series(shared, along, start)
     if active is not None:
         limits = _fitted_range(dataset, window, linked, active.degree + 2)
-        return flag_sampling(
-            _with_states(fitted_inside(dataset, linked, active, limits, series), linked, vary), limits
-        )
+        result = _with_states(fitted_inside(dataset, linked, active, limits, series), linked, vary)
+        return flag_misfit(flag_sampling(result, limits))
     if background is not None:
         subtract: Any = getattr(subtract_background, "__wrapped__", subtract_background)
         dataset = subtract(dataset, method=background, window=window, degree=degree, loss=loss)
@@ -225,7 +226,7 @@ def deconvolve(
         )
     limits = _fitted_range(dataset, window, linked)
     result = _with_states(_fitted(dataset, linked, limits, vary, series), linked, vary)
-    return flag_sampling(result, limits) if vary else result
+    return flag_misfit(flag_sampling(result, limits)) if vary else result
 
 
 def _tables(
