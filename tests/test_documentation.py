@@ -61,5 +61,9 @@ def test_every_page_is_found_from_the_first():
             if target.suffix in (".md", ".ipynb") and target.is_file() and target not in found:
                 found.add(target)
                 waiting.append(target)
-    missing = [str(page.relative_to(ROOT)) for page in PAGES if page.is_relative_to(ROOT / "docs") and page not in found]
+    missing = [
+        str(page.relative_to(ROOT))
+        for page in PAGES
+        if page.is_relative_to(ROOT / "docs") and page not in found
+    ]
     assert not missing
