@@ -15,7 +15,7 @@ pytestmark = pytest.mark.dev  # the docstrings are read by numpydoc
 def made():
     """Every page as the script would write it now."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(DOCS))
+        patch.syspath_prepend(str(DOCS / "maker"))
         from make_reference import pages
 
         return pages()
@@ -24,7 +24,7 @@ def made():
 def test_the_pages_are_what_the_script_writes(made):
     from make_reference import stale
 
-    assert stale(made) == [], "run python docs/make_reference.py and commit docs/reference"
+    assert stale(made) == [], "run python docs/maker/make_reference.py and commit docs/reference"
 
 
 def test_every_public_function_says_its_parameters_and_what_it_returns(made):

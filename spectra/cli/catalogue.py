@@ -73,7 +73,8 @@ def list_(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="[KIND]", help="readers, steps, recipes, shapes, baselines, numbers, ... (without: all)."
+            metavar="[KIND]",
+            help="readers, steps, recipes, shapes, demos, baselines, numbers, ... (without: the first five).",
         ),
     ] = "",
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="One of them: show all of it.")] = "",
@@ -88,8 +89,11 @@ def list_(
     kinds = {**_KINDS, **_tables()}
     if what not in ("", *kinds):
         fail(f"there is nothing called {what!r} to list; {did_you_mean(what, kinds)}.", USAGE)
-    for kind in [what] if what else kinds:
+    for kind in [what] if what else _FIRST:
         kinds[kind](name)
+    if not what:
+        more = ", ".join(kind for kind in kinds if kind not in _FIRST)
+        typer.echo(f"Also: {more} (spectra list KIND).")
 
 
 @app.command()
@@ -268,3 +272,5 @@ _KINDS: dict[str, Callable[[str], None]] = {
     "baselines": _baselines,
     "numbers": _numbers,
 }
+#: What a newcomer looks for; the others are long.
+_FIRST = ("readers", "steps", "recipes", "shapes", "demos")

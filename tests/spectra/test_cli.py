@@ -264,6 +264,7 @@ class TestOtherCommands:
         assert result.exit_code == 0, result.output
         for expected in ("kitchen.brew", "xas.normalize", "vamas", "gaussian", "Multiply what was measured"):
             assert expected in result.stdout
+        assert "Also: baselines, numbers," in result.stdout
         detail = run("list", "steps", "kitchen.brew").stdout
         assert "What each value is multiplied with." in detail
         assert '"boil" | "steam"' in detail

@@ -1,6 +1,6 @@
 """Write ``docs/reference``: names from docstrings, numbers from tables, flags and lists from the code.
 
-``python docs/make_reference.py`` writes the pages; ``--check`` says which are not what it would write, and exits 1.
+``python docs/maker/make_reference.py`` writes the pages; ``--check`` says which are not what it would write, and exits 1.
 Needs the developers' packages (``pip install -e ".[dev]"``).
 """
 
@@ -13,8 +13,8 @@ from reference_markdown import table
 from reference_names import PACKAGES, ROOM_PAGE, addresses, package_page, rooms_page, verb_index
 from reference_numbers import counts, numbers_page, packages, page_name, statuses
 
-FOLDER = Path(__file__).parent / "reference"
-NOTE = "<!-- Written by docs/make_reference.py from docstrings, tables and code: change those, and run it again. -->"
+FOLDER = Path(__file__).parents[1] / "reference"
+NOTE = "<!-- Written by docs/maker/make_reference.py from docstrings, tables and code: change those, and run it again. -->"
 
 
 def pages():
@@ -97,7 +97,7 @@ def main():
     made = pages()
     old = stale(made)
     if "--check" in sys.argv:
-        sys.exit(f"not what the code says: {', '.join(old)}; run python docs/make_reference.py" if old else 0)
+        sys.exit(f"not what the code says: {', '.join(old)}; run python docs/maker/make_reference.py" if old else 0)
     FOLDER.mkdir(exist_ok=True)
     for name in old:
         if name in made:
