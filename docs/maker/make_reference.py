@@ -97,7 +97,9 @@ def main():
     made = pages()
     old = stale(made)
     if "--check" in sys.argv:
-        sys.exit(f"not what the code says: {', '.join(old)}; run python docs/maker/make_reference.py" if old else 0)
+        sys.exit(
+            f"not what the code says: {', '.join(old)}; run python docs/maker/make_reference.py" if old else 0
+        )
     FOLDER.mkdir(exist_ok=True)
     for name in old:
         if name in made:
