@@ -50,13 +50,13 @@ class Picture:
     redrawn: bool = True  # the page of a report draws the same from the numbers
 
 
-def gallery(dataset: xr.Dataset, *, fits: int = 6) -> Iterator[Picture]:
-    """Curves, fits and trends of a dataset, each as a picture."""
-    for one in drawings(dataset, fits=fits):
+def gallery(dataset: xr.Dataset, *, fits: int = 6, trends: int | None = None) -> Iterator[Picture]:
+    """Curves, fits and trends of a dataset, each as a picture; ``trends`` of them at most, those with bars first."""
+    for one in drawings(dataset, fits=fits, trends=trends):
         yield Picture(one.name, one.caption, style.png(one.draw(None)), redrawn=one.fills_a_panel)
 
 
-def drawings(dataset: xr.Dataset, *, fits: int = 6) -> Iterator[Drawing]:
+def drawings(dataset: xr.Dataset, *, fits: int = 6, trends: int | None = None) -> Iterator[Drawing]:
     """Curves, fits and trends of a dataset, each ready to be drawn."""
     curves = conventions.shown_curves(dataset)
     zoomed = [name for name in curves if conventions.zoom(dataset, name)][-1:]
@@ -72,7 +72,7 @@ def drawings(dataset: xr.Dataset, *, fits: int = 6) -> Iterator[Drawing]:
         yield Drawing(f"fit_{place}".strip("_"), caption, _drawn(dataset, "best_fit", **index))
     for source, figures in _of_techniques().items():
         yield from _drawn_by(source, figures, dataset)
-    yield from _trends(dataset)
+    yield from _trends(dataset, trends)
 
 
 def _drawn_by(source: str, figures: _Figures, dataset: xr.Dataset) -> Iterator[Drawing]:
@@ -228,14 +228,18 @@ def _fits_to_show(dataset: xr.Dataset, most: int) -> list[dict[str, int]]:
     ]
 
 
-def _trends(dataset: xr.Dataset) -> Iterator[Drawing]:
+def _trends(dataset: xr.Dataset, most: int | None) -> Iterator[Drawing]:
     dims = series_dims(dataset)
-    names = [str(n) for n in dataset.data_vars if conventions.is_trend(dataset, str(n))]
     if len(dims) != 1 or dataset.sizes[dims[0]] < 2:
         return
-    for name in sorted(names, key=lambda n: f"{n}_sigma" not in dataset):
-        values = dataset[name].values
-        if not np.isfinite(values).any() or dataset[name].ndim > 2:
-            continue
+    names = [str(n) for n in dataset.data_vars if conventions.is_trend(dataset, str(n))]
+    names = [n for n in names if dataset[n].ndim <= 2 and np.isfinite(dataset[n].values).any()]
+    for name in _most_wanted(dataset, names)[:most]:
         bars = "; bars are one standard uncertainty" if f"{name}_sigma" in dataset else ""
         yield Drawing(name, f"{_caption(dataset, name)} along the series{bars}.", _drawn(dataset, name))
+
+
+def _most_wanted(dataset: xr.Dataset, names: Sequence[str]) -> list[str]:
+    """What was asked first, then what has an uncertainty, the last verb's results before those they were made of."""
+    answers = conventions.answers()
+    return sorted(names[::-1], key=lambda n: (n not in answers, f"{n}_sigma" not in dataset))

@@ -31,6 +31,10 @@ __all__ = ["named_datasets", "report_page", "write_report"]
 _SCRIPTS = ("plot", "fits", "table", "series", "main", "selftest")
 
 
+#: Trends that stand on the page as pictures, for paper; the others are drawn from the numbers, and by write_figures.
+_TRENDS = 4
+
+
 @dataclass(frozen=True)
 class _Table:
     headers: tuple[str, ...]
@@ -228,7 +232,7 @@ def _section(name: str, dataset: xr.Dataset, *, fits: int, rows: int, share: flo
         flags=_Table.of(flags[flags["spectra"] > 0]),
         audit=audit_of(dataset),
         left_out=files_left_out(dataset),
-        pictures=tuple(gallery(dataset, fits=fits)),
+        pictures=tuple(gallery(dataset, fits=fits, trends=_TRENDS)),
         steps=methods.steps(dataset),
         paragraph=methods.paragraph(dataset),
         inputs=methods.inputs(dataset),
