@@ -241,5 +241,5 @@ def _trends(dataset: xr.Dataset, most: int | None) -> Iterator[Drawing]:
 
 def _most_wanted(dataset: xr.Dataset, names: Sequence[str]) -> list[str]:
     """What was asked first, then what has an uncertainty, the last verb's results before those they were made of."""
-    answers = conventions.answers()
-    return sorted(names[::-1], key=lambda n: (n not in answers, f"{n}_sigma" not in dataset))
+    answers, place = conventions.answers(), {name: number for number, name in enumerate(names)}
+    return sorted(names, key=lambda n: (n not in answers, f"{n}_sigma" not in dataset, -place[n]))
