@@ -203,10 +203,11 @@ def _draw_line(
         if sigma is not None:
             ax.fill_between(x, y - sigma[order], y + sigma[order], color=colour, alpha=0.25, lw=0)
         return
+    known = sigma is not None and bool(np.isfinite(values + sigma).any())
     ax.errorbar(
         one.values,
         values,
-        yerr=sigma,
+        yerr=sigma if known else None,  # of bars that are all unknown, matplotlib asks for the extent
         color=colour,
         marker="osD^v<>p"[j % 8],
         ls="none" if one.names is not None else "-",

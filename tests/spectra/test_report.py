@@ -70,6 +70,11 @@ def lines(ax):
 
 
 class TestPlot:
+    def test_a_trend_whose_uncertainties_are_all_unknown(self, fitted):
+        few = fitted[["counts", "mean_valence", "mean_valence_sigma"]]
+        few = few.assign(mean_valence_sigma=few.mean_valence_sigma * np.nan)
+        assert plot(few, "mean_valence").has_data()  # and no warning, which would be an error
+
     def test_a_cell_that_ends_with_it_shows_it(self, fitted, single):
         from IPython.core.formatters import PNGFormatter
 
