@@ -100,8 +100,7 @@ def stored(field: Any) -> Any:
     array = StoredArray(os.path.abspath(field.file.filename), field.name, field.shape, field.dtype)
     chunks = (rows, *field.shape[1:])
     made = dask.array.from_array(array, chunks=chunks, asarray=False, name=f"{field.name}-{uuid.uuid4()}")
-    made._stored_parts = (array,)
-    return made
+    return _made_of(made, (array,))
 
 
 def one_behind_the_other(arrays: Sequence[Any]) -> Any:
@@ -109,18 +108,23 @@ def one_behind_the_other(arrays: Sequence[Any]) -> Any:
     import dask.array
 
     made, parts = dask.array.concatenate(arrays, axis=0), [stored_parts(array) for array in arrays]
-    if all(parts):
-        made._stored_parts = tuple(part for each in parts for part in each)
-    return made
+    return _made_of(made, tuple(part for each in parts for part in each)) if all(parts) else made
+
+
+def _made_of(array: Any, parts: tuple[StoredArray, ...]) -> Any:
+    # with its name: an array that is written to in place is the same object by another name
+    array._stored_parts = (array.name, parts)
+    return array
 
 
 def stored_parts(array: Any) -> tuple[StoredArray, ...]:
     """The fields that ``array`` is, one behind the other along the first dimension; none where it is anything else.
 
-    What is computed from such an array is a new one, and has no parts: whoever writes the array as it is can hand over
-    the bytes of its fields.
+    What is computed from such an array, or written into it, has no parts: whoever writes the array as it is can hand
+    over the bytes of its fields.
     """
-    return getattr(array, "_stored_parts", ())
+    name, parts = getattr(array, "_stored_parts", ("", ()))
+    return parts if parts and array.name == name else ()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ are shuffled and deflated as HDF5 does it, outside of its lock, and handed over 
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import zlib
 from collections.abc import Iterator, Sequence
@@ -85,7 +86,7 @@ def copy_parts(parts: Sequence[StoredArray], field: Any) -> None:
     first = 0
     for part in parts:
         with opened(part) as source:
-            if _is_packed(source, like=field) and _fits(source, field, first):
+            if _is_packed(source) and _fits(source, field, first):
                 for box in _chunks(source.shape, source.chunks, [0] * source.ndim, source.shape):
                     corner = tuple(s.start for s in box)
                     skipped, packed = source.id.read_direct_chunk(corner)
@@ -101,18 +102,23 @@ def copy_parts(parts: Sequence[StoredArray], field: Any) -> None:
             first += len(source)
 
 
-def _is_packed(field: Any, like: Any = None) -> bool:
-    """Whether the chunks are shuffled and deflated and nothing else, and those of ``like``."""
-    plain = (
-        field.compression == "gzip" and field.shuffle and not field.fletcher32 and field.scaleoffset is None
-    )
-    return plain and (like is None or (field.chunks == like.chunks and field.dtype == like.dtype))
+def _is_packed(field: Any) -> bool:
+    """Whether all chunks are there, shuffled, then deflated, and nothing else."""
+    import h5py
+
+    if field.chunks is None or field.id.get_num_chunks() != math.prod(
+        -(-length // step) for length, step in zip(field.shape, field.chunks, strict=True)
+    ):
+        return False  # a measurement that was interrupted has no chunks where nothing was measured
+    recipe = field.id.get_create_plist()
+    steps = [recipe.get_filter(number)[0] for number in range(recipe.get_nfilters())]
+    return bool(steps == [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE])
 
 
 def _fits(source: Any, field: Any, first: int) -> bool:
     """Whether the chunks of ``source``, put at row ``first``, are chunks of ``field``."""
-    rows = field.chunks[0]
-    return first % rows == 0 and (len(source) % rows == 0 or first + len(source) == len(field))
+    rows, alike = field.chunks[0], source.chunks == field.chunks and source.dtype == field.dtype
+    return alike and first % rows == 0 and (len(source) % rows == 0 or first + len(source) == len(field))
 
 
 def _chunks(

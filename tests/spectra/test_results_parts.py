@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
+import spectra
 from spectra.dataset.stored import one_behind_the_other, stored, stored_parts
 from spectra.errors import ReadError
 from spectra.results import chunks
@@ -78,3 +79,65 @@ class TestJoined:
         with pytest.raises(ReadError, match=r"1\.h5 can no longer be read"):
             write_tree(tmp_path / "whole.h5", {"y": series})
         assert not (tmp_path / "whole.h5").exists()
+
+
+class TestWhatOnlyLooksLikeThem:
+    """Bytes are handed over only where they say the same in the other file."""
+
+    @staticmethod
+    def stored(file, name="y"):
+        with h5py.File(file) as source:
+            return stored(source[name])
+
+    def test_an_array_that_was_written_to_in_place(self, tmp_path, rng):
+        array = rng.normal(size=(2000, 500))
+        write_tree(tmp_path / "0.h5", {"y": array})
+        lazy = self.stored(tmp_path / "0.h5")
+        lazy[3] = np.nan
+        found, _ = written(tmp_path, lazy)
+        array[3] = np.nan
+        np.testing.assert_array_equal(found, array)
+
+    def test_a_loaded_dataset_that_was_written_to_in_place(self, tmp_path, rng):
+        data = spectra.from_arrays(
+            np.arange(500.0), rng.normal(size=(2000, 500)), axis="raman_shift", dims=("spot",)
+        )
+        spectra.save(tmp_path / "first.nxs", data)
+        loaded = spectra.load(tmp_path / "first.nxs", lazy=True)
+        loaded["intensity"][3] = -1.0
+        spectra.save(tmp_path / "second.nxs", loaded)
+        again = spectra.load(tmp_path / "second.nxs").intensity.values
+        assert (again[3] == -1.0).all()
+        np.testing.assert_array_equal(again[4:], data.intensity.values[4:])
+
+    def test_filters_in_another_order(self, tmp_path, rng):
+        array = rng.normal(size=(2000, 500))
+        recipe = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        recipe.set_chunk((250, 500))
+        recipe.set_deflate(1)
+        recipe.set_shuffle()
+        with h5py.File(tmp_path / "0.h5", "w") as file:
+            space = h5py.h5s.create_simple(array.shape)
+            field = h5py.Dataset(h5py.h5d.create(file.id, b"y", h5py.h5t.NATIVE_DOUBLE, space, recipe))
+            field[...] = array
+        found, _ = written(tmp_path, self.stored(tmp_path / "0.h5"))
+        np.testing.assert_array_equal(found, array)
+
+    def test_a_map_that_was_interrupted(self, tmp_path, rng):
+        array = rng.normal(size=(1000, 500))
+        with h5py.File(tmp_path / "0.h5", "w") as file:
+            file.create_dataset(
+                "y", shape=(2000, 500), dtype=float, chunks=(250, 500), compression="gzip", shuffle=True,
+                fillvalue=np.nan,
+            )  # fmt: skip
+            file["y"][:1000] = array
+        found, _ = written(tmp_path, self.stored(tmp_path / "0.h5"))
+        np.testing.assert_array_equal(found[:1000], array)
+        assert np.isnan(found[1000:]).all()
+
+    def test_another_byte_order(self, tmp_path, rng):
+        array = rng.normal(size=(2000, 500)).astype(">f8")
+        with h5py.File(tmp_path / "0.h5", "w") as file:
+            file.create_dataset("y", data=array, chunks=(250, 500), compression="gzip", shuffle=True)
+        found, _ = written(tmp_path, self.stored(tmp_path / "0.h5"))
+        np.testing.assert_array_equal(found, array)
