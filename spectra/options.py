@@ -11,7 +11,7 @@ from typing import Any
 
 from spectra.errors import InvalidInput, UnknownOption, did_you_mean
 
-__all__ = ["by_name", "check_option", "check_options", "option_types", "plain"]
+__all__ = ["by_name", "check_option", "check_options", "option_types", "passed_on", "plain"]
 
 
 def _options(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -54,6 +54,18 @@ def option_types(function: Callable[..., Any]) -> dict[str, Any]:
     return typing.get_type_hints(annotated, globalns=scope, localns=scope, include_extras=True)
 
 
+def passed_on(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options that ``function`` has only to hand them on, as a verb that reads does to the file's reader, and their types.
+
+    Whoever takes them checks them again: which reader a file needs is known once it is open.
+    """
+    others: Callable[[Mapping[str, Any]], dict[str, Any]] | None = getattr(function, "passes_on", None)
+    own = _options(function)
+    if others is None or all(key in own for key in given):
+        return {}
+    return {key: hint for key, hint in others(given).items() if key not in own}
+
+
 def plain(value: Any) -> Any:
     """Value with NumPy scalars and arrays turned into Python numbers and tuples (what TOML and JSON can hold)."""
     if hasattr(value, "tolist") and type(value).__module__.startswith("numpy"):
@@ -68,6 +80,8 @@ def plain(value: Any) -> Any:
 def check_options(name: str, function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """All options of ``function``: the given ones checked against their types, the others at their defaults.
 
+    Those that it only hands on (:func:`passed_on`) are there where they were given.
+
     Raises
     ------
     UnknownOption
@@ -75,18 +89,16 @@ def check_options(name: str, function: Callable[..., Any], given: Mapping[str, A
     InvalidInput
         A value of the wrong type or outside a closed list, or a missing option that has no default.
     """
-    parameters = _options(function)
+    parameters, others = _options(function), passed_on(function, given)
     for key in given:
-        if key not in parameters:
-            raise UnknownOption(f"{name} has no option {key!r}; {did_you_mean(key, parameters)}.")
+        if key not in parameters and key not in others:
+            raise UnknownOption(f"{name} has no option {key!r}; {did_you_mean(key, [*parameters, *others])}.")
     missing = [p.name for p in parameters.values() if p.default is p.empty and p.name not in given]
     if missing:
         raise InvalidInput(f"{name} needs {missing[0]!r}, which was not given.")
-    hints = option_types(function)
-    return {
-        key: check_option(name, key, given[key], hints.get(key, Any)) if key in given else parameter.default
-        for key, parameter in parameters.items()
-    }
+    hints = option_types(function) | others
+    values = {key: check_option(name, key, value, hints.get(key, Any)) for key, value in given.items()}
+    return {key: parameter.default for key, parameter in parameters.items()} | values
 
 
 def check_option(name: str, key: str, value: Any, hint: Any) -> Any:

@@ -156,14 +156,21 @@ def verb(
     return decorate
 
 
-def reading_verb(name: str) -> Callable[[F], F]:
+def reading_verb(
+    name: str, *, passes_on: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
+) -> Callable[[F], F]:
     """Make ``function(paths, *, options) -> dataset`` a verb: the first entry of the dataset's history.
+
+    ``passes_on`` tells, of the options given, which further ones there are and of what type: those that ``function``
+    takes as ``**others`` and hands to the reader of the file.
 
     The files it opened are listed in ``attrs["inputs"]`` (JSON: name as given, SHA-256, size). A file that carries
     a history of its own, as results files do, keeps it and gets no other.
     """
 
     def decorate(function: F) -> F:
+        function.__dict__["passes_on"] = passes_on
+
         @functools.wraps(function)
         def call(paths: Any, /, **given: Any) -> xr.Dataset:
             options = check_options(name, function, given)

@@ -159,7 +159,7 @@ def test_run_on_a_cluster(demo_inputs, capsys):
 
 
 def test_add_a_reader(tmp_path, monkeypatch, installed, capsys):
-    from spectra.errors import ReadError
+    from spectra.errors import ReadError, UnknownOption
     from spectra.reading import read
 
     text = text_of("add-a-reader")
@@ -170,14 +170,19 @@ def test_add_a_reader(tmp_path, monkeypatch, installed, capsys):
     (tmp_path / "cut.our").write_text(whole[:-5])
     installed()
     monkeypatch.chdir(tmp_path)
-    chromium = run_blocks(text)["chromium"]
-    assert "ourspec" in capsys.readouterr().out
+    made = run_blocks(text)
+    chromium, said = made["chromium"], capsys.readouterr().out
+    assert "ourspec" in said
+    assert "0.4 0.4" in said
+    assert (chromium.attrs["dwell_time"], made["slower"].attrs["dwell_time"]) == (0.2, 0.4)
     assert chromium.attrs["reader"] == "ourspec"
     assert chromium.sizes["binding_energy"] == 320
     assert float(chromium.binding_energy[0]) == pytest.approx(566.1)
     assert "reversed" in chromium.spectra.history[0]["notes"][0]
     with pytest.raises(ReadError, match=r"cut\.our: region 0 is cut short or damaged"):
         read("cut.our")
+    with pytest.raises(UnknownOption, match=r"spectra\.read has no option 'dwel'; did you mean 'dwell'"):
+        read("scan.our", dwel=0.4)
 
 
 def test_add_a_state(tmp_path, monkeypatch, capsys):

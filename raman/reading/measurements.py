@@ -14,7 +14,7 @@ from raman.reading.measured import LASERS, detector_units
 from raman.reading.shift import Medium
 from spectra.dataset.conventions import series_dims, spectral_axis
 from spectra.errors import InvalidInput, ReadError
-from spectra.reading.registry import choose, read_scans
+from spectra.reading.registry import choose, options_of_readers, read_scans
 from spectra.reading.scan import add_note
 from spectra.reading.series import Grid, Paths, expand, read_each, stack
 from spectra.reading.source import Source
@@ -29,7 +29,7 @@ Axis = Literal["raman_shift", "wavenumber"]
 _TECHNIQUES = {"raman_shift": "raman", "wavenumber": "ftir", "path_difference": "ftir"}
 
 
-@reading_verb("raman.read")
+@reading_verb("raman.read", passes_on=options_of_readers)
 def read(
     path: str | os.PathLike[str],
     *,
@@ -42,6 +42,7 @@ def read(
     delimiter: str | None = None,
     decimal: Literal[".", ","] | None = None,
     encoding: str | None = None,
+    **reader_options: Any,
 ) -> xr.Dataset:
     r"""Read one measurement: Raman ``intensity`` along ``raman_shift``, or infrared spectra along ``wavenumber``.
 
@@ -69,6 +70,8 @@ def read(
         Text: the decimal mark. Default: found from the content.
     encoding : str, optional
         Text: the encoding. Default: found from the content.
+    **reader_options
+        Further options, of the reader: ``spectra list readers NAME`` shows those that it has.
 
     Returns
     -------
@@ -89,12 +92,12 @@ def read(
     >>> raman.read(file).raman_shift.values
     array([1340., 1350., 1360.])
     """
-    options = _options(columns, axis, delimiter, decimal, encoding)
+    options = _options(columns, axis, delimiter, decimal, encoding) | reader_options
     scans = read_scans(path, reader=_reader(path, reader), options=options, hints=_hints(axis, laser, medium))
     return marked(_measurement(choose(scans, select, file=os.fspath(path)), laser, medium))
 
 
-@reading_verb("raman.read_series")
+@reading_verb("raman.read_series", passes_on=options_of_readers)
 def read_series(
     paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
@@ -110,6 +113,7 @@ def read_series(
     delimiter: str | None = None,
     decimal: Literal[".", ","] | None = None,
     encoding: str | None = None,
+    **reader_options: Any,
 ) -> xr.Dataset:
     r"""Read a series of measurements, many files or the spectra of one, into one dataset with a series dimension.
 
@@ -143,6 +147,8 @@ def read_series(
         Text: the decimal mark.
     encoding : str, optional
         Text: the encoding.
+    **reader_options
+        Further options, of the reader: ``spectra list readers NAME`` shows those that it has.
 
     Returns
     -------
@@ -165,7 +171,7 @@ def read_series(
     >>> raman.read_series(folder / "*.txt").intensity.dims
     ('scan', 'raman_shift')
     """
-    options = _options(columns, axis, delimiter, decimal, encoding)
+    options = _options(columns, axis, delimiter, decimal, encoding) | reader_options
     hints = _hints(axis, laser, medium)
     each = read_each(paths, select=select, reader=_reader(paths, reader), options=options, hints=hints)
     scans = [(label, _measurement(scan, laser, medium)) for label, scan in each]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from spectra.cli.app import ERROR, USAGE, app, fail
+
+if TYPE_CHECKING:
+    from spectra.pipeline.describe import Option
 
 
 @app.command()
@@ -137,17 +140,24 @@ def init(
 
 def _readers(name: str) -> None:
     from spectra.cli.tables import show_rows
+    from spectra.pipeline.describe import describe_options
     from spectra.reading.registry import readers
 
     rows = [(r.name, " ".join(r.extensions), r.summary) for r in readers().values() if name in ("", r.name)]
     show_rows(
         ("reader", "usual endings", "reads"), rows, title="Readers (the content decides, not the ending)"
     )
+    if name in readers():
+        options = describe_options(readers()[name].scans)
+        _show_options(
+            options,
+            title=f"Options of {name}, for any verb that reads" if options else f"{name} has no options",
+        )
 
 
 def _steps(name: str) -> None:
     from spectra.cli.tables import show_rows
-    from spectra.pipeline.describe import describe_options, readable, toml_value
+    from spectra.pipeline.describe import describe_options, readable
     from spectra.verbs import find_verb, list_verbs
 
     if not name:
@@ -160,18 +170,24 @@ def _steps(name: str) -> None:
         )
         return
     verb = find_verb(name)
-    options = [
+    options = describe_options(verb.function)
+    _show_options(options, title=f"{verb.name}: {readable(verb.summary)}")
+
+
+def _show_options(options: list[Option], *, title: str) -> None:
+    from spectra.cli.tables import show_rows
+    from spectra.pipeline.describe import toml_value
+
+    rows = [
         (
             o.name,
             o.type,
             "needed" if o.required else "–" if o.default is None else toml_value(o.default),
             o.text,
         )
-        for o in describe_options(verb.function)
+        for o in options
     ]
-    show_rows(
-        ("option", "type", "default", "meaning"), options, title=f"{verb.name}: {readable(verb.summary)}"
-    )
+    show_rows(("option", "type", "default", "meaning"), rows, title=title)
 
 
 def _recipes(name: str) -> None:

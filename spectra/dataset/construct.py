@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from spectra.dataset.conventions import AXES, SCALES, validate
+from spectra.dataset.conventions import AXES, SCALES, TOLD, validate
 from spectra.errors import InvalidInput, did_you_mean
 from spectra.verbs import record
 
@@ -137,7 +137,7 @@ def from_arrays(
     import spectra.dataset.accessor  # noqa: F401  the new dataset has ``.spectra``
 
     if axis not in AXES:
-        raise InvalidInput(f"axis {axis!r} is not a spectral axis; {did_you_mean(axis, AXES)}.")
+        raise InvalidInput(f"axis {axis!r} is not a spectral axis; {did_you_mean(axis, TOLD)}.")
     grid = np.asarray(x, float) * _scale(axis, axis_units)
     named = dict(y) if isinstance(y, Mapping) else {name: y}
     signal = next(iter(named))

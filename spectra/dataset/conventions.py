@@ -16,7 +16,7 @@ from spectra.errors import InvalidInput
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["AXES", "SCALES", "as_dataset", "series_dims", "signal_name", "spectral_axis", "validate"]
+__all__ = ["AXES", "SCALES", "TOLD", "as_dataset", "series_dims", "signal_name", "spectral_axis", "validate"]
 
 #: Measured spectral axes and their units (NeXus spelling). Derived axes (``k``, ``r``) stand beside, never instead.
 AXES = {
@@ -30,6 +30,8 @@ AXES = {
     "detector_channel": "",  # of photons before there is an energy scale
     "trial_valence": "",  # of what sources say of a valence, as densities
 }
+#: Those that a user names: the others are made here, or by a reader.
+TOLD = ("energy", "binding_energy", "kinetic_energy", "energy_loss", "raman_shift", "wavenumber")
 #: Units that an axis may be given in, by its own units: how many of these they are.
 SCALES = {
     "eV": {"eV": 1.0, "keV": 1e3, "meV": 1e-3},

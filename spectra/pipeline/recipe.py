@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from spectra.errors import RecipeError, SpectraError, did_you_mean
-from spectra.options import check_option, check_options, option_types
+from spectra.options import check_option, check_options, option_types, passed_on
 from spectra.pipeline.locate import line_of
 from spectra.verbs import find_verb
 
@@ -182,7 +182,7 @@ def _step(table: Mapping[str, Any], fault: _Fault, *path: str | int, reads: bool
         wrong = "reads files and belongs into [read]" if found.reads_files else "does not read files"
         raise fault(f"{name} {wrong}, so it cannot stand in {here}.", *path, "verb")
     given = {key: value for key, value in table.items() if key != "verb"}
-    hints = option_types(found.function)
+    hints = option_types(found.function) | passed_on(found.function, given)
     for key, value in given.items():
         if key not in hints:
             raise fault(f"{name} has no option {key!r}; {did_you_mean(key, hints)}.", *path, key)

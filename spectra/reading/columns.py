@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from spectra.dataset.conventions import AXES, SCALES
+from spectra.dataset.conventions import AXES, SCALES, TOLD
 from spectra.errors import InvalidInput, ReadError, did_you_mean
 from spectra.reading.labels import AXIS_ORDER, axis_of_label, is_requested, units_of_label
 from spectra.reading.scan import make_scan, unique_names, variable_name
@@ -158,7 +158,7 @@ class Columns:
     ) -> tuple[str, int]:
         """Name of the spectral axis and its column."""
         if axis is not None and axis not in AXES:
-            raise InvalidInput(f"axis {axis!r} is not a spectral axis; {did_you_mean(axis, AXES)}.")
+            raise InvalidInput(f"axis {axis!r} is not a spectral axis; {did_you_mean(axis, TOLD)}.")
         given = [name for name in asked if name in AXES]
         if given:
             return given[0], asked[given[0]]
@@ -188,8 +188,10 @@ class Columns:
             if self.labels
             else "the columns have no labels"
         )
+        others = ", ".join(f"'{name}'" for name in TOLD[1:])
         return (
-            f"{said}; say axis='energy' (or {', '.join(list(AXES)[1:])}), and columns= if it is not column 1."
+            f"{said}; say axis='energy' (or {others}), and which column it is, as in columns={{'energy': 2}}, if it is not "
+            "the first."
         )
 
     def _unlabelled(self, axis: str, notes: list[str], *, said: bool) -> int:

@@ -14,10 +14,10 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Union
 
 from spectra.errors import InvalidInput, ReadError, SpectraError, did_you_mean
-from spectra.options import check_options
+from spectra.options import check_options, option_types
 from spectra.reading.foreign import recognise
 from spectra.reading.source import Source, open_source
 from spectra.verbs import history, reading_verb
@@ -31,6 +31,7 @@ __all__ = [
     "choose",
     "find_reader",
     "matching",
+    "options_of_readers",
     "read",
     "read_scans",
     "readers",
@@ -64,7 +65,8 @@ class Reader:
         must be quick and must not raise.
     scans : callable
         ``scans(source, **options)`` is the list of all datasets in the file, never empty: what cannot be read
-        raises :class:`~spectra.errors.ReadError`. Its keyword-only options are the reader's own.
+        raises :class:`~spectra.errors.ReadError`. Its keyword-only options are the reader's own, annotated and
+        described as those of a verb: ``spectra.read(path, option=...)`` hands them on.
     """
 
     name: str
@@ -113,6 +115,29 @@ def find_reader(source: Source, name: str | None = None) -> Reader:
     )
 
 
+def options_of_readers(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of the reader that ``given["reader"]`` names, and their types; without one, those of all readers.
+
+    What the content of a file asks for is known only once it is open; :func:`read_scans` then refuses an option that is
+    another reader's.
+    """
+    known = readers()
+    name = given.get("reader")
+    asked = [known[name]] if isinstance(name, str) and name in known else known.values()
+    found: dict[str, Any] = {}
+    for reader in asked:
+        for key, hint in _types(reader).items():
+            found[key] = Union[found[key], hint] if key in found else hint  # noqa: UP007  any two types
+    return found
+
+
+def _types(reader: Reader) -> dict[str, Any]:
+    try:
+        return option_types(reader.scans)
+    except NameError:  # annotations of somebody's that only type checkers can follow
+        return dict.fromkeys(list(inspect.signature(reader.scans).parameters)[1:], Any)
+
+
 def read_scans(
     path: str | os.PathLike[str],
     *,
@@ -141,7 +166,7 @@ def read_scans(
     found = find_reader(source, reader)
     own = inspect.signature(found.scans).parameters
     hinted = {k: v for k, v in (hints or {}).items() if k in own and k not in given and v is not None}
-    if given:
+    if given or any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in own.values()):
         hinted = check_options(f"the {found.name} reader", found.scans, {**hinted, **given})
     try:
         scans = found.scans(source, **hinted)
@@ -229,7 +254,7 @@ def _plain_name(name: str) -> str:
     return re.sub(r"^\d+:", "", re.sub(r"\s+", " ", name.strip().lower())).strip()
 
 
-@reading_verb("spectra.read")
+@reading_verb("spectra.read", passes_on=options_of_readers)
 def read(
     path: str | os.PathLike[str],
     *,
@@ -241,6 +266,7 @@ def read(
     delimiter: str | None = None,
     decimal: Literal[".", ","] | None = None,
     encoding: str | None = None,
+    **reader_options: Any,
 ) -> xr.Dataset:
     r"""Read one dataset of spectra from a file of any kind that a reader is installed for.
 
@@ -266,6 +292,8 @@ def read(
         Text: the decimal mark. Default: found from the content.
     encoding : str, optional
         Text: the encoding, such as ``latin-1``. Default: found from the content.
+    **reader_options
+        Further options, of the reader: ``spectra list readers NAME`` shows those that it has.
 
     Returns
     -------
@@ -294,5 +322,6 @@ def read(
         "delimiter": delimiter,
         "decimal": decimal,
         "encoding": encoding,
+        **reader_options,
     }
     return choose(read_scans(path, reader=reader, options=options), select, file=os.fspath(path))

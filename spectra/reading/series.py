@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import datetime
 import functools
 import glob
-import json
 import os
 import re
 from collections import Counter
@@ -20,7 +18,15 @@ import numpy.typing as npt
 
 from spectra.dataset.conventions import spectral_axis
 from spectra.errors import InvalidInput, ReadError
-from spectra.reading.registry import choose, matching, read_scans, results_of, scan_name
+from spectra.reading.coordinate import with_coordinate, with_time
+from spectra.reading.registry import (
+    choose,
+    matching,
+    options_of_readers,
+    read_scans,
+    results_of,
+    scan_name,
+)
 from spectra.reading.scan import notes_of
 from spectra.verbs import note, reading_verb
 
@@ -156,7 +162,7 @@ def stack(
         | _further_coordinates(datasets, axis, dim)
         | {"label": (dim, [label for label, _ in scans], {"long_name": "file and scan"})}
     )
-    return _with_coordinate(_with_time(dataset, datasets, dim), datasets, dim, coordinate)
+    return with_coordinate(with_time(dataset, datasets, dim), datasets, dim, coordinate)
 
 
 def _common_axis(scans: Sequence[tuple[str, xr.Dataset]]) -> str:
@@ -301,63 +307,7 @@ def _common_attributes(
     return shared, differing
 
 
-def _with_time(dataset: xr.Dataset, datasets: Sequence[xr.Dataset], dim: str) -> xr.Dataset:
-    """Wall-clock time of each scan in s since the first, where every scan says when it began."""
-    starts = [scan.attrs.get("start_time") for scan in datasets]
-    if not all(starts):
-        if dim == "time":
-            missing = sum(not s for s in starts)
-            raise ReadError(
-                f"{missing} of {len(starts)} scans do not say when they began; choose another dim or coordinate=."
-            )
-        return dataset
-    times = [datetime.datetime.fromisoformat(str(s)) for s in starts]
-    if len({t.tzinfo is None for t in times}) > 1:
-        return dataset
-    first = min(times)
-    seconds = np.array([(t - first).total_seconds() for t in times])
-    attrs = {"units": "s", "start": first.isoformat(), "long_name": "time since the first spectrum"}
-    dataset = dataset.assign_coords(time=(dim, seconds, attrs))
-    return dataset.sortby("time") if dim == "time" else dataset
-
-
-def _with_coordinate(
-    dataset: xr.Dataset, datasets: Sequence[xr.Dataset], dim: str, coordinate: tuple[float, ...] | str | None
-) -> xr.Dataset:
-    """Coordinate of the series dimension itself: as given, out of the metadata, the time, or a running number."""
-    n = len(datasets)
-    if coordinate is None:
-        return (
-            dataset
-            if dim in dataset.coords
-            else dataset.assign_coords({dim: (dim, np.arange(n), {"units": ""})})
-        )
-    if not isinstance(coordinate, str):
-        if len(coordinate) != n:
-            raise InvalidInput(f"coordinate has {len(coordinate)} values; the series has {n} spectra.")
-        return dataset.assign_coords({dim: (dim, np.asarray(coordinate, float), {"units": ""})})
-    values, units = zip(*(_metadata_number(scan, coordinate) for scan in datasets), strict=True)
-    return dataset.assign_coords({dim: (dim, np.array(values), {"units": units[0], "long_name": coordinate})})
-
-
-def _metadata_number(scan: xr.Dataset, key: str) -> tuple[float, str]:
-    known = {
-        **json.loads(scan.attrs.get("metadata", "{}")),
-        **json.loads(scan.attrs.get("experiment", "{}")),
-        **scan.attrs,
-    }
-    lower = {str(k).lower(): v for k, v in known.items()}
-    if key.lower() not in lower:
-        raise InvalidInput(f"{scan_name(scan)} has no metadata {key!r} to be the coordinate.")
-    match = re.match(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S*)", str(lower[key.lower()]))
-    if match is None:
-        raise InvalidInput(
-            f"{scan_name(scan)}: {key} is {lower[key.lower()]!r}, not a number; give coordinate= as numbers."
-        )
-    return float(match.group(1)), match.group(2)
-
-
-@reading_verb("spectra.read_series")
+@reading_verb("spectra.read_series", passes_on=options_of_readers)
 def read_series(
     paths: Paths,
     *,
@@ -372,6 +322,7 @@ def read_series(
     delimiter: str | None = None,
     decimal: Literal[".", ","] | None = None,
     encoding: str | None = None,
+    **reader_options: Any,
 ) -> xr.Dataset:
     r"""Read a series of scans, many files or many scans of one file, into one dataset with a series dimension.
 
@@ -403,6 +354,8 @@ def read_series(
         Text: the decimal mark.
     encoding : str, optional
         Text: the encoding.
+    **reader_options
+        Further options, of the reader: ``spectra list readers NAME`` shows those that it has.
 
     Returns
     -------
@@ -432,6 +385,7 @@ def read_series(
         "delimiter": delimiter,
         "decimal": decimal,
         "encoding": encoding,
+        **reader_options,
     }
     each = read_each(paths, select=select, reader=reader, options=options)
     return stack(each, dim=dim, coordinate=coordinate, grid=grid)

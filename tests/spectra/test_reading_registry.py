@@ -2,12 +2,16 @@
 
 import importlib.metadata
 import logging
+import tomllib
 
 import numpy as np
 import pytest
 
+import raman
 import spectra
-from spectra.errors import InvalidInput, ReadError
+from spectra.errors import InvalidInput, ReadError, RecipeError, UnknownOption
+from spectra.pipeline.from_history import recipe_text
+from spectra.pipeline.recipe import load_recipe, parse_recipe
 from spectra.reading import registry
 from spectra.reading.registry import Reader, find_reader, readers
 from spectra.reading.source import Source
@@ -55,6 +59,68 @@ def test_a_third_party_brings_a_reader(announced, tmp_path):
     assert scan.attrs["reader"] == "ours"
     assert scan.intensity.values.tolist() == [1, 2, 4]
     assert "ours" in readers()
+
+
+@pytest.fixture
+def ours(announced, tmp_path):
+    """A file of somebody else's spectrometer, whose reader is installed."""
+    announced(_Entry("ours", lambda: OURS))
+    file = tmp_path / "a.our"
+    file.write_text("OURS 1 2 4")
+    return file
+
+
+def test_options_of_a_reader_are_taken_by_every_verb_that_reads(ours):
+    for read in (spectra.read, raman.read):
+        scan = read(ours, factor=2.0)
+        assert scan.intensity.values.tolist() == [2, 4, 8]
+        assert scan.spectra.history[0]["options"]["factor"] == 2.0
+        assert "factor" not in read(ours).spectra.history[0]["options"]
+    for read in (spectra.read_series, raman.read_series):
+        assert read([ours, ours], factor=3.0).intensity[1].values.tolist() == [3, 6, 12]
+
+
+def test_options_of_a_reader_are_in_recipes(ours, tmp_path):
+    text = recipe_text(spectra.read(ours, factor=2.0).spectra.history)
+    assert "factor = 2.0" in text
+    again = spectra.run(load_recipe(tomllib.loads(text)), [ours])
+    assert again.intensity.values.tolist() == [2, 4, 8]
+    for wrong, sentence in (
+        (
+            text.replace("factor", "facter"),
+            "line 5: spectra.read has no option 'facter'; did you mean 'factor'",
+        ),
+        (text.replace("2.0", '"much"'), "line 5: spectra.read: factor must be a valid number, got 'much'"),
+    ):
+        with pytest.raises(RecipeError, match=sentence):
+            parse_recipe(wrong)
+
+
+def test_an_option_that_no_reader_or_another_one_has(ours, tmp_path):
+    with pytest.raises(UnknownOption, match="read has no option 'facter'; did you mean 'factor'"):
+        spectra.read(ours, facter=2.0)
+    with pytest.raises(InvalidInput, match="factor must be a valid number, got 'much'"):
+        spectra.read(ours, factor="much")
+    with pytest.raises(UnknownOption, match="the ours reader has no option 'laser'; allowed: factor"):
+        spectra.read(ours, laser=532.0)
+    with pytest.raises(UnknownOption, match="spectra.read has no option 'laser'"):
+        spectra.read(ours, laser=532.0, reader="ours")
+    text = tmp_path / "a.txt"
+    text.write_text("energy mu\n6550 1\n6551 2\n")
+    with pytest.raises(UnknownOption, match="the text reader has no option 'factor'"):
+        spectra.read(text, factor=2.0)
+
+
+def test_an_option_that_a_reader_needs(announced, tmp_path):
+    def scans(source, *, grating: int):
+        return scans_ours(source, factor=grating)
+
+    announced(_Entry("ours", lambda: Reader("ours", "our spectrometer", (), sniff_ours, scans)))
+    file = tmp_path / "a.our"
+    file.write_text("OURS 1 2 4")
+    with pytest.raises(InvalidInput, match="the ours reader needs 'grating', which was not given"):
+        spectra.read(file)
+    assert spectra.read(file, grating=2).intensity.values.tolist() == [2, 4, 8]
 
 
 def test_a_broken_reader_is_logged_and_left_out(announced, tmp_path, caplog):

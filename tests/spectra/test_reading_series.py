@@ -112,6 +112,33 @@ def test_coordinates(folder):
         spectra.read_series(path / "*.txt", coordinate="voltage")
 
 
+def test_names_are_no_coordinate_and_the_error_says_what_is(tmp_path):
+    for n in (1, 2):
+        fields = f"# Element.symbol: Mn\n# Sample.name: S{n}\n# Sample.temperature: {n}00 K\n"
+        clock = f"# Scan.start_time: 2024-05-01T1{n}:00:00\n# Column.1: energy eV\n# Column.2: mu\n# ----\n"
+        (tmp_path / f"scan{n}.xdi").write_text(f"# XDI/1.0\n{fields}{clock}6550 1\n6551 2\n")
+    files = tmp_path / "*.xdi"
+    by_name = spectra.read_series(files, dim="sample")
+    assert by_name.sample.values.tolist() == ["S1", "S2"]
+    assert by_name.mu.dims == ("sample", "energy")
+    assert spectra.read_series(files, coordinate="sample.temperature").scan.values.tolist() == [100.0, 200.0]
+    for coordinate, sentence in (
+        (
+            "sample",
+            "scan1 S1: sample is 'S1', not a number; say dim='sample' instead, or give coordinate= as numbers",
+        ),
+        ("Sample.name", "scan1 S1: Sample.name is 'S1', not a number; give coordinate= as numbers"),
+        ("start_time", "not a number; say dim='time' instead"),
+        ("time", "time is no metadata: dim='time' puts the spectra along it, without coordinate="),
+        (
+            "Sample.temperatur",
+            "no metadata 'Sample.temperatur' to be the coordinate; did you mean 'Sample.temperature'",
+        ),
+    ):
+        with pytest.raises(InvalidInput, match=sentence):
+            spectra.read_series(files, coordinate=coordinate)
+
+
 def test_no_time_is_invented(folder):
     with pytest.raises(
         ReadError, match=r"2 of 2 scans do not say when they began; choose another dim or coordinate="

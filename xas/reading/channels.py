@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Literal
 
-from spectra.reading.registry import choose, read_scans
+from spectra.reading.registry import choose, options_of_readers, read_scans
 from spectra.reading.series import Grid, Paths, read_each, stack
 from spectra.verbs import reading_verb
 from xas.reading.absorption import Channel, with_mu
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["read", "read_series"]
 
 
-@reading_verb("xas.read")
+@reading_verb("xas.read", passes_on=options_of_readers)
 def read(
     path: str | os.PathLike[str],
     *,
@@ -29,6 +29,7 @@ def read(
     delimiter: str | None = None,
     decimal: Literal[".", ","] | None = None,
     encoding: str | None = None,
+    **reader_options: Any,
 ) -> xr.Dataset:
     r"""Read one X-ray absorption scan: ``mu`` along ``energy`` (eV, ascending).
 
@@ -60,6 +61,8 @@ def read(
         Text: the decimal mark. Default: found from the content.
     encoding : str, optional
         Text: the encoding. Default: found from the content.
+    **reader_options
+        Further options, of the reader: ``spectra list readers NAME`` shows those that it has.
 
     Returns
     -------
@@ -83,12 +86,12 @@ def read(
     >>> xas.read(file).mu.values.round(3)
     array([0.693, 1.386])
     """
-    options = _options(columns, axis_units, d_spacing, delimiter, decimal, encoding)
+    options = _options(columns, axis_units, d_spacing, delimiter, decimal, encoding) | reader_options
     scans = read_scans(path, reader=reader, options=options, hints={"default_axis": "energy"})
     return with_mu(choose(scans, select, file=os.fspath(path)), channel=channel)
 
 
-@reading_verb("xas.read_series")
+@reading_verb("xas.read_series", passes_on=options_of_readers)
 def read_series(
     paths: Paths,
     *,
@@ -104,6 +107,7 @@ def read_series(
     delimiter: str | None = None,
     decimal: Literal[".", ","] | None = None,
     encoding: str | None = None,
+    **reader_options: Any,
 ) -> xr.Dataset:
     r"""Read a series of X-ray absorption scans into one dataset: ``mu`` along ``dim`` and ``energy``.
 
@@ -136,6 +140,8 @@ def read_series(
         Text: the decimal mark.
     encoding : str, optional
         Text: the encoding.
+    **reader_options
+        Further options, of the reader: ``spectra list readers NAME`` shows those that it has.
 
     Returns
     -------
@@ -157,7 +163,7 @@ def read_series(
     >>> xas.read_series(folder / "*.dat").mu.dims
     ('scan', 'energy')
     """
-    options = _options(columns, axis_units, d_spacing, delimiter, decimal, encoding)
+    options = _options(columns, axis_units, d_spacing, delimiter, decimal, encoding) | reader_options
     each = read_each(paths, select=select, reader=reader, options=options, hints={"default_axis": "energy"})
     return stack(
         [(label, with_mu(scan, channel=channel)) for label, scan in each],

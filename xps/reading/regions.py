@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from spectra.reading.registry import choose, read_scans
+from spectra.reading.registry import choose, options_of_readers, read_scans
 from spectra.reading.scan import add_note
 from spectra.reading.series import Grid, read_each, stack
 from spectra.verbs import note, reading_verb
@@ -27,7 +27,7 @@ __all__ = ["read", "read_series"]
 _HINTS = {"default_axis": "binding_energy"}
 
 
-@reading_verb("xps.read")
+@reading_verb("xps.read", passes_on=options_of_readers)
 def read(
     path: str | os.PathLike[str],
     *,
@@ -38,6 +38,7 @@ def read(
     delimiter: str | None = None,
     decimal: Literal[".", ","] | None = None,
     encoding: str | None = None,
+    **reader_options: Any,
 ) -> xr.Dataset:
     r"""Read one region of photoelectron spectra: ``counts`` along ``binding_energy``, ascending.
 
@@ -66,6 +67,8 @@ def read(
         Text: the decimal mark. Default: found from the content.
     encoding : str, optional
         Text: the encoding. Default: found from the content.
+    **reader_options
+        Further options, of the reader: ``spectra list readers NAME`` shows those that it has.
 
     Returns
     -------
@@ -86,12 +89,12 @@ def read(
     >>> xps.read(file).binding_energy.values
     array([640., 650., 660.])
     """
-    options = _options(columns, axis, delimiter, decimal, encoding)
+    options = _options(columns, axis, delimiter, decimal, encoding) | reader_options
     scans = read_scans(path, reader=reader, options=options, hints=_HINTS)
     return _region(choose([_named(scan) for scan in scans], select, file=os.fspath(path)))
 
 
-@reading_verb("xps.read_series")
+@reading_verb("xps.read_series", passes_on=options_of_readers)
 def read_series(
     paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
@@ -105,6 +108,7 @@ def read_series(
     delimiter: str | None = None,
     decimal: Literal[".", ","] | None = None,
     encoding: str | None = None,
+    **reader_options: Any,
 ) -> xr.Dataset:
     r"""Read a series of one region (many files, or the blocks of one) into one dataset with a series dimension.
 
@@ -133,6 +137,8 @@ def read_series(
         Text: the decimal mark.
     encoding : str, optional
         Text: the encoding.
+    **reader_options
+        Further options, of the reader: ``spectra list readers NAME`` shows those that it has.
 
     Returns
     -------
@@ -154,7 +160,7 @@ def read_series(
     >>> xps.read_series(folder / "*.txt").counts.dims
     ('scan', 'binding_energy')
     """
-    options = _options(columns, axis, delimiter, decimal, encoding)
+    options = _options(columns, axis, delimiter, decimal, encoding) | reader_options
     each = read_each(paths, select=select, reader=reader, options=options, hints=_HINTS, prepare=_named)
     series = stack(
         [(label, _region(scan)) for label, scan in each], dim=dim, coordinate=coordinate, grid=grid

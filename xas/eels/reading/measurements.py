@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from spectra.dataset.conventions import series_dims, signal_name, spectral_axis
 from spectra.errors import InvalidInput, ReadError
-from spectra.reading.registry import choose, read_scans
+from spectra.reading.registry import choose, options_of_readers, read_scans
 from spectra.reading.scan import add_note
 from spectra.reading.series import Grid, read_each, stack
 from spectra.verbs import history, reading_verb
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["measurement", "read", "read_series", "told_settings"]
 
 
-@reading_verb("xas.eels.read")
+@reading_verb("xas.eels.read", passes_on=options_of_readers)
 def read(
     path: str | os.PathLike[str],
     *,
@@ -34,6 +34,7 @@ def read(
     delimiter: str | None = None,
     decimal: Literal[".", ","] | None = None,
     encoding: str | None = None,
+    **reader_options: Any,
 ) -> xr.Dataset:
     r"""Read one measurement: ``counts`` along ``energy_loss`` (eV, ascending), with ``y`` and ``x`` for an image.
 
@@ -67,6 +68,8 @@ def read(
         Text: the decimal mark. Default: found from the content.
     encoding : str, optional
         Text: the encoding. Default: found from the content.
+    **reader_options
+        Further options, of the reader: ``spectra list readers NAME`` shows those that it has.
 
     Returns
     -------
@@ -93,12 +96,12 @@ def read(
     (array([630. , 630.5, 631. ]), 200.0)
     """
     told = told_settings(beam_energy, convergence_angle, collection_angle)
-    options = _options(columns, axis_units, delimiter, decimal, encoding)
+    options = _options(columns, axis_units, delimiter, decimal, encoding) | reader_options
     scans = read_scans(path, reader=reader, options=options, hints={"default_axis": "energy_loss"})
     return measurement(choose(scans, select, file=os.fspath(path)), told)
 
 
-@reading_verb("xas.eels.read_series")
+@reading_verb("xas.eels.read_series", passes_on=options_of_readers)
 def read_series(
     paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
@@ -115,6 +118,7 @@ def read_series(
     delimiter: str | None = None,
     decimal: Literal[".", ","] | None = None,
     encoding: str | None = None,
+    **reader_options: Any,
 ) -> xr.Dataset:
     r"""Read a series of measurements, many files or the spectra of one, into one dataset with a series dimension.
 
@@ -149,6 +153,8 @@ def read_series(
         Text: the decimal mark.
     encoding : str, optional
         Text: the encoding.
+    **reader_options
+        Further options, of the reader: ``spectra list readers NAME`` shows those that it has.
 
     Returns
     -------
@@ -172,7 +178,7 @@ def read_series(
     ('position', 'energy_loss')
     """
     told = told_settings(beam_energy, convergence_angle, collection_angle)
-    options = _options(columns, axis_units, delimiter, decimal, encoding)
+    options = _options(columns, axis_units, delimiter, decimal, encoding) | reader_options
     hints = {"default_axis": "energy_loss"}
     each = read_each(paths, select=select, reader=reader, options=options, hints=hints)
     scans = [(label, measurement(scan, told)) for label, scan in each]
