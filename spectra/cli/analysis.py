@@ -224,9 +224,8 @@ def _summarise(dataset: xr.Dataset, rows: int) -> None:
     if rows:
         show_frame(summary_table(dataset), title="Results (value ± standard uncertainty)", rows=rows)
     flags = flag_table(dataset)
-    set_flags = flags[flags["spectra"] > 0]
-    if len(set_flags):
-        show_frame(set_flags, title="Flags")
+    if len(flags):
+        show_frame(flags, title="Flags")
 
 
 def end(dataset: xr.Dataset, written: list[Path], seconds: float, *, json: bool = False) -> None:

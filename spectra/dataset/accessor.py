@@ -42,7 +42,7 @@ class SpectraAccessor:
 
     @property
     def flags(self) -> pd.DataFrame:
-        """One row per flag: name, severity, number of spectra, explanation."""
+        """One row per flag that was raised: name, severity, number of spectra, explanation."""
         from spectra.dataset.flags import flag_table
 
         return flag_table(self._dataset)
@@ -59,8 +59,8 @@ class SpectraAccessor:
 
         return audit_of(self._dataset)
 
-    def plot(self, variable: str | None = None, *, ax: Axes | None = None, **index: int) -> Axes:
-        """Draw the figure the field expects; ``index`` picks spectra as ``Dataset.isel`` does."""
+    def plot(self, variable: str | None = None, *, ax: Axes | None = None, **index: int | str) -> Axes:
+        """Draw the figure the field expects; ``index`` picks spectra as ``Dataset.isel`` does, or by a name."""
         from spectra.report.figures import plot
 
         return plot(self._dataset, variable, ax=ax, **index)

@@ -161,7 +161,7 @@ def flag_names(dataset: xr.Dataset, **index: Any) -> list[str]:
 
 
 def flag_table(dataset: xr.Dataset) -> pd.DataFrame:
-    """One row per flag: name, severity, number of spectra, explanation."""
+    """One row per flag that was raised: name, severity, number of spectra, explanation."""
     import pandas as pd
 
     columns = ["flag", "severity", "spectra", "explanation"]
@@ -170,7 +170,8 @@ def flag_table(dataset: xr.Dataset) -> pd.DataFrame:
     status = np.asarray(status_bits(dataset).values)
     names, levels, texts = _listed(dataset["status"].attrs)
     rows = [
-        (n, level, int(np.count_nonzero(status & (1 << i))), text)
+        (n, level, count, text)
         for i, (n, level, text) in enumerate(zip(names, levels, texts, strict=True))
+        if (count := int(np.count_nonzero(status & (1 << i))))
     ]
     return pd.DataFrame(rows, columns=columns)

@@ -175,11 +175,9 @@ def _empty(column: Any) -> bool:
 
 
 def _flags(dataset: xr.Dataset) -> str:
-    table = dataset.spectra.flags
-    table = table[table["spectra"] > 0]
     return "".join(
         sentence_html(f"{row.flag.replace('_', ' ')} ({row.spectra}): {row.explanation}", row.severity)
-        for row in table.itertuples(index=False)
+        for row in dataset.spectra.flags.itertuples(index=False)
     )
 
 

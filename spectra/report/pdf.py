@@ -118,7 +118,6 @@ def _told(dataset: xr.Dataset) -> list[tuple[str, str]]:
     if simulated:
         lines.insert(0, (f"Not measured: {simulated}.", "strong"))
     flags = flag_table(dataset)
-    flags = flags[flags["spectra"] > 0]
     if len(flags):
         lines.append(("Flags", "head"))
         lines += [

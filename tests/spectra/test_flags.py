@@ -32,6 +32,15 @@ def test_flags_add_up_and_keep_their_severity(series):
     assert table["explanation"][0] == "No edge in range; widen the window."
 
 
+def test_flags_that_no_spectrum_has_are_not_listed(series):
+    looked_for = flag(series, [False] * 4, "no_edge", "No edge.")
+    assert flag_table(looked_for).empty
+    one = flag(looked_for, [False, True, False, False], "weak", "Weak.", severity="warning")
+    assert one.spectra.flags.to_numpy().tolist() == [["weak", "warning", 1, "Weak."]]
+    assert one.isel(scan=0).spectra.flags.empty
+    assert one.isel(scan=1).spectra.flags.flag.tolist() == ["weak"]
+
+
 def test_the_same_flag_set_twice_is_one_flag(series):
     twice = flag(flag(series, [True, False, False, False], "a", "A."), [False, True, False, False], "a", "A.")
     assert list(flag_table(twice)["spectra"]) == [2]

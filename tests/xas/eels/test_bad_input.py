@@ -1,6 +1,7 @@
 """What goes wrong at a microscope or a beamline: a sentence each, or a flag per pixel; never an image that stops."""
 
 import re
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def image(rng, shape=(4, 5), loss=LOSS, **edge):
 
 def flags_set(data):
     table = flag_table(data)
-    return dict(zip(table["flag"], table["spectra"], strict=True))
+    return Counter(dict(zip(table["flag"], table["spectra"], strict=True)))
 
 
 class TestWindows:
