@@ -120,3 +120,12 @@ def test_broken_files(tmp_path, body, sentence):
     file.write_text(body)
     with pytest.raises(ReadError, match=sentence):
         spectra.read(file)
+
+
+def test_numbers_without_units_are_told_of_once_in_a_series(data_dir):
+    """Scans of one beamline lack the same units all, and their currents differ."""
+    files = [data_dir / "xas" / f"Mn-{name}_bmm.xdi" for name in ("Bixbyite", "Manganosite", "Rhodocrosite")]
+    notes = xas.read_series(files, grid="first").spectra.history[0]["notes"]
+    about = [note for note in notes if "Facility" in note]
+    assert about == ["Facility.energy and Facility.current have no units, which XDI asks for (3 of 3 scans)"]
+    assert json.loads(xas.read(files[0]).attrs["metadata"])["Facility.current"] == "399.4"

@@ -164,10 +164,17 @@ def _check_fields(header: _Header, applications: str) -> None:
             faults.append(f"{name.capitalize()} is {value!r}, not ISO 8601 such as 2001-06-26T22:27:31")
     if "mono.d_spacing" in fields and _float(fields["mono.d_spacing"]) is None:
         faults.append(f"Mono.d_spacing is {fields['mono.d_spacing']!r}, not a number")
+    bare = [
+        name.capitalize() for name in _QUANTITIES if re.fullmatch(_NUMBER_WITH_UNIT, fields.get(name, ""))
+    ]
+    if bare:  # one sentence without the values: a series of scans says it once
+        faults.append(f"{' and '.join(bare)} {'have' if bare[1:] else 'has'} no units, which XDI asks for")
     for name, units in _QUANTITIES.items():
         value = fields.get(name)
-        if value and not re.match(
-            rf"{_NUMBER_WITH_UNIT}\s+({'|'.join(units)})\s*(\|\|.*)?$", value, re.IGNORECASE
+        if (
+            value
+            and name.capitalize() not in bare
+            and not re.match(rf"{_NUMBER_WITH_UNIT}\s+({'|'.join(units)})\s*(\|\|.*)?$", value, re.IGNORECASE)
         ):
             faults.append(f"{name.capitalize()} is {value!r}, not a number with units ({' or '.join(units)})")
     foreign = sorted({name.partition(".")[0] for name in fields} - _FAMILIES)
