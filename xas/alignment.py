@@ -62,7 +62,8 @@ def align(
         Largest shift in eV that is looked for, to both sides.
     e0 : float, optional
         Energy in eV that the steepest rise of the reference is moved to, as in 7112.0 for an iron foil. Default: the
-        energy scale of the reference stands.
+        energy scale of the reference stands. Moved by a reference channel (``mu_ref``), the spectra say so in
+        ``attrs["energy_scale"]``, which calibrations of valence compare; spectra of the sample itself are no energy scale.
     apply : {"interpolate", "axis", "no"}
         A series has one energy axis: "interpolate" moves each spectrum and reads it off at the energies of that axis
         (cubic spline), so that the ends of moved spectra are NaN. "axis" moves the axis itself, for a single spectrum
@@ -134,6 +135,8 @@ def align(
             said, long_name="standard uncertainty of the energy shift"
         ),
     )
+    if e0 is not None and apply != "no":
+        result = _with_scale(result, compared, e0)
     return flag(
         result, shift.isnull(), "no_shift",
         "the spectrum does not look like the reference within the largest shift, and was not moved: check the channel, "
@@ -281,6 +284,17 @@ def _window(
             f"{LEAST_POINTS} are needed. Lower largest, or use a longer reference."
         )
     return low, high
+
+
+def _with_scale(dataset: xr.Dataset, compared: str, e0: float) -> xr.Dataset:
+    """The dataset with what its energies now rest on; two that say the same have one energy scale."""
+    if compared == "mu_ref":
+        return dataset.assign_attrs(energy_scale=f"steepest rise of the reference channel at {e0:.8g} eV")
+    result = dataset.copy()
+    said = result.attrs.pop("energy_scale", None)
+    if said:
+        note(f"energies no longer rest on {said!r}: the spectra were moved by their own edge")
+    return result
 
 
 def _moved(dataset: xr.Dataset, shift: xr.DataArray, apply: str) -> xr.Dataset:

@@ -50,6 +50,21 @@ def test_any_reference_gives_the_same_differences(scans, to):
     np.testing.assert_array_equal(got.mu, data.mu)
 
 
+def test_what_the_energies_rest_on_is_said(scans):
+    """As calibrations of valence compare it: a foil's edge put where it is known to be; the sample's own is no scale."""
+    data, _ = scans
+    foil = xas.align(data, to="first", largest=12.0, e0=6539.0)
+    assert foil.attrs["energy_scale"] == "steepest rise of the reference channel at 6539 eV"
+    again = xas.align(data.isel(scan=slice(0, 4)), largest=22.0, e0=6539.0)
+    assert again.attrs["energy_scale"] == foil.attrs["energy_scale"]
+    assert "energy_scale" not in xas.align(data, to="first", largest=12.0).attrs
+    assert "energy_scale" not in xas.align(data, to="first", largest=12.0, e0=6539.0, apply="no").attrs
+    own = xas.align(foil, channel="mu", to="first", e0=6550.0)
+    assert "energy_scale" not in own.attrs
+    assert "were moved by their own edge" in str(own.spectra.history[-1]["notes"])
+    assert foil.attrs["energy_scale"] == again.attrs["energy_scale"]
+
+
 @pytest.mark.parametrize("noise", [1e-3, 8e-3])
 def test_the_sigma_covers(noise):
     """Noise in spectrum and reference, other grids, fresh draws of both."""
