@@ -1,10 +1,13 @@
 """Importing the packages is quick and quiet; larch leaves the user's settings alone."""
 
 import json
+import pickle
 import subprocess
 import sys
 
 import pytest
+
+import spectra
 
 HEAVY = ["scipy", "lmfit", "larch", "matplotlib", "numba", "pandas", "xarray", "h5py", "pydantic"]
 
@@ -27,6 +30,19 @@ def test_every_public_name_resolves(package):
         "print(json.dumps(bad))"
     )
     assert _fresh(code) == []
+
+
+def test_a_dataset_that_another_process_pickled(tmp_path):
+    """It is plain xarray there until something of the library is called, as docs/running.md says."""
+    file = tmp_path / "data.pickle"
+    file.write_bytes(pickle.dumps(spectra.crop(spectra.from_arrays([1, 2, 3], [4.0, 5, 6]), window=(1, 2))))
+    code = (
+        f"import json, pickle, spectra; data = pickle.load(open({str(file)!r}, 'rb')); "
+        "before = hasattr(data, 'spectra'); again = spectra.crop(data, window=(1, 2)); "
+        "print(json.dumps([before, data.spectra.history == again.spectra.history[:-1]]))"
+    )
+    assert _fresh(code) == [False, True]
+    assert _fresh(f"import xarray; {code}") == [True, True]
 
 
 def test_no_technique_is_imported_by_the_core():
