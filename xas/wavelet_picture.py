@@ -25,6 +25,9 @@ __all__ = ["plot_wavelet"]
 
 Array = npt.NDArray[np.float64]
 
+#: Width in inches of a figure below which the wavelet is named under the panels.
+NARROW = 4.5
+
 
 @style.styled
 def plot_wavelet(
@@ -92,9 +95,19 @@ def plot_wavelet(
     bar.set_label(
         f"$|W(k,R)|$ ({_per_angstrom(said['kweight'])})" if said["kweight"] else "$|W(k,R)|$", labelpad=2
     )
-    corner.text(
-        0.52, 0.0, _wavelet_name(said), ha="center", va="bottom", fontsize=7.5, transform=corner.transAxes
-    )
+    named = _wavelet_name(said)
+    if figure.get_figwidth() < NARROW:  # the corner has room for the colours alone
+        figure.supxlabel(", ".join(named), fontsize="small")
+    else:
+        corner.text(
+            0.52,
+            0.0,
+            "\n".join(named),
+            ha="center",
+            va="bottom",
+            fontsize="small",
+            transform=corner.transAxes,
+        )
     told = name if title is None else title
     if told:
         image.set_title(
@@ -212,7 +225,7 @@ def _draw_map(ax: Axes, shown: _Shown, said: dict[str, Any], vmax: float | None)
         ax.add_patch(Rectangle((k1, r1), k2 - k1, r2 - r1, fill=False, ec=style.FIT, lw=1.2))
         ax.annotate(
             conventions.species_text(name), (k1, r2), (2, 2), textcoords="offset points", color="white",
-            fontsize=8, va="bottom",
+            fontsize="small", va="bottom",
         )  # fmt: skip
     ax.set(xlim=(shown.k[0], shown.k[-1]), ylim=(shown.r[0], shown.r[-1]), ylabel="$R$ (Å)")
     ax.tick_params(labelbottom=False, color="white", which="both")
@@ -250,11 +263,11 @@ def _width(said: dict[str, Any]) -> float:
     return float(np.sqrt(said["order"]) if said["kind"] == "cauchy" else said["eta_sigma"])
 
 
-def _wavelet_name(said: dict[str, Any]) -> str:
+def _wavelet_name(said: dict[str, Any]) -> tuple[str, str, str]:
     if said["kind"] == "cauchy":
         named = f"Cauchy, $n$ = {said['order']:.4g}"
     else:
         named = f"Morlet, $\\eta\\sigma$ = {said['eta_sigma']:.4g}"
     at = said["resolution_at"]
     resolution = f"$\\sigma_k$ = {_width(said) / (2 * at):.2g} Å$^{{-1}}$ at {at:g} Å"
-    return f"{named}\n{resolution}\n{said['window'].capitalize()} window"
+    return named, resolution, f"{said['window'].capitalize()} window"

@@ -1,10 +1,12 @@
 """The wavelet figure: panels that share their axes, labels with units, what is shown, one scale for a series."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 import xas
-from spectra.report import write_report
+from spectra.report import style, write_report
 from spectra.report.gallery import gallery
 from xas.figures import figures
 from xas.wavelet_picture import plot_wavelet
@@ -29,6 +31,25 @@ def test_panels_share_axes_and_name_units(scans):
     assert "Mn-O" in texts
     assert any("Cauchy, $n$ = 25" in t and "Hanning window" in t for t in texts)
     assert "Mn$^{3+}$ oxide" in image.get_title(loc="left")
+
+
+@pytest.mark.parametrize("width", ["single", None, "double"])
+def test_no_words_lie_over_others_at_any_width(scans, width):
+    with style.column_width(width):
+        figure = plot_wavelet(scans, scan=1)
+    figure.canvas.draw()  # laid out
+    corner = figure.axes[3]
+    (bar,) = corner.child_axes
+    ends = bar.get_xlim()
+    ticks = [t for t in bar.get_xticklabels() if ends[0] <= t.get_position()[0] <= ends[1]]
+    words = [*corner.texts, bar.xaxis.label, *ticks, figure.axes[2].xaxis.label]
+    if figure._supxlabel is not None:
+        words.append(figure._supxlabel)
+    boxes = [word.get_window_extent() for word in words if word.get_text()]
+    assert len(boxes) > 4
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    assert all(box.x1 <= figure.bbox.x1 and box.x0 >= 0 and box.y0 >= 0 for box in boxes)
+    assert "Cauchy, $n$ = 25" in " ".join(word.get_text() for word in words)
 
 
 def test_the_transform_beside_is_that_of_the_same_window(scans):
