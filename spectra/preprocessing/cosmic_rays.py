@@ -21,6 +21,8 @@ LEAST_THRESHOLD = 4.5
 #: Full width at half maximum, in points, from which on fewer than one Lorentzian or Gaussian line in a hundred, however
 #: strong, is taken for a spike; by longest run of points.
 SAFE = {1: 2.0, 2: 2.5, 3: 3.5, 4: 4.0, 5: 4.0, 6: 4.0, 7: 4.0, 8: 4.0}
+#: Spectra in which a longer run of noise may be told of, as part of those with a false alarm.
+RARER = 0.01
 #: Spectra that one thread takes at a time.
 _SHARE = 256
 
@@ -31,6 +33,7 @@ class Spikes:
 
     values: Array  # (..., n)
     marks: Marks  # (..., n)
+    wider: Marks  # (...) longer runs than ``width`` points stand out as spikes do, and were left
 
 
 def spike_threshold(points: int, width: int, false_alarms: float) -> float:
@@ -121,8 +124,9 @@ def despike_arrays(
     shape, n = given.shape, given.shape[-1]
     rows = given.reshape(-1, n)
     known = None if sigma is None else np.broadcast_to(np.asarray(sigma, float), shape).reshape(-1, n)
-    values, marks = np.empty_like(rows), np.zeros(rows.shape, bool)
+    values, marks, wider = np.empty_like(rows), np.zeros(rows.shape, bool), np.zeros(len(rows), bool)
     threshold = spike_threshold(n, width, false_alarms)
+    high = spike_threshold(n, LONGEST, RARER * false_alarms)
     table = neighbour_table(shape[:-1], neighbours)
     if table.shape[1] and not rows.flags.writeable:
         rows = rows.copy()  # read-only arrays are another type to the compiler
@@ -135,10 +139,11 @@ def despike_arrays(
             references(rows, table[start:stop], reference)
         part = np.array(rows[start:stop])
         noise = nothing if known is None else np.array(known[start:stop])
-        find_runs(part, reference, noise, threshold, width, values[start:stop], marks[start:stop])
+        found = (values[start:stop], marks[start:stop])
+        find_runs(part, reference, noise, threshold, width, *found, high, wider[start:stop])
 
     in_shares(work, len(rows), _SHARE, workers)
-    return Spikes(values.reshape(shape), marks.reshape(shape))
+    return Spikes(values.reshape(shape), marks.reshape(shape), wider.reshape(shape[:-1]))
 
 
 def neighbour_table(lead: tuple[int, ...], dims: int) -> npt.NDArray[np.int64]:

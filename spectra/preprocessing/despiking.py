@@ -22,6 +22,8 @@ Array = npt.NDArray[np.float64]
 
 #: From this share of its points on, what was found in a spectrum is hardly due to cosmic rays.
 MANY = 0.02
+#: Longest run of points that is looked for.
+WIDEST = max(SAFE)
 
 
 @verb("spectra.despike", together=lambda options: options["against"] == "neighbours")
@@ -60,7 +62,8 @@ def despike(
         "interpolate" puts the points on the cubic, "mask" sets them to NaN, "list" leaves them.
     width : {1, 2, 3, 4, 5, 6, 7, 8}
         Longest run of points. Lines with a full width at half maximum of 2 points or more are safe with runs of one,
-        of 2.5 with two, of 3.5 with three, of 4 with longer ones.
+        of 2.5 with two, of 3.5 with three, of 4 with longer ones. Where longer runs stand out as rays do, the spectrum is
+        flagged ``wider_spikes``: one spectrum does not tell a ray of three points from a line of three.
     false_alarms : float
         Expected number of points taken out of a spectrum of noise alone.
     variable : str, optional
@@ -72,8 +75,8 @@ def despike(
     -------
     xarray.Dataset
         With ``spike``, true along the axis where there was one, and ``n_spikes`` per spectrum; the history says how many.
-        Flags: ``empty`` (no finite point); warnings ``many_spikes`` (more than 2 % of the points), ``saturated`` and
-        ``negative_intensity``.
+        Flags: ``empty`` (no finite point); warnings ``many_spikes`` (more than 2 % of the points), ``wider_spikes`` (longer
+        runs that were left: see ``width``), ``saturated`` and ``negative_intensity``.
 
     Raises
     ------
@@ -116,11 +119,12 @@ def despike(
             neighbours=len(together), workers=workers,
         )  # fmt: skip
         values = np.where(found.marks, np.nan, found.values) if method == "mask" else found.values
-        return {"values": values, "spike": found.marks}
+        return {"values": values, "spike": found.marks, "wider": found.wider}
 
     core = (*together, axis)
     inputs: list[Any] = [(signal, core)] + ([] if sigma is None else [(sigma, core)])
-    made = map_spectra(kernel, inputs, {"values": core, "spike": core}, dtypes={"spike": bool})
+    kinds = {"spike": bool, "wider": bool}
+    made = map_spectra(kernel, inputs, {"values": core, "spike": core, "wider": together}, dtypes=kinds)
     spike = made["spike"].transpose(*signal.dims).assign_attrs(long_name="point of a cosmic ray")
     number = spike.sum(axis).assign_attrs(units="", long_name="number of points of cosmic rays")
     result = dataset.assign(spike=spike, n_spikes=number)
@@ -135,6 +139,14 @@ def despike(
         "is no noise; look at the variable spike, lower width or false_alarms",
         severity="warning",
     )  # fmt: skip
+    if width < WIDEST:
+        result = flag(
+            result, made["wider"], "wider_spikes",
+            "longer runs of points than width stand out as cosmic rays do and were left: they are rays, or sharp real lines; see "
+            "where with width=8 and method='list', take them out with that width if they are no lines, or use "
+            "against='neighbours'",
+            severity="warning",
+        )  # fmt: skip
     return flag(
         result, signal.isnull().all(axis), "empty",
         "the spectrum holds no finite point: it was not measured",

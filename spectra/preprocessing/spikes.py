@@ -206,8 +206,9 @@ def _clean(y, level, noise, floor, slope, threshold, width, marks):
 
 
 @entry_point
-def find_runs(rows, reference, sigma, threshold, width, values, marks):
-    """Spikes of all ``rows``: ``marks`` set, ``values`` with the runs on their cubics.
+def find_runs(rows, reference, sigma, threshold, width, values, marks, high, wider):
+    """Spikes of all ``rows``: ``marks`` set, ``values`` with the runs on their cubics; ``wider``: whether longer
+    ones than ``width`` points are above the threshold ``high``, which are left.
 
     ``reference`` (rows, n), or without rows: what neighbouring spectra show in its place, NaN where nothing is known; the
     spectrum less the multiple of it that fits best is then looked at. ``sigma`` likewise. Points that are not finite are missing.
@@ -249,6 +250,29 @@ def find_runs(rows, reference, sigma, threshold, width, values, marks):
                 marks[r, place[k]] = True
                 value = y[k] + subtracted[k]
                 values[r, place[k]] = math.floor(value + 0.5) if whole else value  # counts stay counts
+        if width < LONGEST:
+            wider[r] = _holds_longer(y[:m], level[:m], noise, floor, slope, high, width)
+
+
+@kernel
+def _holds_longer(y, level, noise, floor, slope, threshold, width):
+    """Whether a run of more than ``width`` points stands out as a spike does."""
+    filled = np.empty(LONGEST)
+    for start in range(BESIDE, y.size - BESIDE - width):
+        step = 0.5 * threshold * noise[start]
+        rises = y[start] - 0.5 * (y[start - 2] + y[start - 1]) > step
+        for length in range(width + 1, LONGEST + 1):
+            end = start + length
+            if end > y.size - BESIDE:
+                break
+            # whatever the slope, one end of a run is above the points beside it
+            if not rises and not y[end - 1] - 0.5 * (y[end] + y[end + 1]) > step:
+                continue
+            if not _stands_out(y, noise, start, length, threshold):
+                continue
+            if _run_size(y, level, noise, floor, slope, start, length, threshold, filled) > 0.0:
+                return True
+    return False
 
 
 @kernel

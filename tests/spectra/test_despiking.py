@@ -83,6 +83,27 @@ class TestSingleSpectra:
         found = despike_arrays(rng.poisson(100 + height * line), width=width).marks
         assert found[:, 80:120].any(1).mean() < 0.015
 
+    @pytest.mark.parametrize(("length", "least"), [(3, 0.97), (4, 0.90)])
+    def test_wider_rays_than_looked_for_are_told_of_and_left(self, rng, length, least):
+        curve = expectation(((2000, 600, 5),))
+        y = rng.poisson(np.broadcast_to(curve, (400, N))).astype(float)
+        spoiled, marks = inject(rng, y, np.sqrt(curve), 30, length)
+        found = despike_arrays(spoiled)
+        assert found.wider.mean() > least
+        assert not found.marks[marks].any()
+        all_taken = despike_arrays(spoiled, width=8)
+        assert all_taken.marks[marks].mean() > least
+        assert not all_taken.wider.any()
+
+    def test_bands_are_no_wider_rays(self, rng):
+        """Noise, fluorescence and bands down to 3.2 points full width; and lines as wide as the longest runs leave."""
+        for curve in (expectation(), expectation(((2000, 600, 5),))):
+            assert despike_arrays(rng.poisson(np.broadcast_to(curve, (1000, N)))).wider.mean() < 0.005
+        center, height = 100 + rng.uniform(-1, 1, (1000, 1)), 10 ** rng.uniform(1.5, 6, (1000, 1))
+        u = 2 * (np.arange(200) - center) / SAFE[8]
+        for line in (1 / (1 + u**2), np.exp(-np.log(2) * u**2)):
+            assert despike_arrays(rng.poisson(100 + height * line)).wider.mean() < 0.01
+
     def test_what_is_no_spike_stays_as_measured(self, rng):
         y = rng.poisson(np.broadcast_to(expectation(), (50, N))).astype(float)
         spoiled, _ = inject(rng, y, np.sqrt(expectation()), 40, 1)
@@ -220,6 +241,32 @@ def test_rays_of_a_measured_series_are_found_both_ways(data_dir):
     assert (alone & beside).sum() > 0.95 * max(alone.sum(), beside.sum())
     wide = despike_arrays(y, width=3).marks
     assert (wide & alone).sum() == alone.sum()
+
+
+def test_the_default_leaves_measured_bands_that_wider_ones_take(data_dir):
+    """Polystyrene at 4.4 1/cm per pixel: its bands at 621 and 1001 1/cm are as wide as rays are."""
+    scan = raman.read(data_dir / "raman" / "witec" / "PST_WiICV532_Z050OP02_075_800msx10.txt")
+    taken = {}
+    for width in (2, 3):
+        done = spectra.despike(scan, width=width)
+        at = scan.raman_shift.values[done.spike.values]
+        taken[width] = at[at > 100].round().tolist()  # below lies the laser
+        assert flag_names(done) == (["wider_spikes"] if width == 2 else [])
+    assert taken == {2: [], 3: [620.0, 625.0, 629.0, 1001.0, 1005.0, 1009.0]}
+
+
+def test_wider_rays_of_a_measured_series_are_told_of(data_dir):
+    """The spectra before and behind say that what the default leaves and flags are rays."""
+    data = raman.read(data_dir / "raman/horiba/serie190214-1.txt")
+    y, done = data.intensity.values, spectra.despike(data)
+    flagged = done.spectra.flags.set_index("flag").spectra["wider_spikes"]
+    assert 8 <= flagged <= 14
+    left = despike_arrays(y, width=8).marks & ~done.spike.values
+    beside = despike_arrays(y, neighbours=1, width=8).marks
+    assert (left & beside).sum() > 0.95 * left.sum()
+    lazy = spectra.despike(data.chunk({data.intensity.dims[0]: 50}))
+    assert lazy.spectra.flags.set_index("flag").spectra["wider_spikes"] == flagged
+    assert "wider_spikes" not in spectra.despike(data, width=8).spectra.flags.flag.tolist()
 
 
 def series(rng, scans=4):
