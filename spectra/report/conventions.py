@@ -32,9 +32,12 @@ __all__ = [
     "series_of",
     "short_label",
     "shown_curves",
+    "shown_part",
     "species_text",
+    "trends",
     "unit_text",
     "variable_label",
+    "veil",
     "weighted",
     "zoom",
 ]
@@ -92,10 +95,30 @@ def is_trend(dataset: xr.Dataset, variable: str) -> bool:
     return not hidden and numeric and not axes_of(dataset, variable) and bool(series_of(dataset, variable))
 
 
+def trends(dataset: xr.Dataset) -> list[str]:
+    """Numbers per spectrum: what was asked first, then what has an uncertainty, the last verb's before earlier ones'."""
+    names = [str(name) for name in dataset.data_vars if is_trend(dataset, str(name))]
+    place = {name: number for number, name in enumerate(names)}
+    return sorted(names, key=lambda n: (n not in answers(), f"{n}_sigma" not in dataset, -place[n]))
+
+
 def companions(dataset: xr.Dataset, variable: str) -> list[str]:
     """Curves drawn beside ``variable`` when a single spectrum is shown."""
     beside = _table()["variable"].get(variable, {}).get("with", [])
     return [name for name in beside if name in dataset and dataset[name].dims == dataset[variable].dims]
+
+
+def veil(dataset: xr.Dataset, variable: str) -> str | None:
+    """The variable that is 1 where a map is not to be relied on, if there is one."""
+    name: str | None = _table()["variable"].get(variable, {}).get("veil")
+    return name if name in dataset else None
+
+
+def shown_part(dataset: xr.Dataset, variable: str, axis: str) -> slice:
+    """The part of an axis that a map of ``variable`` shows, as places along it."""
+    low, high = _table()["variable"].get(variable, {}).get("shown", {}).get(axis, (-np.inf, np.inf))
+    inside = np.flatnonzero((dataset[axis].values >= low) & (dataset[axis].values <= high))
+    return slice(int(inside[0]), int(inside[-1]) + 1) if inside.size > 1 else slice(None)
 
 
 def descends(axis: str) -> bool:

@@ -7,7 +7,6 @@ told in the data themselves, so that the page can say so.
 
 from __future__ import annotations
 
-import base64
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +16,16 @@ import numpy.typing as npt
 from spectra.dataset import failed, flag_table, series_dims, signal_name, spectral_axis
 from spectra.report import conventions
 from spectra.report.fit import fit_parts
+from spectra.report.gallery import fits_to_show
+from spectra.report.packed import encoded, thinned
+from spectra.report.planes import planes
 from spectra.report.series import Coordinate, coordinate
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["choose", "decoded", "embedded", "encoded", "first_spectra"]
+__all__ = ["choose", "embedded", "first_spectra"]
 
 #: Bytes that the numbers, the fits and the curves of one page may take before they are written as text.
 _NUMBERS, _FITS, _CURVES = 3_000_000, 2_500_000, 2_000_000
@@ -34,7 +36,7 @@ _PARAMETERS = ("parameter", "varied", "varied_2")
 Chosen = npt.NDArray[np.intp]
 
 
-def embedded(dataset: xr.Dataset, *, share: float = 1.0) -> dict[str, Any]:
+def embedded(dataset: xr.Dataset, *, share: float = 1.0, printed: int = 6) -> dict[str, Any]:
     """Everything that the page draws of ``dataset``, as plain JSON values.
 
     Parameters
@@ -43,13 +45,21 @@ def embedded(dataset: xr.Dataset, *, share: float = 1.0) -> dict[str, Any]:
         Of any technique; lazy arrays stay lazy but for what is drawn.
     share : float
         Of the page's size that this dataset may take.
+    printed : int
+        Fits that are drawn on paper.
     """
     dims = series_dims(dataset)
     shape = tuple(dataset.sizes[d] for d in dims)
     status = np.asarray(dataset["status"].transpose(*dims).values if "status" in dataset else np.zeros(shape))
     bad = np.flatnonzero(np.asarray(failed(dataset).values).ravel())
-    flagged = np.concatenate([bad, np.setdiff1d(np.flatnonzero(status.ravel()), bad)])
-    fits = _fits(dataset, choose(shape, _MOST_FITS, flagged)[0], share)
+    warned = np.setdiff1d(np.flatnonzero(status.ravel()), bad)
+    paper = fits_to_show(dataset, printed)
+    rare = (
+        warned if warned.size <= _MOST_FITS // 4 else warned[:0]
+    )  # what nearly all have, evenly spread ones show
+    first = np.array(list(dict.fromkeys([*paper, *bad.tolist(), *rare.tolist()])), np.intp)
+    fits = _fits(dataset, shape, first, share)
+    flagged = np.concatenate([bad, warned])
     drawn = np.array([one["spectrum"] for one in fits["spectra"]], np.intp) if fits else flagged[:0]
     wanted = np.concatenate([drawn, flagged[~np.isin(flagged, drawn)]])
     chosen, numbers = _numbers(dataset, shape, wanted, share)
@@ -60,7 +70,9 @@ def embedded(dataset: xr.Dataset, *, share: float = 1.0) -> dict[str, Any]:
         "flags": _flags(dataset),
         "numbers": numbers,
         "curves": _curves(dataset, chosen, share),
+        "planes": planes(dataset, share),
         "fits": fits,
+        "printed": [flat for flat in paper if flat in drawn],
     }
 
 
@@ -88,23 +100,6 @@ def first_spectra(dataset: xr.Dataset, most: int) -> xr.Dataset:
     slim = _slim(dataset)
     shape = tuple(dataset.sizes[d] for d in series_dims(dataset))
     return _picked(slim, [str(n) for n in slim.data_vars], np.arange(min(most, math.prod(shape))))
-
-
-def encoded(values: npt.ArrayLike) -> dict[str, Any]:
-    """Numbers as text: 32-bit floats above an offset, so that a small change of a large number is kept."""
-    array = np.asarray(values, float).ravel()
-    finite = array[np.isfinite(array)]
-    offset = float(finite.min()) if finite.size and np.ptp(finite) < 0.01 * abs(finite.min()) else 0.0
-    small = np.where(np.isfinite(array), array - offset, np.nan)
-    limit = np.finfo(np.float32).max
-    packed = np.clip(small, -limit, limit).astype("<f4")
-    return {"o": offset, "f": base64.b64encode(packed.tobytes()).decode()}
-
-
-def decoded(text: dict[str, Any]) -> npt.NDArray[np.float64]:
-    """Numbers that :func:`encoded` made, as the page reads them."""
-    packed = np.frombuffer(base64.b64decode(text["f"]), "<f4")
-    return packed.astype(float) + float(text["o"])
 
 
 def _flags(dataset: xr.Dataset) -> list[dict[str, Any]]:
@@ -253,10 +248,6 @@ def _against(part: xr.Dataset) -> list[dict[str, Any]]:
     return sorted(found, key=lambda one: one["name"] != dim)
 
 
-def _thinned(n: int, most: int) -> slice:
-    return slice(None, None, max(math.ceil(n / most), 1))
-
-
 def _curves(dataset: xr.Dataset, known: Chosen, share: float) -> list[dict[str, Any]]:
     """Curves of a series, as they were measured and as they became."""
     names = [n for n in conventions.shown_curves(dataset) if len(conventions.axes_of(dataset, n)) == 1]
@@ -267,7 +258,7 @@ def _curves(dataset: xr.Dataset, known: Chosen, share: float) -> list[dict[str, 
     found = []
     for name in names:
         (axis,) = conventions.axes_of(dataset, name)
-        thin = _thinned(dataset.sizes[axis], _POINTS)
+        thin = thinned(dataset.sizes[axis], _POINTS)
         points = len(range(*thin.indices(dataset.sizes[axis])))
         most = min(max(int(share * _CURVES / (4 * points * len(names))), 8), _MOST_CURVES)
         whole = series <= {str(d) for d in dataset[name].dims}
@@ -304,8 +295,10 @@ def _one_curve(dataset: xr.Dataset, name: str, chosen: Chosen, index: dict[str, 
     return _picked(bare[list(dict.fromkeys([name, signal]))].isel(index), [name], chosen)
 
 
-def _fits(dataset: xr.Dataset, chosen: Chosen, share: float) -> dict[str, Any] | None:
-    """Fits with data, components, background and residual."""
+def _fits(
+    dataset: xr.Dataset, shape: tuple[int, ...], first: npt.NDArray[np.integer], share: float
+) -> dict[str, Any] | None:
+    """Fits with data, components, background and residual; of a few spectra ``first``."""
     if "best_fit" not in dataset or "residual" not in dataset:
         return None
     (axis,) = conventions.axes_of(dataset, "best_fit")
@@ -313,14 +306,11 @@ def _fits(dataset: xr.Dataset, chosen: Chosen, share: float) -> dict[str, Any] |
     wanted = [signal, f"{signal}_sigma", "best_fit", "residual", "component_curve", "background", "baseline",
               "net_sigma", "fit_sigma", "height", "status"]  # fmt: skip
     names = [n for n in wanted if n in dataset]
-    thin = _thinned(dataset.sizes[axis], _POINTS)
+    thin = thinned(dataset.sizes[axis], _POINTS)
     points = len(range(*thin.indices(dataset.sizes[axis])))
     curves = 4 + dataset.sizes.get("component", 0)
-    most = max(int(share * _FITS / (4 * points * curves)), 5)
-    if chosen.size > most:
-        shape = tuple(dataset.sizes[d] for d in series_dims(dataset))
-        bad = np.intersect1d(chosen, np.flatnonzero(np.asarray(failed(dataset).values).ravel()))
-        chosen, _ = choose(shape, most, bad)
+    most = min(max(int(share * _FITS / (4 * points * curves)), 5), _MOST_FITS)
+    chosen, _ = choose(shape, most, first)
     part = _picked(dataset, names, chosen)
     dims = series_dims(part)
     components = [_plain(n) for n in part["component"].values] if "component_curve" in part else []

@@ -10,9 +10,11 @@ from spectra.dataset import series_dims
 from spectra.errors import InvalidInput, did_you_mean
 from spectra.report import conventions, style
 from spectra.report.fit import draw_fit
+from spectra.report.maps import draw_map, warned
 from spectra.report.series import coordinate, draw_curves, draw_image, draw_trend
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import xarray as xr
     from matplotlib.axes import Axes
 
@@ -20,24 +22,28 @@ __all__ = ["plot", "spectrum_name"]
 
 
 @style.styled
-def plot(dataset: xr.Dataset, variable: str | None = None, *, ax: Axes | None = None, **index: int) -> Axes:
+def plot(
+    dataset: xr.Dataset, variable: str | None = None, *, ax: Axes | None = None, **index: int | str
+) -> Axes:
     """Draw a variable as the field does, with its units.
 
     Binding energies and wavenumbers descend to the right, χ(k) is weighted with the power of k it was transformed
     with, a fit comes with its components, background and residual. A series is drawn as lines coloured by its
     coordinate, as a map when there are too many, and as a trend with error bars where the variable is a number per
-    spectrum.
+    spectrum. A number per spectrum of a map is drawn over the map: grey where it is not known, hatched where a flag
+    asks for a look.
 
     Parameters
     ----------
     dataset : xarray.Dataset
         Spectra of any technique, at any stage.
     variable : str, optional
-        What to draw. Default: the fit if there is one, else the most worked-out curve, else what was measured.
+        What to draw. Default: the fit if there is one (of a fitted map, what was asked, over the map), else the most
+        worked-out curve, else what was measured.
     ax : matplotlib.axes.Axes, optional
         Panel to draw in. Default: a new figure that pyplot does not know (``ax.figure.savefig(...)``).
-    **index : int
-        Spectra to draw, as in ``Dataset.isel``: ``scan=3``.
+    **index : int or str
+        Spectra to draw, as in ``Dataset.isel``: ``scan=3``; or one of what has names: ``component="Mn4+ 2p3/2"``.
 
     Returns
     -------
@@ -56,42 +62,68 @@ def plot(dataset: xr.Dataset, variable: str | None = None, *, ax: Axes | None = 
     >>> plot(data).get_xlabel()
     'Binding energy (eV)'
     """
-    name = conventions.checked_variable(dataset, variable)
+    places = {dim: _place(dataset, dim, which) for dim, which in index.items()}
     dims = series_dims(dataset)
-    for dim in index:
-        if dim not in dims:
-            raise InvalidInput(
-                f"there is no series dimension {dim!r} to pick from; {did_you_mean(dim, dims)}."
-            )
-    size = {dim: dataset.sizes[dim] for dim in index}
-    for dim, i in index.items():
-        if not -size[dim] <= i < size[dim]:
-            raise InvalidInput(
-                f"{dim} = {i} is outside the series: it holds {size[dim]} spectra, 0 to {size[dim] - 1}."
-            )
+    spectrum = {dim: i for dim, i in places.items() if dim in dims}
+    name = conventions.checked_variable(dataset, variable)
     if variable is None:
-        name = _most_for_one(dataset, name, len(index))
+        name = _default(dataset, name, len(spectrum))
     if name == "best_fit":  # a fit is looked at one spectrum at a time
-        index = {dim: index.get(dim, 0) for dim in dims}
-    picked = dataset.isel(index)
+        places |= {dim: places.get(dim, 0) for dim in dims}
+        spectrum = {dim: places[dim] for dim in dims}
+    picked = dataset.isel(places)
     if name == "best_fit":
         picked = _where_fitted(picked)
     panel = style.new_axes() if ax is None else ax
     _draw(panel, picked, name)
-    if index and not panel.get_title():
-        panel.set_title(spectrum_name(dataset, **index), loc="left")
+    if places and not panel.get_title():
+        things = [conventions.species_text(dataset[d].values[i]) for d, i in places.items() if d not in dims]
+        panel.set_title(", ".join([*things, *_told(dataset, spectrum)]), loc="left")
     return panel
+
+
+def _place(dataset: xr.Dataset, dim: str, which: int | str) -> int:
+    """Where along a dimension of the series, or of what has names, something stands."""
+    series = series_dims(dataset)
+    named = [str(d) for d in dataset.dims if d in dataset.coords and dataset[d].dtype.kind in "OUT"]
+    if dim not in {*series, *named}:
+        raise InvalidInput(
+            f"there is no series dimension {dim!r} to pick from; {did_you_mean(dim, [*series, *named])}."
+        )
+    if isinstance(which, str):
+        names = [str(n) for n in dataset[dim].values] if dim in dataset.coords else []
+        if which not in names:
+            raise InvalidInput(f"there is no {dim} {which!r}; {did_you_mean(which, names)}.")
+        return names.index(which)
+    size = dataset.sizes[dim]
+    if not -size <= which < size:
+        raise InvalidInput(
+            f"{dim} = {which} is outside the series: it holds {size} spectra, 0 to {size - 1}."
+            if dim in series
+            else f"{dim} = {which} is not there: 0 to {size - 1} are, or a name."
+        )
+    return which
 
 
 def spectrum_name(dataset: xr.Dataset, **index: int) -> str:
     """What one spectrum of a series is called: its place in the series and its coordinate."""
-    return ", ".join(coordinate(dataset, dim).text(i) for dim, i in index.items())
+    return ", ".join(_told(dataset, index))
 
 
-def _most_for_one(dataset: xr.Dataset, name: str, picked: int) -> str:
-    """The default for one spectrum: its wavelet map, which holds χ(R) and where in k it comes from."""
-    alone = picked == len(series_dims(dataset))
-    return "wavelet" if name == "chir_mag" and alone and "wavelet" in dataset else name
+def _told(dataset: xr.Dataset, index: dict[str, int]) -> list[str]:
+    return [coordinate(dataset, dim).text(i) for dim, i in index.items()]
+
+
+def _default(dataset: xr.Dataset, name: str, picked: int) -> str:
+    """Instead of ``name``: of one spectrum its wavelet, which holds χ(R) and where in k it comes from; of a map a number."""
+    dims = series_dims(dataset)
+    if name == "chir_mag" and picked == len(dims) and "wavelet" in dataset:
+        return "wavelet"
+    if len(dims) == 2 and not picked:
+        numbers = [n for n in conventions.trends(dataset) if set(dataset[n].dims) == set(dims)]
+        if numbers and (name == "best_fit" or numbers[0] in conventions.answers()):
+            return numbers[0]
+    return name
 
 
 def _where_fitted(dataset: xr.Dataset) -> xr.Dataset:
@@ -114,7 +146,9 @@ def _draw(ax: Axes, dataset: xr.Dataset, name: str) -> None:
     elif not axes and len(series) == 1:
         draw_trend(ax, dataset, name)
     elif not axes and len(series) == 2 and dataset[name].ndim == 2:
-        draw_image(ax, dataset, name, (series[0], series[1]))
+        values = np.asarray(dataset[name].transpose(*series).values, float)
+        label = conventions.variable_label(dataset, name)
+        draw_map(ax, dataset, values, (series[0], series[1]), label, hatched=_hatched(dataset, series))
     else:
         shape = dict(dataset[name].sizes) or "a single number"
         raise InvalidInput(
@@ -124,6 +158,14 @@ def _draw(ax: Axes, dataset: xr.Dataset, name: str) -> None:
         ax.set_xlabel(conventions.axis_label(dataset, axes[0]))
         low, high = dataset[axes[0]].values[[0, -1]]
         ax.set_xlim(*((high, low) if conventions.descends(axes[0]) else (low, high)))
+
+
+def _hatched(dataset: xr.Dataset, dims: tuple[str, ...]) -> npt.NDArray[np.bool_] | None:
+    """Pixels of a map whose flags ask for a look; None where all do, which is no news of a pixel."""
+    if "status" not in dataset or dataset["status"].dims != dims:
+        return None
+    marked = warned(dataset)
+    return None if marked.all() else marked
 
 
 def _draw_single(ax: Axes, dataset: xr.Dataset, name: str, axis: str) -> None:

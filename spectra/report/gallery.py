@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import logging
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,10 @@ from spectra.report.methods import simulated
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Drawing", "Picture", "drawings", "gallery", "write_figures", "write_overview", "write_pictures"]
+__all__ = [
+    "Drawing", "Picture", "drawings", "fits_to_show", "gallery", "standing_pictures", "write_figures", "write_overview",
+    "write_pictures",
+]  # fmt: skip
 
 _FORMATS = ("png", "svg", "pdf")
 _log = logging.getLogger(__name__)
@@ -50,14 +54,35 @@ class Picture:
     redrawn: bool = True  # the page of a report draws the same from the numbers
 
 
-def gallery(dataset: xr.Dataset, *, fits: int = 6, trends: int | None = None) -> Iterator[Picture]:
-    """Curves, fits and trends of a dataset, each as a picture; ``trends`` of them at most, those with bars first."""
-    for one in drawings(dataset, fits=fits, trends=trends):
+def gallery(dataset: xr.Dataset, *, fits: int = 6) -> Iterator[Picture]:
+    """Curves, fits and trends of a dataset, each as a picture."""
+    yield from _pictures(drawings(dataset, fits=fits))
+
+
+def standing_pictures(dataset: xr.Dataset) -> Iterator[Picture]:
+    """What a page shows that draws nothing: a fit, or else a curve, and the trend most wanted; and what only techniques draw.
+
+    All else the page draws from the numbers, on paper too: a picture takes a third of a second, and a page as many
+    spectra as one likes.
+    """
+    first = [*_curves(dataset)][-1:] if "best_fit" not in dataset else _fits(dataset, 1)
+    yield from _pictures([*first, *_trends(dataset, 1), *_others(dataset)])
+
+
+def _pictures(drawn: Iterable[Drawing]) -> Iterator[Picture]:
+    for one in drawn:
         yield Picture(one.name, one.caption, style.png(one.draw(None)), redrawn=one.fills_a_panel)
 
 
-def drawings(dataset: xr.Dataset, *, fits: int = 6, trends: int | None = None) -> Iterator[Drawing]:
+def drawings(dataset: xr.Dataset, *, fits: int = 6) -> Iterator[Drawing]:
     """Curves, fits and trends of a dataset, each ready to be drawn."""
+    yield from _curves(dataset)
+    yield from _fits(dataset, fits)
+    yield from _others(dataset)
+    yield from _trends(dataset)
+
+
+def _curves(dataset: xr.Dataset) -> Iterator[Drawing]:
     curves = conventions.shown_curves(dataset)
     zoomed = [name for name in curves if conventions.zoom(dataset, name)][-1:]
     for name in curves:
@@ -65,14 +90,23 @@ def drawings(dataset: xr.Dataset, *, fits: int = 6, trends: int | None = None) -
         yield Drawing(name, f"{caption}.", _drawn(dataset, name))
         if name in zoomed:
             yield Drawing(f"{name}_zoom", f"{caption}, near the edge.", _drawn(_part(dataset, name), name))
-    for index in _fits_to_show(dataset, fits):
+
+
+def _fits(dataset: xr.Dataset, most: int) -> Iterator[Drawing]:
+    dims = series_dims(dataset)
+    shape = tuple(dataset.sizes[d] for d in dims)
+    for flat in fits_to_show(dataset, most):
+        places = np.unravel_index(flat, shape) if dims else ()
+        index = {d: int(i) for d, i in zip(dims, places, strict=True)}
         place = "_".join(str(i) for i in index.values())
         told = conventions.plain_text(spectrum_name(dataset, **index))
         caption = "Fit with its components; residual on top" + (f": {told}." if told else ".")
         yield Drawing(f"fit_{place}".strip("_"), caption, _drawn(dataset, "best_fit", **index))
+
+
+def _others(dataset: xr.Dataset) -> Iterator[Drawing]:
     for source, figures in _of_techniques().items():
         yield from _drawn_by(source, figures, dataset)
-    yield from _trends(dataset, trends)
 
 
 def _drawn_by(source: str, figures: _Figures, dataset: xr.Dataset) -> Iterator[Drawing]:
@@ -212,34 +246,23 @@ def _extent(dataset: xr.Dataset) -> str:
     return f" of the {int(np.prod([dataset.sizes[d] for d in dims]))} spectra" if dims else ""
 
 
-def _fits_to_show(dataset: xr.Dataset, most: int) -> list[dict[str, int]]:
-    """Spectra whose fit is shown: those that failed first, then evenly spread ones, in the order of the series."""
+def fits_to_show(dataset: xr.Dataset, most: int) -> list[int]:
+    """Flat places of spectra whose fit is shown: those that failed first, then evenly spread ones, in their order."""
     if "best_fit" not in dataset or most < 1:
         return []
-    dims = series_dims(dataset)
-    shape = tuple(dataset.sizes[d] for d in dims)
     bad = np.flatnonzero(np.asarray(failed(dataset).values).ravel())[: max(most // 2, 1)]
-    total = int(np.prod(shape))
-    spread = np.unique(np.linspace(0, total - 1, min(most, total)).round().astype(int))
-    chosen = sorted(dict.fromkeys([*bad.tolist(), *spread.tolist()][:most]))
-    return [
-        {d: int(i) for d, i in zip(dims, np.unravel_index(flat, shape) if dims else (), strict=True)}
-        for flat in chosen
-    ]
+    total = math.prod(dataset.sizes[d] for d in series_dims(dataset))
+    good = np.setdiff1d(np.arange(total), bad)
+    spread = good[np.unique(np.linspace(0, good.size - 1, min(most - bad.size, good.size)).round().astype(int))]
+    return sorted([*bad.tolist(), *spread.tolist()])
 
 
-def _trends(dataset: xr.Dataset, most: int | None) -> Iterator[Drawing]:
+def _trends(dataset: xr.Dataset, most: int | None = None) -> Iterator[Drawing]:
     dims = series_dims(dataset)
     if len(dims) != 1 or dataset.sizes[dims[0]] < 2:
         return
-    names = [str(n) for n in dataset.data_vars if conventions.is_trend(dataset, str(n))]
-    names = [n for n in names if dataset[n].ndim <= 2 and np.isfinite(dataset[n].values).any()]
-    for name in _most_wanted(dataset, names)[:most]:
+    names = [n for n in conventions.trends(dataset) if dataset[n].ndim <= 2]
+    names = [n for n in names if np.isfinite(dataset[n].values).any()]
+    for name in names[:most]:
         bars = "; bars are one standard uncertainty" if f"{name}_sigma" in dataset else ""
         yield Drawing(name, f"{_caption(dataset, name)} along the series{bars}.", _drawn(dataset, name))
-
-
-def _most_wanted(dataset: xr.Dataset, names: Sequence[str]) -> list[str]:
-    """What was asked first, then what has an uncertainty, the last verb's results before those they were made of."""
-    answers, place = conventions.answers(), {name: number for number, name in enumerate(names)}
-    return sorted(names, key=lambda n: (n not in answers, f"{n}_sigma" not in dataset, -place[n]))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from spectra.errors import InvalidInput
 from spectra.report import methods
 from spectra.report.embedded import embedded, first_spectra
-from spectra.report.gallery import Picture, gallery, write_pictures
+from spectra.report.gallery import Picture, standing_pictures, write_pictures
 from spectra.report.summary import summary_table
 
 if TYPE_CHECKING:
@@ -28,11 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["named_datasets", "report_page", "write_report"]
 
 #: In the order in which they build on each other.
-_SCRIPTS = ("plot", "fits", "table", "series", "main", "selftest")
-
-
-#: Trends that stand on the page as pictures, for paper; the others are drawn from the numbers, and by write_figures.
-_TRENDS = 4
+_SCRIPTS = ("plot", "fits", "table", "series", "paper", "main", "selftest")
 
 
 @dataclass(frozen=True)
@@ -98,11 +94,11 @@ def write_report(
     title : str, optional
         Heading. Default: that of the first dataset.
     fits : int
-        Fits drawn of each series: the failed ones first, the others evenly spread.
+        Fits of each series that are drawn on paper: the failed ones first, the others evenly spread.
     rows : int
         Rows of each table of results; the results file holds all.
     figures : path, optional
-        Folder that gets the figures as PNG files as well.
+        Folder that gets the pictures of the page as PNG files; :func:`write_figures` draws all there are.
 
     Returns
     -------
@@ -217,8 +213,8 @@ def _section(name: str, dataset: xr.Dataset, *, fits: int, rows: int, share: flo
     from spectra.pipeline.series import files_left_out
 
     flags = flag_table(dataset)
-    data = embedded(dataset, share=share)
-    series = data["curves"] or data["total"] > 1
+    data = embedded(dataset, share=share, printed=fits)
+    series = data["curves"] or data["planes"] or data["total"] > 1
     views = {"table": True, "fits": data["fits"] is not None, "series": bool(series)}
     return _Section(
         name=name,
@@ -232,7 +228,7 @@ def _section(name: str, dataset: xr.Dataset, *, fits: int, rows: int, share: flo
         flags=_Table.of(flags[flags["spectra"] > 0]),
         audit=audit_of(dataset),
         left_out=files_left_out(dataset),
-        pictures=tuple(gallery(dataset, fits=fits, trends=_TRENDS)),
+        pictures=tuple(standing_pictures(dataset)),
         steps=methods.steps(dataset),
         paragraph=methods.paragraph(dataset),
         inputs=methods.inputs(dataset),

@@ -226,19 +226,13 @@ def _name_ticks(ax: Axes, names: tuple[str, ...]) -> None:
     ax.set_xlim(-0.5, len(names) - 0.5)
 
 
-def draw_image(ax: Axes, dataset: xr.Dataset, variable: str, dims: tuple[str, str]) -> None:
-    """A quantity over two dimensions: a map of a sample, or one over R and k."""
-    down, across = dims
-    rows, columns = (_grid(dataset, d) for d in dims)
+def draw_image(ax: Axes, dataset: xr.Dataset, variable: str, axes: tuple[str, str]) -> None:
+    """A quantity over two axes, R and k for example."""
+    down, across = axes
     values = dataset[variable].transpose(down, across).values.astype(float)
-    mesh = ax.pcolormesh(columns[0], rows[0], values, shading="nearest", cmap="viridis", rasterized=True)
+    mesh = ax.pcolormesh(
+        dataset[across].values, dataset[down].values, values, shading="nearest", cmap="viridis", rasterized=True
+    )  # fmt: skip
     ax.figure.colorbar(mesh, ax=ax, label=conventions.variable_label(dataset, variable), pad=0.02, aspect=25)
-    ax.set_xlabel(columns[1])
-    ax.set_ylabel(rows[1])
-
-
-def _grid(dataset: xr.Dataset, dim: str) -> tuple[npt.NDArray[np.float64], str]:
-    if dim in conventions.axes_of(dataset, dim):
-        return np.asarray(dataset[dim].values, float), conventions.axis_label(dataset, dim)
-    one = coordinate(dataset, dim)
-    return one.values, one.label or one.name
+    ax.set_xlabel(conventions.axis_label(dataset, across))
+    ax.set_ylabel(conventions.axis_label(dataset, down))

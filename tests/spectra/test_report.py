@@ -232,6 +232,26 @@ class TestPlot:
             assert len(plot(data, name).collections) == 1
         assert len(plot(data).get_lines()) == 12
 
+    def test_of_a_fitted_map_a_number_is_drawn_over_it(self, fitted):
+        """Hatched where a flag asks for a look; the fit of a pixel by its place."""
+        rows = fitted.isel(charge=[0, 1, 2, 3, 4, 0]).drop_vars("charge")
+        data = rows.assign_coords(y=("charge", [0, 0, 0, 1, 1, 1]), x=("charge", [0, 1, 2] * 2))
+        data = data.set_index(charge=["y", "x"]).unstack("charge").transpose("y", "x", ...)
+        data = flag(data, np.array([[0, 0, 0], [0, 1, 0]], bool), "weak", "It is weak.", severity="warning")
+        ax = plot(data)
+        np.testing.assert_allclose(ax.collections[0].get_array().reshape(2, 3), data.mean_valence)
+        assert len(ax.collections) == 2  # the colours and the hatches
+        assert len(plot(data, "position", component=NAMES[1]).collections) == 2
+        assert "fit" in " ".join(lines(plot(data, y=1, x=2)))
+
+    def test_one_component_by_its_name(self, fitted):
+        name = str(fitted.component.values[1])
+        ax = plot(fitted, "position", component=name)
+        np.testing.assert_allclose(ax.get_lines()[0].get_ydata(), fitted.position.sel(component=name))
+        assert ax.get_title(loc="left")
+        with pytest.raises(InvalidInput, match="there is no component .Mn3.; allowed: Mn3"):
+            plot(fitted, "position", component="Mn3")
+
     def test_names_of_a_series_are_in_the_legend_or_on_the_axis(self):
         data = spectra.from_arrays(
             X, np.arange(1, 4)[:, None] * np.ones(X.size), axis="raman_shift", dims=("scan",),

@@ -65,6 +65,7 @@ def test_a_series_and_a_map(browser, tmp_path, options):
         "only failures",
         "heat map",
         "map against",
+        "paper: pictures of all views",
     ):
         assert expected in names
 

@@ -14,9 +14,10 @@ import spectra
 from spectra.dataset import flag
 from spectra.errors import InvalidInput, WriteError
 from spectra.report import write_figures, write_pdf
-from spectra.report.embedded import choose, decoded, embedded, encoded
+from spectra.report.embedded import choose, embedded
 from spectra.report.html import report_page
 from spectra.report.methods import paragraph
+from spectra.report.packed import decoded, encoded
 
 X = np.linspace(636.0, 660.0, 61)
 NAMES = ["Mn3+ 2p3/2", "Mn4+ 2p3/2"]
@@ -109,6 +110,35 @@ class TestEmbedded:
         assert [d["size"] for d in data["dims"]] == [4, 6]
         assert data["numbers"]["step"] == 1
         assert len(decoded(data["numbers"]["spectra"])) == 24
+
+    def test_a_map_over_two_axes_has_its_numbers(self):
+        """Up to 6 Å, of the spectra that did not fail, with what lies in the reach of the ends."""
+        r, k = np.arange(0.0, 8.0, 0.5), np.arange(0.0, 12.0, 0.05)
+        wavelet = np.arange(3.0)[:, None, None] + np.outer(r, k)
+        data = spectra.from_arrays(X, np.ones((3, X.size)), axis="energy", name="mu", dims=("time",))
+        data = data.assign(
+            wavelet=(("time", "r", "k"), wavelet), cone_of_influence=(("r", "k"), (r[:, None] < k) * 1)
+        )
+        data = flag(
+            data.assign_coords(r=r, k=k), np.array([False, True, False]), "no_edge", "There is no edge."
+        )
+        (plane,) = embedded(data)["planes"]
+        assert plane["spectra"] == [0, 2]
+        assert decoded(plane["down"]["values"]).tolist() == r[r <= 6].tolist()
+        kept = wavelet[2][r <= 6][:, :: plane["every"][1]]
+        np.testing.assert_allclose(decoded(plane["values"][1]), kept.ravel(), rtol=1e-6)
+        assert decoded(plane["veil"]).reshape(kept.shape)[0, 1:].all()
+        assert embedded(data.isel(time=0))["planes"][0]["spectra"] == [0]
+        assert embedded(data.drop_vars("cone_of_influence"))["planes"][0]["veil"] is None
+
+    def test_the_fits_for_paper_are_there(self, series):
+        """The failed one first, then evenly spread ones; of a long series too."""
+        assert embedded(series, printed=2)["printed"] == [0, 1]
+        assert embedded(series, printed=0)["printed"] == []
+        long = embedded(fitted((400,), ("scan",)), printed=5)
+        assert len(long["printed"]) == 5
+        assert {1, 399} <= set(long["printed"])
+        assert set(long["printed"]) <= {one["spectrum"] for one in long["fits"]["spectra"]}
 
     def test_a_single_measured_spectrum(self):
         data = embedded(spectra.from_arrays(X, np.ones(X.size), axis="raman_shift"))

@@ -60,7 +60,7 @@ class Section {
     const place = `${spectrum + 1} of ${this.data.total}`, i = this.place.get(spectrum);
     if (!this.along || i === undefined) return `Spectrum ${place}${told}`;
     const { label, names, values } = this.along, [, stem, unit] = /^(.*?)(?: since .*?)?(?: \((.*)\))?$/.exec(label);
-    return `${names ? names[i] : `${stem} ${short(+values[i].toPrecision(4))} ${unit ?? ""}`.trim()} (${place})${told}`;
+    return `${names ? (isNaN(names[i]) ? names[i] : `${stem} ${names[i]}`) : `${stem} ${short(+values[i].toPrecision(4))} ${unit ?? ""}`.trim()} (${place})${told}`;
   }
 
   build() {
@@ -72,7 +72,7 @@ class Section {
       return view;
     };
     if (this.data.fits) this.fitView = put("fits", () => new FitView(this));
-    if (this.data.curves.length || this.count > 1) this.seriesView = put("series", () => new SeriesView(this));
+    if (this.data.curves.length || this.data.planes.length || this.count > 1) this.seriesView = put("series", () => new SeriesView(this));
     this.tableView = put("table", () => new TableView(this));
   }
 }
@@ -95,9 +95,5 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 document.querySelectorAll(".copy").forEach(button => button.addEventListener("click", async () => {
   const text = document.getElementById(button.dataset.of).innerText;
   try { await navigator.clipboard.writeText(text); button.textContent = "Copied"; } catch { button.textContent = "Select the text and copy it"; }
-}));
-document.querySelectorAll(".pictures").forEach(button => button.addEventListener("click", () => {
-  const open = document.getElementById(button.getAttribute("aria-controls")).classList.toggle("open");
-  button.setAttribute("aria-expanded", open);
 }));
 if (location.hash.startsWith("#dark")) { document.documentElement.dataset.theme = "dark"; redraw(); }

@@ -203,12 +203,13 @@ class Plot {
     const column = near(layer.x, layer.orders[0]), row = near(layer.y, layer.orders[1]);
     const columns = Array.from({ length: W }, (_, i) => { const u = (i + 0.5) / W; return column(flip ? x1 - u * (x1 - x0) : x0 + u * (x1 - x0)); });
     const canvas = element("canvas", { width: W, height: H }), pen = canvas.getContext("2d"), pixels = pen.createImageData(W, H);
-    const [low, high] = layer.limits, scale = 1 / ((high - low) || 1);
+    const [low, high] = layer.limits, scale = 1 / ((high - low) || 1), paper = isDark() ? 30 : 255;
     for (let j = 0; j < H; j++) {
       const r = row(y1 - (j + 0.5) / H * (y1 - y0));
       for (let i = 0; i < W; i++) {
         const v = layer.z(r, columns[i]), at = 4 * (j * W + i);
         const rgb = Number.isFinite(v) ? viridis((v - low) * scale) : [190, 190, 190];
+        if (layer.veil?.(r, columns[i])) for (let k = 0; k < 3; k++) rgb[k] += 0.55 * (paper - rgb[k]);
         pixels.data[at] = rgb[0]; pixels.data[at + 1] = rgb[1]; pixels.data[at + 2] = rgb[2]; pixels.data[at + 3] = 255;
       }
     }

@@ -68,6 +68,13 @@ if (location.hash.endsWith("selftest")) addEventListener("load", () => setTimeou
         table.sorted = null; table.order = [...Array(section.rows).keys()]; table.heads.forEach(h => h.setAttribute("aria-sort", "none")); table.update();
       }
     });
+    const drawn = () => sections.map(({ seriesView: v, fitView: f }) => [v?.what.value, v?.how.value, v?.against.value, v?.plot.svg.childElementCount, f?.at].join()).join(";");
+    const before = drawn();
+    dispatchEvent(new Event("beforeprint"));
+    const figures = [...document.querySelectorAll(".paper figure")];
+    check("paper: pictures of all views", figures.length > 0 && figures.every(f => clean(f) && f.querySelector("path[stroke], image")), `${figures.length} pictures`);
+    dispatchEvent(new Event("afterprint"));
+    check("paper: gone after", !document.querySelector(".paper figure") && drawn() === before, `${before} | ${drawn()}`);
   } catch (error) { check("no error", false, error.stack); }
   check("no failure on the page", !failures.length, failures.join("; "));
   document.documentElement.dataset.selftest = JSON.stringify(seen);

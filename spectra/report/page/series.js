@@ -1,9 +1,10 @@
 "use strict";
-// A series: numbers as trends or maps against time, voltage or anything else; curves overlaid, as a waterfall, as a heat map.
+// A series: numbers as trends or maps against time, voltage or anything else; curves overlaid, as a waterfall, as a heat map;
+// of one spectrum, maps over two axes.
 class SeriesView {
   constructor(section) {
     this.section = section;
-    const { numbers, curves, dims } = section.data;
+    const { numbers, curves, planes, dims } = section.data;
     this.map = dims.length === 2 ? dims : null;
     const groups = new Map();
     numbers.columns.forEach(c => { if (c.trend && "values" in c) groups.set(c.group, [...(groups.get(c.group) ?? []), c]); });
@@ -11,10 +12,11 @@ class SeriesView {
     const rank = ({ columns: [c] }) => c.answer ? 0 : c.sigma ? 1 : 2;  // what was asked first, then what was worked out last
     this.items = [
       ...all.sort((a, b) => rank(a) - rank(b)),
-      ...curves.map(curve => ({ kind: "curves", name: curve.label, curve }))];
+      ...curves.map(curve => ({ kind: "curves", name: curve.label, curve })),
+      ...planes.map(plane => ({ kind: "planes", name: plane.label, plane }))];
     const choice = (name, change) => element("select", { "aria-label": name, onchange: change });
     this.what = choice("Quantity", () => this.offer());
-    for (const [kind, label] of [["numbers", "Numbers"], ["curves", "Curves"]]) {
+    for (const [kind, label] of [["numbers", "Numbers"], ["curves", "Curves"], ["planes", "Maps"]]) {
       const group = element("optgroup", { label });
       this.items.forEach((item, i) => { if (item.kind === kind) group.append(element("option", { value: i, textContent: item.name })); });
       if (group.children.length) this.what.append(group);
@@ -42,13 +44,13 @@ class SeriesView {
 
   offer() {
     const item = this.item = this.items[+this.what.value], several = this.section.count > 1;
-    const ways = item.kind === "numbers" ? [...(this.map ? ["map"] : []), "trend"] : several ? (this.section.data.total > 40 ? ["heat map", "waterfall", "overlaid"] : ["overlaid", "waterfall", "heat map"]) : ["overlaid"];
+    const ways = item.kind === "planes" ? ["map"] : item.kind === "numbers" ? [...(this.map ? ["map"] : []), "trend"] : several ? (this.section.data.total > 40 ? ["heat map", "waterfall", "overlaid"] : ["overlaid", "waterfall", "heat map"]) : ["overlaid"];
     this.how.replaceChildren(...ways.map(w => element("option", { value: w, textContent: w })));
     this.axes = this.coordinates();
     const before = this.against.selectedIndex;
     this.against.replaceChildren(...this.axes.map((a, i) => element("option", { value: i, textContent: a.label })));
     if (before > 0) this.against.selectedIndex = before;
-    const names = item.kind !== "numbers" ? [] : item.columns[0].component ? this.section.data.numbers.components : item.columns.length > 1 ? item.columns.map(c => c.name) : [];
+    const names = item.plane ? item.plane.spectra.map(spectrum => this.section.name(spectrum)) : item.kind !== "numbers" ? [] : item.columns[0].component ? this.section.data.numbers.components : item.columns.length > 1 ? item.columns.map(c => c.name) : [];
     this.part.replaceChildren(...names.map((n, i) => element("option", { value: i, textContent: n.replace(/^.*\[(.*)\]$/, "$1") })));
     this.names = names.map(n => n.replace(/^.*\[(.*)\]$/, "$1"));
     this.plot.view = {};
@@ -70,7 +72,7 @@ class SeriesView {
     this.near.hidden = !item.curve?.zoom || as === "map";
     this.near.range = item.curve?.zoom;
     this.note.textContent = "";
-    const told = item.kind === "curves" ? this.curves(as) : as === "map" ? this.over() : this.trend();
+    const told = item.plane ? this.plane() : item.kind === "curves" ? this.curves(as) : as === "map" ? this.over() : this.trend();
     this.plot.show(told, { keep: as === this.last });
     this.last = as;
   }
@@ -97,7 +99,7 @@ class SeriesView {
     const bars = lines.some(l => l[2]) ? (many ? "; too many points for their error bars" : "; bars are one standard uncertainty") : "";
     this.note.textContent = `${x.length} of ${this.section.data.total} spectra${bars}. A click on a point opens its fit where the page has it.`;
     return { x: { label: axis.names ? "" : axis.label, range: [range[0] - air, range[1] + air], names: axis.names },
-      panels: [{ main: true, label: this.item.name, layers }], told: `${this.item.name} against ${axis.label}, ${x.length} spectra`,
+      panels: [{ main: true, label: this.item.name, layers }], told: `${this.item.name} against ${axis.label}, ${x.length} spectra${bars}`,
       reading: (px, py) => { const i = nearest(px, py); return i < 0 ? "" : `${this.section.name(this.section.spectra[i])}: ${lines.map(([n, y, s]) => `${n ? `${n} ` : ""}${uncertain(y[i], s?.[i])}`).join(", ")}`; },
       click: (px, py) => { const i = nearest(px, py); if (i >= 0) this.open(i); } };
   }
@@ -121,6 +123,21 @@ class SeriesView {
       click: (px, py) => { const i = at(px, py); if (i !== undefined) this.open(i); } };
   }
 
+  // A map of one spectrum over two axes; the colours are those of all spectra, so that two can be compared.
+  plane() {
+    const { plane } = this.item, part = +this.part.value || 0, xs = unpack(plane.across.values), ys = unpack(plane.down.values);
+    plane.unpacked ??= plane.values.map(unpack);
+    const values = plane.unpacked[part], name = this.section.name(plane.spectra[part]), limits = extent(plane.unpacked);
+    const layer = { kind: "image", image: true, x: xs, y: ys, z: (r, c) => values[r * xs.length + c], limits };
+    if (plane.veil) { const veil = unpack(plane.veil); layer.veil = (r, c) => veil[r * xs.length + c]; }
+    const nearest = (all, v) => all.reduce((best, value, i) => Math.abs(value - v) < Math.abs(all[best] - v) ? i : best, 0);
+    const left = plane.every[0] * plane.every[1] > 1 ? `; one point of ${plane.every[0]} × ${plane.every[1]}` : "";
+    this.note.textContent = `${plane.spectra.length} of ${this.section.data.total} spectra${left}; one scale of colours${plane.veil ? "; veiled where the ends of the data reach" : ""}. Drag or wheel to zoom, double-click for all.`;
+    return { x: { label: plane.across.label, range: extent([xs]), flip: plane.across.descends }, bar: [...limits, plane.title], told: `${plane.label}, ${name}`,
+      panels: [{ main: true, label: plane.down.label, range: extent([ys]), layers: [layer] }],
+      reading: (px, py) => `${short(px)}, ${short(py)}: ${short(values[nearest(ys, py) * xs.length + nearest(xs, px)])}` };
+  }
+
   curves(as) {
     const { curve } = this.item, x = unpack(curve.x), all = unpack(curve.values), spectra = unpack(curve.spectra), n = x.length;
     const axis = this.axes[+this.against.value], index = new Map();
@@ -128,7 +145,7 @@ class SeriesView {
     const at = [...spectra].map(s => { const i = index.get(s); return i === undefined ? (axis.name === "" ? s : NaN) : axis.values[i]; });
     const rows = [...at.keys()].filter(r => Number.isFinite(at[r]) || at.length === 1);
     const row = r => all.subarray(r * n, (r + 1) * n), [low, high] = extent([at]), share = r => high > low ? (at[r] - low) / (high - low) : 0;
-    const spec = { x: { label: curve.axis, range: extent([x]), flip: curve.descends }, told: `${curve.label} of ${rows.length} spectra, ${as}` };
+    const spec = { x: { label: curve.axis, range: extent([x]), flip: curve.descends }, told: rows.length > 1 ? `${curve.label} of ${rows.length} spectra, ${as}` : curve.label };
     this.note.textContent = [`${spectra.length} of ${this.section.data.total} spectra`, curve.every > 1 ? `one point of ${curve.every}` : ""].filter(Boolean).join("; ") + ". Drag or wheel to zoom, double-click for all.";
     if (as === "heat map") {
       const finite = Float64Array.from(all).filter(Number.isFinite).sort(), limits = finite.length ? [finite[Math.floor(0.005 * (finite.length - 1))], finite[Math.ceil(0.995 * (finite.length - 1))]] : [0, 1];
