@@ -191,7 +191,9 @@ def weighted_rows(y: Floats, sigma: npt.ArrayLike | None, poisson: bool) -> tupl
         spread = np.ones(y.shape)
     n = y.shape[-1]
     weight = np.divide(1.0, spread, out=np.zeros(y.shape), where=usable)
-    return np.where(usable, y, 0.0).reshape(-1, n), weight.reshape(-1, n)
+    # rows of another layout in memory would be another type to the compiler, and the engine compiled once more
+    rows = np.where(usable, y, 0.0).reshape(-1, n)
+    return np.ascontiguousarray(rows), np.ascontiguousarray(weight.reshape(-1, n))
 
 
 def _with_known(

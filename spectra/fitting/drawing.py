@@ -221,7 +221,7 @@ def _sum(model, x, memory, curve, slopes):
     fill(curve, 0.0)
     fill(slopes, 0.0)
     if model.one_tail:
-        last = 0
+        last = np.int64(0)
         for c in range(model.kind.size):
             if model.tail[c]:
                 component(model, c, x, memory)
@@ -272,7 +272,7 @@ def below_peaks(model, x, memory, slopes, curve, keep):
     fill(slopes, 0.0)
     fill(curve, 0.0)
     if model.one_tail:
-        last = 0
+        last = np.int64(0)
         for c in range(model.kind.size):
             if model.tail[c]:
                 component(model, c, x, memory)

@@ -183,7 +183,7 @@ def _reweigh(y, weight, residual, jacobian, changed):
 @kernel
 def fit_one(model, x, y, weight, s, memory, first_radius, tolerance, max_nfev):
     """Fit from ``s.free``, which is moved to the minimum; (outcome, chi2, number of evaluations, undetermined)."""
-    return _fit(model, x, y, weight, s, memory, first_radius, tolerance, max_nfev, 0)
+    return _fit(model, x, y, weight, s, memory, first_radius, tolerance, max_nfev, np.int64(0))
 
 
 @kernel
@@ -193,7 +193,7 @@ def fit_counts(model, x, y, weight, s, memory, first_radius, tolerance, max_nfev
     Where it ends the likelihood of Poisson counts is highest. Weights from the counts themselves favour the points
     that happen to lie low and pull every area down.
     """
-    return _fit(model, x, y, weight, s, memory, first_radius, tolerance, max_nfev, REWEIGHED)
+    return _fit(model, x, y, weight, s, memory, first_radius, tolerance, max_nfev, np.int64(REWEIGHED))
 
 
 @kernel
