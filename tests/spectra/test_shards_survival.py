@@ -26,6 +26,8 @@ from spectra.results.seal import check_seal
 from tests.spectra.shard_samples import RECIPE, load, same_numbers, write_series
 
 COUNT, SIZE = 18, 3
+#: What is killed a hundred times, or in workers that have to start first, is small.
+KILLED = RECIPE | {"step": [{"verb": "spectra.smooth", "window": 5}]}
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +45,14 @@ def undisturbed(series, tmp_path_factory):
     return load(out), time.perf_counter() - begun
 
 
+@pytest.fixture(scope="module")
+def small(series, tmp_path_factory):
+    """What an uninterrupted run of the small recipe writes."""
+    out = tmp_path_factory.mktemp("small") / "whole.nxs"
+    run(KILLED, series, out=out, shard_size=SIZE)
+    return load(out)
+
+
 def in_a_process(function, *arguments) -> multiprocessing.Process:
     """A copy of this process that does nothing but ``function``."""
     process = multiprocessing.get_context("fork").Process(target=function, args=arguments)
@@ -50,8 +60,6 @@ def in_a_process(function, *arguments) -> multiprocessing.Process:
     return process
 
 
-#: What is killed a hundred times is small.
-KILLED = RECIPE | {"step": [{"verb": "spectra.smooth", "window": 5}]}
 FILES = 8
 
 
@@ -103,7 +111,7 @@ def test_killed_at_ninety_more_instants_and_resumed(series, tmp_path, seed):
 
 
 @pytest.mark.long
-def test_a_worker_that_is_killed_is_replaced(series, undisturbed, tmp_path, monkeypatch):
+def test_a_worker_that_is_killed_is_replaced(series, small, tmp_path, monkeypatch):
     """Its shard is tried again alone; the file is the same."""
     import spectra.pipeline.workers as module
 
@@ -124,9 +132,9 @@ def test_a_worker_that_is_killed_is_replaced(series, undisturbed, tmp_path, monk
                 os.kill(victim, signal.SIGKILL)
                 killed.append(victim)
 
-    run(RECIPE, series, out=tmp_path / "out.nxs", shard_size=SIZE, workers=2, progress=Killer())
+    run(KILLED, series, out=tmp_path / "out.nxs", shard_size=SIZE, workers=2, progress=Killer())
     assert killed
-    for one, other in zip(load(tmp_path / "out.nxs"), undisturbed[0], strict=True):
+    for one, other in zip(load(tmp_path / "out.nxs"), small, strict=True):
         same_numbers(one, other)
 
 
@@ -135,7 +143,7 @@ def test_a_shard_that_kills_its_worker_is_left_out_and_the_others_go_on(series, 
     import spectra.pipeline.workers as module
 
     monkeypatch.setattr(module, "make_shard", _dies_of_shard_two)
-    run(RECIPE, series, out=tmp_path / "out.nxs", shard_size=SIZE, workers=2)
+    run(KILLED, series, out=tmp_path / "out.nxs", shard_size=SIZE, workers=2)
     made, _ = load(tmp_path / "out.nxs")
     assert made.sizes["scan"] == COUNT - SIZE
     reasons = files_left_out(made)
@@ -331,7 +339,7 @@ class TestSeal:
 
 
 @pytest.mark.long
-def test_a_cluster_of_two_one_of_which_is_killed(series, undisturbed, tmp_path):
+def test_a_cluster_of_two_one_of_which_is_killed(series, small, tmp_path):
     from dask.distributed import Client, LocalCluster
 
     with (
@@ -349,16 +357,16 @@ def test_a_cluster_of_two_one_of_which_is_killed(series, undisturbed, tmp_path):
                     os.kill(pids[0], signal.SIGKILL)
 
         run(
-            RECIPE,
+            KILLED,
             series,
             out=tmp_path / "out.nxs",
             shard_size=1,
             scheduler=cluster.scheduler_address,
             progress=Killer(),
         )
-        run(RECIPE, series, out=tmp_path / "own.nxs", shard_size=SIZE, scheduler=client)
+        run(KILLED, series, out=tmp_path / "own.nxs", shard_size=SIZE, scheduler=client)
     for name in ("out.nxs", "own.nxs"):
-        for one, other in zip(load(tmp_path / name), undisturbed[0], strict=True):
+        for one, other in zip(load(tmp_path / name), small, strict=True):
             same_numbers(one, other)
 
 
