@@ -128,7 +128,17 @@ def fit_rows(stamp):
                 continue
             if restarts >= 0:
                 outcome, chi2, nfev, _, _, several = fit_robust(
-                    model, x, y[i], weight[i], begin[i], np.bool_(True), restarts, s, memory, tolerance, max_nfev
+                    model,
+                    x,
+                    y[i],
+                    weight[i],
+                    begin[i],
+                    np.bool_(True),
+                    restarts,
+                    s,
+                    memory,
+                    tolerance,
+                    max_nfev,
                 )
                 out.several[i] = several
             else:

@@ -253,7 +253,9 @@ def fits_to_show(dataset: xr.Dataset, most: int) -> list[int]:
     bad = np.flatnonzero(np.asarray(failed(dataset).values).ravel())[: max(most // 2, 1)]
     total = math.prod(dataset.sizes[d] for d in series_dims(dataset))
     good = np.setdiff1d(np.arange(total), bad)
-    spread = good[np.unique(np.linspace(0, good.size - 1, min(most - bad.size, good.size)).round().astype(int))]
+    spread = good[
+        np.unique(np.linspace(0, good.size - 1, min(most - bad.size, good.size)).round().astype(int))
+    ]
     return sorted([*bad.tolist(), *spread.tolist()])
 
 
