@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,6 +14,7 @@ from spectra.cli.app import ERROR, USAGE, app, fail
 
 if TYPE_CHECKING:
     from spectra.pipeline.describe import Option
+    from spectra.reading.registry import Reader
 
 
 @app.command()
@@ -140,19 +142,30 @@ def init(
 
 def _readers(name: str) -> None:
     from spectra.cli.tables import show_rows
-    from spectra.pipeline.describe import describe_options
+    from spectra.errors import InvalidInput, did_you_mean
     from spectra.reading.registry import readers
 
+    if name not in ("", *readers()):
+        raise InvalidInput(f"no reader {name!r}; {did_you_mean(name, readers())}.")
     rows = [(r.name, " ".join(r.extensions), r.summary) for r in readers().values() if name in ("", r.name)]
     show_rows(
         ("reader", "usual endings", "reads"), rows, title="Readers (the content decides, not the ending)"
     )
-    if name in readers():
-        options = describe_options(readers()[name].scans)
-        _show_options(
-            options,
-            title=f"Options of {name}, for any verb that reads" if options else f"{name} has no options",
-        )
+    options = _reader_options(readers()[name]) if name else []
+    if options:
+        _show_options(options, title=f"Options of {name}, for any verb that reads")
+
+
+def _reader_options(reader: Reader) -> list[Option]:
+    """Options of a reader; where it does not say what one means, the verbs that read do."""
+    from spectra.pipeline.describe import describe_options
+    from spectra.verbs import list_verbs
+
+    reading = sorted((v for v in list_verbs() if v.reads_files), key=lambda v: v.name == "spectra.read")
+    told = {o.name: o.text for verb in reading for o in describe_options(verb.function)}
+    return [
+        dataclasses.replace(o, text=o.text or told.get(o.name, "")) for o in describe_options(reader.scans)
+    ]
 
 
 def _steps(name: str) -> None:

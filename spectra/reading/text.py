@@ -37,10 +37,14 @@ def scans(
     decimal: Literal[".", ","] | None = None,
     bad_lines: Literal["refuse", "skip"] = "refuse",
 ) -> list[xr.Dataset]:
-    """Every table in a text file as a dataset; options as in :func:`spectra.read`.
+    """Every table in a text file as a dataset; options as in :func:`spectra.read`, and two more.
 
-    ``default_axis`` is what an axis without a label is, for those who know the technique; ``bad_lines`` says whether
-    lines without numbers inside of a table are refused, or skipped and counted.
+    Parameters
+    ----------
+    default_axis : str, optional
+        What an axis without a label is, for those who know the technique.
+    bad_lines : {"refuse", "skip"}
+        Whether lines without numbers inside of a table are refused, or skipped and counted.
     """
     if not source.is_text:
         raise ReadError(f"{source.name} is binary, not text.")

@@ -268,6 +268,11 @@ class TestOtherCommands:
         detail = run("list", "steps", "kitchen.brew").stdout
         assert "What each value is multiplied with." in detail
         assert '"boil" | "steam"' in detail
+        reader = run("list", "readers", "text").stdout
+        assert "Options of text, for any verb that reads" in reader
+        assert "skipped and counted" in reader  # its own
+        assert "Needed for text whose axis has no label" in reader  # of the verbs that read
+        says(run("list", "readers", "tekst"), "no reader 'tekst'; did you mean 'text'", 1)
         says(run("list", "stepps"), "did you mean 'steps'", 2)
         says(run("list", "steps", "kitchen.bru"), "did you mean 'kitchen.brew'", 2)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from spectra.dataset import series_dims, signal_name
 from spectra.errors import InvalidInput, ReadError
+from spectra.reading.registry import options_of_readers
 from spectra.reading.series import read_each, stack
 from spectra.verbs import note, reading_verb
 from xas.eels.reading.measurements import measurement, told_settings
@@ -24,7 +25,7 @@ AXIS, LOW_AXIS = "energy_loss", "low_energy_loss"
 _LENGTHS = {"nm": 1.0, "um": 1e3, "µm": 1e3, "m": 1e9, "mm": 1e6, "angstrom": 0.1, "Å": 0.1}
 
 
-@reading_verb("xas.eels.read_line_scan")
+@reading_verb("xas.eels.read_line_scan", passes_on=options_of_readers)
 def read_line_scan(
     paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
@@ -36,6 +37,7 @@ def read_line_scan(
     beam_energy: float | None = None,
     convergence_angle: float | None = None,
     collection_angle: float | None = None,
+    **reader_options: Any,
 ) -> xr.Dataset:
     r"""Read a line scan of core losses, with the low losses of the same places if they are among the files (dual EELS).
 
@@ -62,6 +64,8 @@ def read_line_scan(
         Semi-angle of convergence in mrad, where the files do not say it or say it wrong.
     collection_angle : float, optional
         Semi-angle of collection in mrad, where the files do not say it or say it wrong.
+    **reader_options
+        Further options, of the reader: ``spectra list readers NAME`` shows those that it has.
 
     Returns
     -------
@@ -88,7 +92,9 @@ def read_line_scan(
     told = told_settings(beam_energy, convergence_angle, collection_angle)
     if spacing is not None and not 0 < spacing < np.inf:
         raise InvalidInput(f"spacing is the distance between spectra in nm, above 0, got {spacing:g}.")
-    each = read_each(paths, select=select, reader=reader, options={}, hints={"default_axis": AXIS})
+    each = read_each(
+        paths, select=select, reader=reader, options=reader_options, hints={"default_axis": AXIS}
+    )
     scans = [(label, measurement(scan, told)) for label, scan in each]
     lows = [(label, scan) for label, scan in scans if float(scan[AXIS][0]) <= 0 < float(scan[AXIS][-1])]
     cores = [(label, scan) for label, scan in scans if float(scan[AXIS][0]) > 0]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from spectra.dataset.conventions import spectral_axis
 from spectra.errors import ReadError
-from spectra.reading.registry import choose, read_scans
+from spectra.reading.registry import choose, options_of_readers, read_scans
 from spectra.reading.series import read_each, stack
 from spectra.verbs import reading_verb
 
@@ -29,7 +29,7 @@ _UNITS = {
 _AXES = ("detector_channel", "energy_loss")
 
 
-@reading_verb("xas.rixs.read")
+@reading_verb("xas.rixs.read", passes_on=options_of_readers)
 def read(
     path: str | os.PathLike[str],
     *,
@@ -37,6 +37,7 @@ def read(
     parts: int | None = None,
     select: str | int | None = None,
     reader: str | None = None,
+    **reader_options: Any,
 ) -> xr.Dataset:
     r"""Read one exposure of one detector: ``counts`` of photons along ``detector_channel``, or along ``energy_loss``.
 
@@ -55,6 +56,8 @@ def read(
         Which of several spectra: its name, or its number from 0.
     reader : str, optional
         Name of the reader where the content should not decide.
+    **reader_options
+        Further options, of the reader: ``spectra list readers NAME`` shows those that it has.
 
     Returns
     -------
@@ -77,12 +80,11 @@ def read(
     array([-0.1,  0. ,  0.1])
     """
     hints = {"default_axis": "energy_loss", "curvature": curvature, "parts": parts}
-    return _exposure(
-        choose(read_scans(path, reader=reader, hints=hints), select, file=os.fspath(path)), parts
-    )
+    scans = read_scans(path, reader=reader, options=reader_options, hints=hints)
+    return _exposure(choose(scans, select, file=os.fspath(path)), parts)
 
 
-@reading_verb("xas.rixs.read_series")
+@reading_verb("xas.rixs.read_series", passes_on=options_of_readers)
 def read_series(
     paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
@@ -92,6 +94,7 @@ def read_series(
     parts: int | None = None,
     select: str | int | tuple[str | int, ...] | None = None,
     reader: str | None = None,
+    **reader_options: Any,
 ) -> xr.Dataset:
     r"""Read one exposure of several detectors, or several exposures of one, into one dataset.
 
@@ -111,6 +114,8 @@ def read_series(
         Which spectra of each file, by name or number from 0.
     reader : str, optional
         Name of the reader where the content should not decide.
+    **reader_options
+        Further options, of the reader: ``spectra list readers NAME`` shows those that it has.
 
     Returns
     -------
@@ -132,7 +137,7 @@ def read_series(
     ('scan', 'energy_loss')
     """
     hints: dict[str, Any] = {"default_axis": "energy_loss", "curvature": curvature, "parts": parts}
-    each = read_each(paths, select=select, reader=reader, hints=hints)
+    each = read_each(paths, select=select, reader=reader, options=reader_options, hints=hints)
     scans = [(label, _exposure(scan, parts)) for label, scan in each]
     return _with_units(stack(scans, dim=dim, coordinate=coordinate), dim, coordinate)
 
