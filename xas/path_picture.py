@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spectra.dataset import series_dims
-from spectra.errors import InvalidInput, did_you_mean
+from spectra.errors import InvalidInput
 from spectra.report import conventions, style
-from spectra.report.figures import spectrum_name
+from spectra.report.figures import one_spectrum
 from spectra.verbs import history
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def plot_paths(
         raise InvalidInput(
             "plot_paths needs the variable 'chi_fit', which xas.fit_paths adds: call it first."
         )
-    one, name = _one_spectrum(dataset, index)
+    one, name = one_spectrum(dataset, index)
     if not np.isfinite(one["chir_fit_mag"]).all():
         raise InvalidInput(
             "the fit of this spectrum failed: look at dataset.spectra.flags, or draw another one."
@@ -78,23 +77,6 @@ def plot_paths(
     if told:
         in_k.set_title(told, loc="left")
     return figure
-
-
-def _one_spectrum(dataset: xr.Dataset, index: dict[str, int]) -> tuple[xr.Dataset, str]:
-    dims = series_dims(dataset)
-    for dim, i in index.items():
-        if dim not in dims:
-            raise InvalidInput(
-                f"there is no series dimension {dim!r} to pick from; {did_you_mean(dim, dims)}."
-            )
-        if not -dataset.sizes[dim] <= i < dataset.sizes[dim]:
-            raise InvalidInput(
-                f"{dim} = {i} is outside the series: it holds {dataset.sizes[dim]} spectra, 0 to {dataset.sizes[dim] - 1}."
-            )
-    picked = {dim: index.get(dim, 0) for dim in dims}
-    sample = dataset.attrs.get("sample") or ("" if dims else dataset.attrs.get("title", ""))
-    parts = [conventions.species_text(sample), spectrum_name(dataset, **picked) if dims else ""]
-    return dataset.isel(picked), ": ".join(part for part in parts if part)
 
 
 def _draw_k(ax: Axes, one: xr.Dataset, k: Any, power: float) -> None:

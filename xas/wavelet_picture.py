@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from spectra.dataset import series_dims
-from spectra.errors import InvalidInput, did_you_mean
+from spectra.errors import InvalidInput
 from spectra.report import conventions, style
-from spectra.report.figures import spectrum_name
+from spectra.report.figures import one_spectrum
 from spectra.verbs import history
 from xas.transform import fourier_matrix
 from xas.wavenumber import window as taper_window
@@ -171,20 +170,7 @@ def _one_spectrum(dataset: xr.Dataset, index: dict[str, int]) -> tuple[xr.Datase
         raise InvalidInput(
             "plot_wavelet needs the variable 'wavelet', which xas.wavelet adds: call it first."
         )
-    dims = series_dims(dataset)
-    for dim, i in index.items():
-        if dim not in dims:
-            raise InvalidInput(
-                f"there is no series dimension {dim!r} to pick from; {did_you_mean(dim, dims)}."
-            )
-        if not -dataset.sizes[dim] <= i < dataset.sizes[dim]:
-            raise InvalidInput(
-                f"{dim} = {i} is outside the series: it holds {dataset.sizes[dim]} spectra, 0 to {dataset.sizes[dim] - 1}."
-            )
-    picked = {dim: index.get(dim, 0) for dim in dims}
-    sample = dataset.attrs.get("sample") or ("" if dims else dataset.attrs.get("title", ""))
-    parts = [conventions.species_text(sample), spectrum_name(dataset, **picked) if dims else ""]
-    return dataset.isel(picked), ": ".join(part for part in parts if part)
+    return one_spectrum(dataset, index)
 
 
 def _said(dataset: xr.Dataset) -> dict[str, Any]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-__all__ = ["plot", "spectrum_name"]
+__all__ = ["one_spectrum", "plot", "spectrum_name"]
 
 
 @style.styled
@@ -108,6 +108,20 @@ def _place(dataset: xr.Dataset, dim: str, which: int | str) -> int:
 def spectrum_name(dataset: xr.Dataset, **index: int) -> str:
     """What one spectrum of a series is called: its place in the series and its coordinate."""
     return ", ".join(_told(dataset, index))
+
+
+def one_spectrum(dataset: xr.Dataset, index: dict[str, int]) -> tuple[xr.Dataset, str]:
+    """One spectrum, the first where ``index`` does not say which, and its name: the sample's, and its place in the series."""
+    dims = series_dims(dataset)
+    for dim in index:
+        if dim not in dims:
+            raise InvalidInput(
+                f"there is no series dimension {dim!r} to pick from; {did_you_mean(dim, dims)}."
+            )
+    picked = {dim: _place(dataset, dim, index.get(dim, 0)) for dim in dims}
+    sample = dataset.attrs.get("sample") or ("" if dims else dataset.attrs.get("title", ""))
+    parts = [conventions.species_text(sample), spectrum_name(dataset, **picked) if dims else ""]
+    return dataset.isel(picked), ": ".join(part for part in parts if part)
 
 
 def _told(dataset: xr.Dataset, index: dict[str, int]) -> list[str]:

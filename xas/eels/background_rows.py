@@ -8,6 +8,7 @@ import numpy as np
 
 from spectra.fitting.compiled import reduction
 from spectra.preprocessing.compiled import entry_point, kernel
+from xas.eels.exponential_rows import exponential
 
 __all__ = ["score_rows", "subtract_rows"]
 
@@ -15,35 +16,6 @@ __all__ = ["score_rows", "subtract_rows"]
 LARGEST = 5.0
 #: In Pearson's chi-square a channel's variance is no less than this share of the largest.
 LEAST = 1e-2
-
-#: ln 2 in two parts, of which the first has so few digits that its multiples are exact.
-_LN2, _LN2_REST, _PER_LN2 = 0.693147180369123816490, 1.90821492927058770002e-10, 1.4426950408889634
-
-
-@kernel
-def _exponential(first, slope, at, bits, out):
-    """``out = exp(first + slope * at)`` in vector registers: 2**k times a polynomial of the rest, to 1e-15."""
-    for i in range(at.size):
-        x = min(max(first + slope * at[i], -708.0), 708.0)
-        k = math.floor(x * _PER_LN2 + 0.5)
-        r = (x - k * _LN2) - k * _LN2_REST
-        p = 1.0 / 479001600.0
-        p = p * r + 1.0 / 39916800.0
-        p = p * r + 1.0 / 3628800.0
-        p = p * r + 1.0 / 362880.0
-        p = p * r + 1.0 / 40320.0
-        p = p * r + 1.0 / 5040.0
-        p = p * r + 1.0 / 720.0
-        p = p * r + 1.0 / 120.0
-        p = p * r + 1.0 / 24.0
-        p = p * r + 1.0 / 6.0
-        p = p * r + 0.5
-        p = p * r + 1.0
-        out[i] = p * r + 1.0
-        bits[i] = (np.int64(k) + 1023) << 52
-    powers = bits.view(np.float64)
-    for i in range(at.size):
-        out[i] *= powers[i]
 
 
 @reduction
@@ -105,7 +77,7 @@ def score_rows(y, at, variance, theta, fisher, chi2, settled, steps, small):
         if not (math.isfinite(a) and math.isfinite(b)):
             continue
         for _ in range(steps):
-            _exponential(a, b, at, bits, mu)
+            exponential(a, b, at, bits, mu)
             if variance.shape[0]:
                 m0, m1, m2, s0, s1 = _weighted_moments(mu, at, y[row], variance[row])
             else:
@@ -125,7 +97,7 @@ def score_rows(y, at, variance, theta, fisher, chi2, settled, steps, small):
                 settled[row] = True
                 break
         theta[row] = a, b
-        _exponential(a, b, at, bits, mu)
+        exponential(a, b, at, bits, mu)
         chi2[row] = _chi_square(mu, y[row], variance[row] if variance.shape[0] else none)
 
 
@@ -146,7 +118,7 @@ def subtract_rows(y, at, parameters, background, net):
         background[row, :first] = np.nan
         net[row, :first] = np.nan
         if math.isfinite(a) and math.isfinite(r):
-            _exponential(a, -r, at, bits, curve)
+            exponential(a, -r, at, bits, curve)
         else:
             curve[:] = np.nan
         _write(y[row, first:], curve, background[row, first:], net[row, first:])

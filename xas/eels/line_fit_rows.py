@@ -8,6 +8,7 @@ import numpy as np
 
 from spectra.fitting.compiled import reduction
 from spectra.preprocessing.compiled import entry_point, kernel
+from xas.eels.exponential_rows import exponential
 
 __all__ = ["NUMBERS", "fit_rows"]
 
@@ -43,37 +44,12 @@ def _arctan(z):
 
 
 @kernel
-def _exp_into(x, bits, out):
-    """``out = exp(x)`` for x up to zero, in vector registers: 2**k times a polynomial of the rest."""
-    for i in range(x.size):
-        v = max(x[i], -700.0)
-        k = math.floor(v * 1.4426950408889634 + 0.5)
-        r = (v - k * 0.693147180369123816490) - k * 1.90821492927058770002e-10
-        p = 1.0 / 39916800.0
-        p = p * r + 1.0 / 3628800.0
-        p = p * r + 1.0 / 362880.0
-        p = p * r + 1.0 / 40320.0
-        p = p * r + 1.0 / 5040.0
-        p = p * r + 1.0 / 720.0
-        p = p * r + 1.0 / 120.0
-        p = p * r + 1.0 / 24.0
-        p = p * r + 1.0 / 6.0
-        p = p * r + 0.5
-        p = p * r + 1.0
-        out[i] = p * r + 1.0
-        bits[i] = (np.int64(k) + 1023) << 52
-    powers = bits.view(np.float64)
-    for i in range(x.size):
-        out[i] *= powers[i]
-
-
-@kernel
 def _line(energy, at, width, share, area, height, step_width, bits, gauss, by):
     """Derivatives ``by`` (5, n) of a line with its step: by area, step height, position, width, share."""
     for i in range(energy.size):
         t = (energy[i] - at) / width
         gauss[i] = -4.0 * _LN2 * t * t
-    _exp_into(gauss, bits, gauss)
+    exponential(0.0, 1.0, gauss, bits, gauss)
     for i in range(energy.size):
         t = (energy[i] - at) / width
         g = gauss[i] * _GAUSS / width
