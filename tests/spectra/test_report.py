@@ -179,6 +179,16 @@ class TestPlot:
         assert not ax.containers
         assert len(ax.collections) == 1
 
+    def test_the_band_of_a_hundred_thousand_holds_every_bar(self):
+        n = 100_000
+        value, sigma = np.sin(np.arange(n)), np.linspace(0.1, 0.2, n)
+        data = spectra.from_arrays(np.arange(2.0), np.ones((n, 2)), dims=("scan",))
+        ax = plot(data.assign(edge=("scan", value), edge_sigma=("scan", sigma)), "edge")
+        corners = ax.collections[0].get_paths()[0].vertices
+        assert len(corners) < 5000
+        assert corners[:, 1].min() == pytest.approx((value - sigma).min())
+        assert corners[:, 1].max() == pytest.approx((value + sigma).max())
+
     def test_a_map_with_many_points_and_nothing_finite(self):
         data = spectra.from_arrays(X, np.ones((11, 12, X.size)), axis="raman_shift", dims=("y", "x"))
         assert plot(data).get_ylabel() == "Spectrum number"
