@@ -20,6 +20,7 @@ from spectra.report.gallery import fits_to_show
 from spectra.report.packed import encoded, thinned
 from spectra.report.planes import planes
 from spectra.report.series import Coordinate, coordinate
+from spectra.report.summary import asked_first
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,7 +155,7 @@ def _numbers(
     width = sum(4 * (parts if "component" in slim[n].dims else 1) * _labels(slim, n) for n in names)
     chosen, step = choose(shape, max(int(share * _NUMBERS / max(width, 1)), 500), first)
     part = _picked(slim, names, chosen)
-    frame = tidy_table(part)
+    frame = asked_first(tidy_table(part), part)
     state = part["status"].values.ravel() if "status" in part else np.zeros(chosen.size)
     bad = np.broadcast_to(np.asarray(failed(part).values).ravel(), chosen.size)
     return chosen, {

@@ -220,7 +220,7 @@ def _draw_line(
 
 def _band(
     x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], sigma: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float64], ...]:
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """One standard uncertainty to either side; of very long series its hull over as many neighbours as share a pixel."""
     first = np.arange(0, x.size, max(x.size // _MOST_STEPS, 1))
     low, high = np.fmin.reduceat(y - sigma, first), np.fmax.reduceat(y + sigma, first)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["summary_table", "with_uncertainty"]
+__all__ = ["asked_first", "summary_table", "with_uncertainty"]
 
 
 def with_uncertainty(value: float, sigma: float | None) -> str:
@@ -49,7 +49,7 @@ def summary_table(dataset: xr.Dataset, *, rows: int | None = None) -> pd.DataFra
     from spectra.report.conventions import answers
     from spectra.results.table import tidy_table
 
-    table = tidy_table(dataset)
+    table = asked_first(tidy_table(dataset), dataset)
     shown = table if rows is None else table.head(rows)
     columns = {}
     for name in shown.columns:
@@ -67,6 +67,19 @@ def summary_table(dataset: xr.Dataset, *, rows: int | None = None) -> pd.DataFra
     found = pd.DataFrame(columns)
     found.attrs["answers"] = [c for c in columns if c.partition("[")[0].partition(" (")[0] in answers()]
     return found
+
+
+def asked_first(table: pd.DataFrame, dataset: xr.Dataset) -> pd.DataFrame:
+    """Columns of a tidy table with what was asked behind the place in the series, before all that it was made of."""
+    from spectra.report.conventions import answers
+
+    def rank(name: object) -> int:
+        stem = str(name).partition("[")[0]
+        if stem in dataset.coords or stem in dataset.dims:
+            return 0
+        return 2 - (stem.removesuffix("_sigma").removesuffix("_systematic") in answers())
+
+    return table[sorted(table.columns, key=rank)]
 
 
 def _column(values: pd.Series[Any] | None, length: int) -> list[Any]:

@@ -46,8 +46,9 @@ def tidy_table(dataset: xr.Dataset) -> pd.DataFrame:
     """
     dataset = as_dataset(dataset, verb="the table")
     rows = [*series_dims(dataset), *(["component"] if "component" in dataset.dims else [])]
-    # a covariance between sources is no number of one of them
-    return _table(dataset, rows, skip={"status", "source_2", *_PARAMETERS})
+    # a covariance between sources is no number of one of them; what a file says beside its data is a text of many
+    skip = {"status", "source_2", *_PARAMETERS, *(["metadata"] if "metadata" in dataset.coords else [])}
+    return _table(dataset, rows, skip=skip)
 
 
 def parameter_table(dataset: xr.Dataset) -> pd.DataFrame | None:

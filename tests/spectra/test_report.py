@@ -368,6 +368,14 @@ class TestTexts:
         assert table["flags"].tolist()[2:4] == ["no_convergence", "no_convergence"]
         assert len(summary_table(fitted, rows=3)) == 3
 
+    def test_what_was_asked_comes_first(self, single):
+        """Behind the place in the series, before what it was made of; records of the files are no column."""
+        data = single.assign(verdict=((), "undecided"), l3_l2_ratio=((), 2.1), l3_l2_ratio_sigma=((), 0.1))
+        data = data.assign_coords(metadata=((), "{}"))
+        names = [c.partition(" ")[0] for c in summary_table(data).columns]
+        assert names[:3] == ["component", "verdict", "l3_l2_ratio"]
+        assert "metadata" not in names
+
     def test_units_species_and_captions(self):
         assert unit_text("1/cm") == "cm$^{-1}$"
         assert unit_text("angstrom") == "Å"

@@ -5,6 +5,7 @@ const MOST_TRENDS = 12;
 // A picture of all that each step shows, [show, what the caption adds], one after another; then the view is as it was.
 function pictures(view, steps, back) {
   const { plot } = view, kept = plot.view;
+  plot.box.style.width = "520px";  // two stand beside each other, with letters that can be read
   const made = steps.map(([show, more]) => {
     plot.view = {};
     show();
@@ -12,6 +13,7 @@ function pictures(view, steps, back) {
     svg.removeAttribute("height");  // it is as high as its width on paper asks for
     return element("figure", {}, plot.key.cloneNode(true), svg, element("figcaption", { textContent: `${plot.spec.told}${more ?? ""}.` }));
   });
+  plot.box.style.width = "";
   back();
   plot.view = kept; plot.draw();
   return made;

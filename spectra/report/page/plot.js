@@ -98,7 +98,14 @@ class Plot {
     if (!this.spec || !this.box.clientWidth) return;
     const width = this.width = Math.max(this.box.clientWidth, 260), H = this.height;
     const { x, panels } = this.spec;
-    const L = 64, R = 10, T = 8, B = 44, gap = 12;
+    const R = 10, T = 8, gap = 12, { names } = x;
+    const scales = panels.map(panel => this.scale(panel, H * (panel.share ?? 1) / panels.reduce((sum, p) => sum + (p.share ?? 1), 0)));
+    let L = Math.max(64, 26 + 7 * Math.max(...scales.map(s => s.texts.reduce((most, text) => Math.max(most, text.length), 0))));
+    // names that do not stand beside each other lean
+    const longest = names ? Math.max(...names.map(n => n.length)) * 6.6 : 0, leans = names && longest > (width - L - R) / names.length;
+    if (leans) L = Math.max(L, Math.min(0.8 * longest, 150));
+    this.leans = leans;
+    const B = leans ? 28 + Math.min(0.57 * longest, 120) : 44;
     this.inner = { L, R, T, B };
     this.svg.setAttribute("viewBox", `0 0 ${width} ${H}`);
     this.svg.setAttribute("height", H);
@@ -110,16 +117,23 @@ class Plot {
     let top = T;
     panels.forEach((panel, i) => {
       const tall = room * (panel.share ?? 1) / total;
-      this.panel(panel, top, tall, i === panels.length - 1);
+      this.panel(panel, scales[i], top, tall, i === panels.length - 1);
       top += tall + gap;
     });
     this.svg.append(node("text", { x: (L + width - R) / 2, y: H - 6, "text-anchor": "middle" }, x.label));
     this.keys(panels);
   }
 
-  panel(panel, top, tall, last) {
+  // Range of a panel of about this height, its ticks and what stands at them.
+  scale(panel, tall) {
+    const range = (panel.main && this.view.y) || panel.range || this.fitted(panel);
+    if (panel.unscaled) return { range, levels: [], texts: [] };
+    const [levels, step] = ticks(...range, Math.max(tall / 70, 2));
+    return { range, levels, texts: levels.map(v => short(v, step)) };
+  }
+
+  panel(panel, { range: [y0, y1], levels, texts }, top, tall, last) {
     const { L, R } = this.inner, width = this.width, bottom = top + tall, main = panel.main;
-    const [y0, y1] = (main && this.view.y) || panel.range || this.fitted(panel);
     const atY = v => bottom - (v - y0) / ((y1 - y0) || 1) * tall;
     if (main) { this.atY = atY; this.fromY = p => y0 + (bottom - p) / tall * (y1 - y0); this.box_y = [top, bottom]; }
     const clip = `clip${Plot.count = (Plot.count ?? 0) + 1}`;
@@ -128,21 +142,26 @@ class Plot {
     const marks = node("g", { "clip-path": `url(#${clip})` });
     for (const layer of panel.layers) marks.append(...this.layer(layer, atY, bottom));
     this.svg.append(area, marks, node("rect", { x: L, y: top, width: width - L - R, height: tall, class: "frame" }));
-    const [lines, step] = this.spec.x.names ? [this.spec.x.names.map((_, i) => i), 1] : ticks(...this.range(), width / 110);
+    const every = this.spec.x.names ? Math.ceil(this.spec.x.names.length / Math.max((width - L - R) / 16, 1)) : 1;
+    const [lines, step] = this.spec.x.names ? [this.spec.x.names.map((_, i) => i).filter(i => i % every === 0), 1] : ticks(...this.range(), width / 110);
     for (const v of lines) {
       const p = this.atX(v);
       if (p < L - 1 || p > width - R + 1) continue;
       this.svg.append(node("path", { d: `M${p} ${bottom}v-5`, class: "tick" }));
-      if (last) this.svg.append(node("text", { x: p, y: bottom + 16, "text-anchor": "middle" }, this.spec.x.names ? this.spec.x.names[v] ?? "" : short(v, step)));
+      if (last) this.svg.append(this.tickText(p, bottom, this.spec.x.names ? this.spec.x.names[v] ?? "" : short(v, step)));
     }
-    if (!panel.unscaled) {
-      const [levels, height] = ticks(y0, y1, Math.max(tall / 55, 2));
-      for (const v of levels) {
-        this.svg.append(node("path", { d: `M${L} ${atY(v)}h5`, class: "tick" }));
-        this.svg.append(node("text", { x: L - 5, y: atY(v) + 4, "text-anchor": "end" }, short(v, height)));
-      }
-    }
-    this.svg.append(node("text", { transform: `translate(12 ${top + tall / 2}) rotate(-90)`, "text-anchor": "middle" }, panel.label ?? ""));
+    levels.forEach((v, i) => {
+      this.svg.append(node("path", { d: `M${L} ${atY(v)}h5`, class: "tick" }));
+      this.svg.append(node("text", { x: L - 5, y: atY(v) + 4, "text-anchor": "end" }, texts[i]));
+    });
+    const label = panel.label ?? "", most = Math.max(Math.floor(tall / 6.8), 8);
+    this.svg.append(node("text", { transform: `translate(12 ${top + tall / 2}) rotate(-90)`, "text-anchor": "middle" }, label.length > most ? `${label.slice(0, most - 1)}…` : label));
+  }
+
+  tickText(p, bottom, text) {
+    if (!this.leans) return node("text", { x: p, y: bottom + 16, "text-anchor": "middle" }, text);
+    const told = text.length > 34 ? `${text.slice(0, 33)}…` : text;
+    return node("text", { transform: `translate(${p + 4} ${bottom + 14}) rotate(-35)`, "text-anchor": "end" }, told);
   }
 
   // Range of a panel: what of its layers lies inside the view, with a little air.
