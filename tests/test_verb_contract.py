@@ -450,6 +450,7 @@ CASES = {
     "xas.eels.optical_density": (_transmitted, {"incident": "measured", "gain": 1.0}),
     "xas.eels.calibrate_energy": (_core_loss, {"features": {"Mn L3": (638, 648, 641.5)}}),
     "xas.eels.align_frames": (_wandering_images, {}),
+    "xas.eels.compare_frames": (_core_loss, {"along": "scan", "gain": 1.0, "windows": {"L3": (638, 648)}}),
     "xas.eels.iron_window_ratio": (_iron_net, {"fe2_maximum": 707.8}),
     "xas.eels.ferric_fraction": (lambda: xas.eels.iron_window_ratio(_iron_net(), fe2_maximum=707.8), {}),
     "xas.eels.species_fraction": (_resolved_iron, {"level": (726, 731)}),

@@ -22,6 +22,7 @@ STEPS: tuple[str, ...] = (
     "surface_profile",
     "optical_density",
     "align_frames",
+    "compare_frames",
     "iron_window_ratio",
     "ferric_fraction",
     "species_fraction",

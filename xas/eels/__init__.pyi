@@ -1,5 +1,6 @@
 from .background import subtract_background as subtract_background
 from .energy_scale import calibrate_energy as calibrate_energy
+from .frame_comparison import compare_frames as compare_frames
 from .frame_drift import align_frames as align_frames
 from .hydrogenic import CrossSection as CrossSection
 from .hydrogenic import cross_section as cross_section

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,8 @@ from spectra.dataset.conventions import series_dims, spectral_axis
 from spectra.dataset.flags import flag
 from spectra.errors import InvalidInput, did_you_mean
 from spectra.verbs import note, verb
+from xas.added_parts import added_up
+from xas.named_windows import window_masks
 from xas.rixs.alignment import align_channels
 from xas.rixs.homogeneity import same_shape
 
@@ -26,8 +28,6 @@ FloatArray = npt.NDArray[np.float64]
 _POWER = 0.9
 #: The scale has drifted where the last parts lie elsewhere by so many sigmas.
 _DRIFTED = 3.0
-#: Coordinates of parts that add up; others that differ from part to part are averaged.
-_ADD_UP = ("frames", "exposure_time", "photons")
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def compare_parts(
     if not 0 < share <= 0.5:
         raise InvalidInput(f"share must be above 0 and at most 0.5, the half of the parts; got {share:g}.")
     axis = spectral_axis(dataset)
-    names, masks = _masks(dataset[axis].values, windows or {}, axis)
+    names, masks = list(windows or {}), window_masks(dataset[axis].values, windows or {}, axis)
     others = [d for d in dims if d != along]
     if "counts" not in dataset:
         raise InvalidInput(
@@ -216,7 +216,7 @@ def compare_parts(
     note(
         f"the first {at_each_end} and the last {at_each_end} of {n} parts were compared, and all of them added up"
     )
-    result = _added_up(dataset, along, axis, others).assign(
+    result = added_up(dataset, along, axis, others, "counts").assign(
         counts_first=((*others, axis), first, {"units": "counts", "long_name": "counts of the first parts"}),
         counts_last=((*others, axis), last, {"units": "counts", "long_name": "counts of the last parts"}),
         shape_p_value=(others, found.p_value, {"units": "", "long_name": "probability that chance alone makes first and last differ as much"}),
@@ -283,40 +283,6 @@ def _moved_back(
     both = (source >= 0) & (source < n)
     moved = np.take_along_axis(last, np.clip(source, 0, n - 1), axis=-1)
     return np.where(both, first, 0), np.where(both, moved, 0)
-
-
-def _masks(
-    x: FloatArray, windows: dict[str, tuple[float, float]], axis: str
-) -> tuple[list[str], npt.NDArray[np.bool_]]:
-    masks = np.zeros((len(windows), x.size), bool)
-    for mask, (name, (low, high)) in zip(masks, windows.items(), strict=True):
-        mask[:] = (x >= min(low, high)) & (x <= max(low, high))
-        if not mask.any():
-            raise InvalidInput(
-                f"windows: {name!r} ({low:g}, {high:g}) holds no channel; {axis} runs from {x[0]:g} to {x[-1]:g}."
-            )
-    return list(windows), masks
-
-
-def _added_up(dataset: xr.Dataset, along: str, axis: str, others: list[str]) -> xr.Dataset:
-    """The whole exposure: counts and times added, other numbers of the parts averaged, flags joined."""
-    kept = {n: v for n, v in dataset.data_vars.items() if along not in v.dims and n != "counts"}
-    total = dataset["counts"].sum(along, skipna=False).transpose(*others, axis)
-    result = dataset[list(kept)].assign(counts=total.assign_attrs(dataset["counts"].attrs))
-    result = result.drop_vars([str(n) for n, c in dataset.coords.items() if along in c.dims], errors="ignore")
-    for name, c in dataset.coords.items():
-        if along in c.dims and str(name) not in (along, "first_frame") and c.dtype.kind in "fiu":
-            joined = c.sum(along) if name in _ADD_UP else c.mean(along)
-            result = result.assign_coords({str(name): joined.assign_attrs(c.attrs)})
-    for name, v in dataset.data_vars.items():
-        if str(name) == "status":
-            joined_flags: Any = np.bitwise_or.reduce(v.transpose(*others, along).values, axis=-1)
-            result = result.assign(status=(others, joined_flags, v.attrs))
-        elif (
-            along in v.dims and axis not in v.dims and v.dtype.kind == "f"
-        ):  # shifts and elastic line, the same in all
-            result = result.assign({str(name): v.isel({along: 0}, drop=True)})
-    return result
 
 
 def _rate(

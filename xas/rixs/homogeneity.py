@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spectra.errors import InvalidInput
+from xas.counted_groups import group_starts
 
 __all__ = ["Homogeneity", "same_shape"]
 
@@ -68,13 +69,9 @@ def _pearson(y: npt.NDArray[np.float64], least: float) -> tuple[float, int]:
     everything = pooled.sum()
     if not np.isfinite(everything) or not (totals > 0).all():
         return np.nan, 0
-    # expected counts of the smallest spectrum, up to each channel: a group ends where `least` more are reached
-    reached = np.cumsum(pooled) * totals.min() / everything
-    ends = [0]
-    while (next_end := int(np.searchsorted(reached, (reached[ends[-1] - 1] if ends[-1] else 0.0) + least)) + 1) <= y.shape[1]:  # fmt: skip
-        ends.append(next_end)
-    if len(ends) < 3:
+    starts = group_starts(pooled * totals.min() / everything, least)
+    if not starts:
         return np.nan, 0
-    groups = np.add.reduceat(y, ends[:-1], axis=1)  # what is left behind the last end joins the last group
+    groups = np.add.reduceat(y, starts, axis=1)
     expected = totals[:, None] * groups.sum(axis=0) / everything
     return float(((groups - expected) ** 2 / expected).sum()), (len(y) - 1) * (groups.shape[1] - 1)
