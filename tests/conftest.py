@@ -1,7 +1,6 @@
 """Fixtures every test can use: measured data where they lie, arrays that refuse to be written."""
 
 import os
-import zlib
 from pathlib import Path
 
 import hypothesis
@@ -13,16 +12,6 @@ hypothesis.settings.register_profile("redox", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("redox")
 
 _DATA = Path(os.environ.get("REDOX_SPECTRA_DATA", Path(__file__).parents[2] / "shared" / "data"))
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With REDOX_QUARTER, 0 to 3, only the tests whose names are of it: all long ones take too long for one run."""
-    quarter = os.environ.get("REDOX_QUARTER")
-    if quarter is None:
-        return
-    own = [zlib.crc32(item.nodeid.encode()) % 4 == int(quarter) for item in items]
-    config.hook.pytest_deselected(items=[i for i, mine in zip(items, own, strict=True) if not mine])
-    items[:] = [i for i, mine in zip(items, own, strict=True) if mine]
 
 
 @pytest.fixture(scope="session")
