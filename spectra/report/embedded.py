@@ -108,7 +108,6 @@ def _flags(dataset: xr.Dataset) -> list[dict[str, Any]]:
     return [
         {"name": name, "severity": severity, "spectra": int(count), "explanation": text}
         for name, severity, count, text in table.itertuples(index=False, name=None)
-        if count
     ]
 
 

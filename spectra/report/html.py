@@ -212,7 +212,6 @@ def _section(name: str, dataset: xr.Dataset, *, fits: int, rows: int, share: flo
     from spectra.findings import audit_of
     from spectra.pipeline.series import files_left_out
 
-    flags = flag_table(dataset)
     data = embedded(dataset, share=share, printed=fits)
     series = data["curves"] or data["planes"] or data["total"] > 1
     views = {"table": True, "fits": data["fits"] is not None, "series": bool(series)}
@@ -225,7 +224,7 @@ def _section(name: str, dataset: xr.Dataset, *, fits: int, rows: int, share: flo
             summary_table(first_spectra(dataset, rows), rows=rows),
             total=data["total"] * dataset.sizes.get("component", 1),
         ),
-        flags=_Table.of(flags[flags["spectra"] > 0]),
+        flags=_Table.of(flag_table(dataset)),
         audit=audit_of(dataset),
         left_out=files_left_out(dataset),
         pictures=tuple(standing_pictures(dataset)),
