@@ -203,7 +203,16 @@ class TestSignals:
             '[[step]]\nverb = "spectra.subtract_baseline"\nmethod = "snip"\n[[step]]\nverb = "spectra.smooth"\nwindow = 5\n'
         )
         out = tmp_path / "out.nxs"
-        command = [sys.executable, "-m", "spectra", "run", str(recipe), *map(str, series[:FILES]), "-o", str(out)]
+        command = [
+            sys.executable,
+            "-m",
+            "spectra",
+            "run",
+            str(recipe),
+            *map(str, series[:FILES]),
+            "-o",
+            str(out),
+        ]
         options = ["--shard-size", "1", "--json", "--no-report"]
         running = subprocess.Popen(
             [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
