@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from spectra.dataset import failed, flag_table, series_dims, signal_name, spectral_axis
+from spectra.dataset import failed, series_dims, signal_name, spectral_axis
 from spectra.report import conventions
 from spectra.report.fit import fit_parts
 from spectra.report.gallery import fits_to_show
@@ -66,9 +66,7 @@ def embedded(dataset: xr.Dataset, *, share: float = 1.0, printed: int = 6) -> di
     chosen, numbers = _numbers(dataset, shape, wanted, share)
     return {
         "total": math.prod(shape),
-        "failed": int(bad.size),
         "dims": [_dimension(dataset, d) for d in dims] if len(dims) == 2 else [],
-        "flags": _flags(dataset),
         "numbers": numbers,
         "curves": _curves(dataset, chosen, share),
         "planes": planes(dataset, share),
@@ -101,14 +99,6 @@ def first_spectra(dataset: xr.Dataset, most: int) -> xr.Dataset:
     slim = _slim(dataset)
     shape = tuple(dataset.sizes[d] for d in series_dims(dataset))
     return _picked(slim, [str(n) for n in slim.data_vars], np.arange(min(most, math.prod(shape))))
-
-
-def _flags(dataset: xr.Dataset) -> list[dict[str, Any]]:
-    table = flag_table(dataset)
-    return [
-        {"name": name, "severity": severity, "spectra": int(count), "explanation": text}
-        for name, severity, count, text in table.itertuples(index=False, name=None)
-    ]
 
 
 def _dimension(dataset: xr.Dataset, dim: str) -> dict[str, Any]:
