@@ -43,6 +43,7 @@ class RecipeError(SpectraError, ValueError):
 def did_you_mean(name: str, allowed: Iterable[str]) -> str:
     """Closing half-sentence of an error about an unknown name: the closest match, or all that is allowed."""
     names = sorted(map(str, allowed))
-    close = difflib.get_close_matches(str(name), names, n=1)
+    written = str(name).casefold()
+    close = [n for n in names if n.casefold() == written] or difflib.get_close_matches(str(name), names, n=1)
     listed = ", ".join(names) if names else "none"
     return f"did you mean {close[0]!r}? Allowed: {listed}" if close else f"allowed: {listed}"

@@ -95,7 +95,9 @@ def check_options(name: str, function: Callable[..., Any], given: Mapping[str, A
             raise UnknownOption(f"{name} has no option {key!r}; {did_you_mean(key, [*parameters, *others])}.")
     missing = [p.name for p in parameters.values() if p.default is p.empty and p.name not in given]
     if missing:
-        raise InvalidInput(f"{name} needs {missing[0]!r}, which was not given.")
+        choices = _literals(option_types(function).get(missing[0], Any))
+        listed = f"; it is {' or '.join(map(repr, choices))}" if choices else ""
+        raise InvalidInput(f"{name} needs {missing[0]!r}, which was not given{listed}.")
     hints = option_types(function) | others
     values = {key: check_option(name, key, value, hints.get(key, Any)) for key, value in given.items()}
     return {key: parameter.default for key, parameter in parameters.items()} | values
@@ -112,6 +114,8 @@ def check_option(name: str, key: str, value: Any, hint: Any) -> Any:
         wanted = dict.fromkeys(problem["msg"].removeprefix("Input should be ") for problem in error.errors())
         choices = [c for c in _literals(hint) if isinstance(c, str)]
         hint_text = f"; {did_you_mean(value, choices)}" if isinstance(value, str) and choices else ""
+        if isinstance(value, str | int | float) and "a valid tuple" in wanted:
+            hint_text = f"; one alone is ({value!r},), with a comma, or [{value!r}]"
         raise InvalidInput(
             f"{name}: {key} must be {' or '.join(wanted)}, got {value!r}{hint_text}."
         ) from None

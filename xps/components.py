@@ -21,7 +21,7 @@ from xps.active import Background, Section, active_background
 from xps.background import Method, subtract_background
 from xps.casaxps import casaxps_components
 from xps.counting import counting
-from xps.doublets import doublet_components, known_states
+from xps.doublets import check_names, doublet_components, known_states, states_of
 from xps.fraction_doubt import with_doubt, within_reach
 from xps.insidefit import fitted_inside
 from xps.khervefitting import khervefitting_components
@@ -238,9 +238,12 @@ def _tables(
     changes: Mapping[str, Mapping[str, Any]],
 ) -> tuple[dict[str, Any], ...]:
     """Component tables from whichever way they were given; what has to be said of them goes into the history."""
+    here = states_of(dataset.attrs.get("element"), given["own_tables"])
     if (states is None) == (components is None):
-        raise InvalidInput("deconvolve takes either states or components; give one of them.")
+        known = f" States here: {', '.join(here)}." if here else ""
+        raise InvalidInput(f"deconvolve takes either states or components; give one of them.{known}")
     if states is not None:
+        check_names(states, here, given["own_tables"])
         tables, said = doublet_components(states, **given, **drawn)
         tables = _changed(tables, changes)
         _check_element(dataset, states, given["own_tables"])

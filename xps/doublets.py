@@ -16,7 +16,7 @@ from xps.own_tables import OwnTables, StateTables, state_tables
 from xps.packets import Packet, packet_of
 from xps.tables import number
 
-__all__ = ["Packets", "doublet_components", "known_states"]
+__all__ = ["Packets", "check_names", "doublet_components", "known_states", "states_of"]
 
 #: Whether multiplets are drawn: not, with areas that were read in their source, or also with areas yet to be verified.
 Packets = bool | Literal["to-verify"]
@@ -26,6 +26,21 @@ Component = dict[str, Any]
 def known_states(own_tables: OwnTables | None = None) -> dict[str, str]:
     """States of the tables, and of a user's own, each with its core level."""
     return {name: row["level"] for name, row in state_tables(own_tables).states.items()}
+
+
+def states_of(element: str | None, own_tables: OwnTables | None = None) -> list[str]:
+    """States of one element; none where it is not known which."""
+    return [name for name, level in known_states(own_tables).items() if level.split()[0] == element]
+
+
+def check_names(states: Sequence[str], here: Sequence[str], own_tables: OwnTables | None = None) -> None:
+    """Compare a name that no table has with the few ``here``, those of the element that was measured."""
+    known = known_states(own_tables)
+    for name in states if here else ():
+        if name not in known:
+            raise InvalidInput(
+                f"no state {name!r}; {did_you_mean(name, here)}. Others can be given as own_tables or components."
+            )
 
 
 def doublet_components(

@@ -27,7 +27,9 @@ def show_rows(headers: Sequence[str], rows: Iterable[Sequence[str]], *, title: s
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    if title:  # not the table's own, which would be broken to the width of a narrow table
+        console().print(Text(title, style="bold"))
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for header in headers:
         table.add_column(Text(header), overflow="fold")  # as it is: [ordered] is no markup
     for row in rows:

@@ -314,7 +314,7 @@ def _target(out: str | Path | None, files: Sequence[Path]) -> Path | None:
     """Output path, checked before hours of work go into what cannot be written."""
     if out is None:
         return None
-    target = Path(out)
+    target = Path(out).expanduser()
     if target.resolve() in {file.resolve() for file in files}:
         raise InvalidInput(f"{target} is one of the files to read: give the results another name.")
     folder = target.resolve().parent

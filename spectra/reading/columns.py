@@ -22,6 +22,8 @@ __all__ = ["Columns"]
 
 #: Photon energies written in keV: below the hardest edge in use, above the softest in a crystal monochromator.
 _KEV_RANGE = (1.5, 45.0)
+#: eV: beyond the K edges of all elements.
+_HARDEST = 2e5
 
 #: Turning points per point beyond which a column is no axis; an encoder that jitters stays well below.
 _MOST_TURNS = 0.2
@@ -226,7 +228,15 @@ class Columns:
         known = SCALES[AXES[axis]]
         if units not in known:
             raise InvalidInput(f"{axis} cannot be given in {units!r}; allowed: {', '.join(known)}.")
-        return x * known[units] if known[units] != 1 else x
+        scaled = x * known[units] if known[units] != 1 else x
+        if axis == "energy" and axis_units == "keV" and np.nanmin(scaled) > _HARDEST:
+            raise ReadError(
+                f"{self.file}: column {position + 1} runs from {np.nanmin(x):g} to {np.nanmax(x):g}, which is no photon "
+                f"energy in keV: it is in eV already, so leave axis_units out."
+            )
+        if units == "keV" and not any("was taken as keV" in sentence for sentence in notes):
+            notes.append(f"{axis} is written in keV and was turned into eV")
+        return scaled
 
     def _refuse_zigzag(self, x: npt.NDArray[np.float64], axis: str, position: int) -> None:
         """A column that turns back and forth all the time was measured, and is no axis whatever its label."""

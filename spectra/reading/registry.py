@@ -210,7 +210,7 @@ def scan_name(scan: xr.Dataset) -> str:
 def choose(scans: list[xr.Dataset], select: str | int | None, *, file: str) -> xr.Dataset:
     """The scan that ``select`` names: by title, region, sample or two of them, or by its number from 0.
 
-    A name is compared without regard to case, and a prefix such as ``2:`` that programs put before a name is
+    A name is compared without regard to case (nor to spaces, where none fits as written), and a prefix such as ``2:`` that programs put before a name is
     left out of account.
     """
     if isinstance(select, int):
@@ -242,9 +242,10 @@ def matching(scans: list[xr.Dataset], name: str) -> list[xr.Dataset]:
     wanted = _plain_name(name)
     for keys in (("title",), ("region",), ("title", "sample"), ("region", "sample"), ("sample",)):
         for order in (keys, keys[::-1]):
-            found = [
-                s for s in scans if _plain_name(" ".join(str(s.attrs.get(k, "")) for k in order)) == wanted
-            ]
+            called = [_plain_name(" ".join(str(s.attrs.get(k, "")) for k in order)) for s in scans]
+            close = [c.replace(" ", "") == wanted.replace(" ", "") for c in called]
+            fits = [c == wanted for c in called]
+            found = [s for s, fit in zip(scans, fits if any(fits) else close, strict=True) if fit]
             if found:
                 return found
     return []

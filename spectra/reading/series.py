@@ -49,7 +49,7 @@ def expand(paths: Paths) -> list[str]:
     """Files that ``paths`` names: a pattern is sorted with numbers by value, a list keeps its order."""
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     files: list[str] = []
-    for item in (os.fspath(path) for path in given):
+    for item in (os.path.expanduser(os.fspath(path)) for path in given):
         if glob.has_magic(item) and not Path(item).exists():
             found = sorted(
                 (f for f in glob.glob(item, recursive=True) if Path(f).is_file()), key=natural_order

@@ -7,6 +7,7 @@ import hashlib
 import os
 import zlib
 from functools import cached_property
+from glob import has_magic
 from pathlib import Path
 
 from spectra.errors import ReadError
@@ -30,8 +31,8 @@ class Source:
     """One file; a gzip-compressed one is decompressed where its content is asked for."""
 
     def __init__(self, path: str | os.PathLike[str], *, encoding: str | None = None) -> None:
-        self.name = os.fspath(path)
-        self.path = Path(path)
+        self.name = os.path.expanduser(os.fspath(path))
+        self.path = Path(self.name)
         self._encoding = encoding
         try:
             self.size = self.path.stat().st_size
@@ -42,7 +43,8 @@ class Source:
                 f"{self.name} is a folder; name a file in it, or a pattern such as *.xdi."
             ) from None
         except FileNotFoundError:
-            raise ReadError(f"{self.name} does not exist (looked in {Path.cwd()}).") from None
+            several = "; a pattern of several files is for read_series" if has_magic(self.name) else ""
+            raise ReadError(f"{self.name} does not exist (looked in {Path.cwd()}){several}.") from None
         except OSError as error:
             raise ReadError(f"{self.name} cannot be opened: {error.strerror}.") from None
         if not self._first:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,8 +67,20 @@ def draw_fit(ax: Axes, dataset: xr.Dataset) -> None:
         ax.plot(x, drawn, color=colour, lw=0.9, label=conventions.species_text(name))
     ax.plot(x, found.fit, color=style.FIT, lw=1.2, label="fit")
     _legend_above(ax)
-    ax.set_ylabel(conventions.variable_label(dataset, signal_name(dataset)))
+    _label_with_power(ax, conventions.variable_label(dataset, signal_name(dataset)))
     _draw_residual(ax, x, found.residual, found.sigma)
+
+
+def _label_with_power(ax: Axes, label: str) -> None:
+    """The label of the height, with the power of ten of very large or small numbers: above the axis the residual hides it."""
+    highest = max(map(abs, ax.get_ylim()))
+    power = math.floor(math.log10(highest)) if highest > 0 and math.isfinite(highest) else 0
+    if -4 < power < 5:
+        ax.set_ylabel(label)
+        return
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value / 10.0**power:.6g}")
+    ten = f"$10^{{{power}}}$"
+    ax.set_ylabel(f"{label[:-1].replace('(', f'({ten} ')})" if label.endswith(")") else f"{label} ({ten})")
 
 
 def _legend_above(ax: Axes) -> None:

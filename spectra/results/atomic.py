@@ -39,7 +39,8 @@ def new_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     WriteError
         The folder is missing, not writable or full, or ``path`` is a folder.
     """
-    shown, target = os.fspath(path), Path(os.path.realpath(path))
+    shown = os.path.expanduser(os.fspath(path))
+    target = Path(os.path.realpath(shown))
     if target.is_dir():
         raise WriteError(f"{shown} is a folder: name a file in it.")
     part = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")

@@ -75,7 +75,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
     """The file, open; every way in which it can be wrong becomes one sentence."""
     import h5py
 
-    shown = os.fspath(path)
+    shown = path = os.path.expanduser(os.fspath(path))
     if not Path(path).is_file():
         raise ReadError(f"{shown} does not exist." if not Path(path).exists() else f"{shown} is a folder.")
     if not h5py.is_hdf5(path):

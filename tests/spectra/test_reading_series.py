@@ -194,3 +194,20 @@ def test_the_series_equals_its_files(data_dir):
     for n, file in enumerate(files):
         np.testing.assert_array_equal(series.mu[n], xas.read(file).mu)
     assert "status" not in series
+
+
+def test_the_home_folder_is_found_where_files_are_read_and_written(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder([GRID] * 2)))
+    monkeypatch.setenv("USERPROFILE", str(folder([GRID] * 2)))
+    assert spectra.read("~/scan1.txt").sizes == {"energy": 4}
+    series = spectra.read_series("~/scan*.txt")
+    assert series.sizes["scan"] == 2
+    series.spectra.save("~/both.nxs")
+    assert spectra.load("~/both.nxs").sizes["scan"] == 2
+
+
+def test_a_pattern_given_to_what_reads_one_file_says_who_takes_it(folder):
+    with pytest.raises(
+        ReadError, match=r"scan\*\.txt does not exist .* a pattern of several files is for read_series"
+    ):
+        spectra.read(folder([GRID] * 2) / "scan*.txt")

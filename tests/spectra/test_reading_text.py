@@ -366,3 +366,18 @@ def test_options_are_checked(write):
         spectra.read(file, select="other")
     with pytest.raises(InvalidInput, match=r"holds 1 scans; select=3 must be at most 0"):
         spectra.read(file, select=3)
+
+
+def test_energies_in_ev_are_not_taken_for_kev(tmp_path):
+    file = tmp_path / "ev.txt"
+    file.write_text("energy mu\n6520 0.1\n6550 1.1\n6600 1.0\n")
+    with pytest.raises(
+        ReadError, match="runs from 6520 to 6600, which is no photon energy in keV: it is in eV already"
+    ):
+        spectra.read(file, axis_units="keV")
+
+
+def test_energies_turned_into_ev_are_told(tmp_path):
+    file = tmp_path / "kev.txt"
+    file.write_text("energy (keV) mu\n6.52 0.1\n6.55 1.1\n6.60 1.0\n")
+    assert "energy is written in keV and was turned into eV" in notes(spectra.read(file))

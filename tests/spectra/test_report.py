@@ -537,3 +537,22 @@ def test_what_belongs_to_a_number_is_no_trend_of_its_own(fitted):
     assert is_trend(made, "edge_position")
     assert not is_trend(made, "edge_position_systematic")
     assert not is_trend(made, "noise")
+
+
+@pytest.mark.parametrize(
+    ("scale", "label"),
+    [
+        (1e6, "Intensity ($10^{9}$ counts)"),
+        (1.0, "Intensity (counts)"),
+        (1e-9, "Intensity ($10^{-6}$ counts)"),
+    ],
+)
+def test_the_power_of_ten_stands_in_the_label_where_the_residual_would_hide_it(single, scale, label):
+    large = single.copy()
+    for name in ("counts", "best_fit", "net", "background", "residual", "component_curve"):
+        if name in large:
+            large[name] = large[name] * scale
+    ax = plot(large)
+    ax.figure.canvas.draw()
+    assert ax.get_ylabel() == label
+    assert ax.yaxis.get_offset_text().get_text() == ""

@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 
 import spectra
+from spectra.errors import InvalidInput, did_you_mean
 from spectra.verbs import as_measured, find_verb, history, list_verbs, note, resolve, verb
 
 
@@ -118,3 +119,27 @@ def test_every_announced_verb_is_found_and_documented():
 def test_an_unknown_verb_names_the_closest():
     with pytest.raises(ValueError, match="no verb 'xas.normalise'; did you mean 'xas.normalize'"):
         find_verb("xas.normalise")
+
+
+@verb("test.choose")
+def choose(dataset: xr.Dataset, *, how: Literal["one", "other"], names: tuple[str, ...] = ()) -> xr.Dataset:
+    """Choose."""
+    return dataset
+
+
+def test_what_was_not_given_comes_with_what_it_may_be(data):
+    with pytest.raises(
+        InvalidInput, match="test.choose needs 'how', which was not given; it is 'one' or 'other'"
+    ):
+        choose(data)
+
+
+def test_one_text_where_several_are_wanted_is_shown_as_a_tuple(data):
+    with pytest.raises(
+        InvalidInput, match=r"names must be a valid tuple, got 'Mn'; one alone is \('Mn',\), with a comma"
+    ):
+        choose(data, how="one", names="Mn")
+
+
+def test_a_name_in_other_capitals_is_found():
+    assert did_you_mean("LNMO", ["lnmo", "nmc"]).startswith("did you mean 'lnmo'?")

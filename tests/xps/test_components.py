@@ -329,6 +329,7 @@ class TestBadInput:
             ),
             ({"states": ("Fe3+",)}, r"states Fe3\+ are of Fe 2p, and this dataset is the region 'Mn 2p'"),
             ({"states": ("Mn9+",)}, r"no state 'Mn9\+'"),
+            ({"states": ("Mn(IV)",)}, r"no state 'Mn\(IV\)'.*: Mn 2p satellite, .*, Mn4\+\. Others"),
             (
                 {"components": TestComponents.own, "positions": {"a": 1.0}},
                 "positions and splittings belong to states",

@@ -43,7 +43,10 @@ def with_mu(scan: xr.Dataset, *, channel: Channel = "auto") -> xr.Dataset:
     import xarray as xr
 
     if "energy" not in scan.dims:
-        raise ReadError(f"{_where(scan)} lies along {', '.join(map(str, scan.dims))}, not energy.")
+        raise ReadError(
+            f"{_where(scan)} lies along {', '.join(map(str, scan.dims))}, not energy: it is no X-ray absorption scan. "
+            "spectra.read reads it as what it is, or name the column with columns={'energy': N}."
+        )
     roles = find_roles(scan)
     chosen, notes = _chosen(scan, roles, channel)
     values, sigma, made = _absorption(scan, roles, chosen)
