@@ -139,8 +139,12 @@ class Numbers:
     ) -> None:
         """A position on its limit whatever is assumed is somewhere in its room, and so are those that follow it."""
         heads = [f"{component.prefix}position" for component in model.components]
-        for name, (_, half) in rooms.items():
-            stuck = np.ptp(value[..., self.parameters.index(name)], axis=0) <= UNMOVED * half
+        for name, (middle, half) in rooms.items():
+            at = self.parameters.index(name)
+            stuck = np.ptp(value[..., at], axis=0) <= UNMOVED * half
+            # also where it moved only in fits that have no weight beside the best
+            on_limit = half - np.abs(self.value[rows, :, at] - middle) <= UNMOVED * half
+            stuck |= on_limit & (self.sigma[rows, :, at] <= UNMOVED * half)
             if not stuck.any():
                 continue
             following = _following(model, name)

@@ -121,3 +121,11 @@ def test_two_lines_in_the_same_room_may_have_changed_places(rng):
         data, states=("V4+", "V5+"), background="active_linear", position_range=0.15, **same
     )
     assert (apart.fraction_sigma < 0.1).all()
+
+
+def test_no_position_on_its_limit_is_sure(data_dir):
+    """Of measured MnO, whose counts press three positions against their limits: no fit but the best has a weight."""
+    mn = xps.read(data_dir / "xps" / "xpsdeeplearning" / "Mn_references.vms", select="MnO")
+    mn = xps.subtract_background(mn, window=(636, 660))
+    found = xps.deconvolve(mn, states=("Mn2+", "Mn3+", "Mn4+"))
+    assert (found.position_sigma >= 1 / np.sqrt(12) - 1e-9).all()
