@@ -24,7 +24,8 @@ def made():
 def test_the_pages_are_what_the_script_writes(made):
     from make_reference import stale
 
-    assert stale(made) == [], "run python docs/maker/make_reference.py and commit docs/reference"
+    old = stale(made)
+    assert not old, f"{', '.join(old)}: run python docs/maker/make_reference.py and commit docs/reference"
 
 
 def test_every_public_function_says_its_parameters_and_what_it_returns(made):
@@ -38,9 +39,11 @@ def test_every_public_function_says_its_parameters_and_what_it_returns(made):
             continue
         said = {part.strip().lstrip("*") for p in name.doc["Parameters"] for part in p.name.split(",")}
         silent += [f"{name.full}: {p}" for p in inspect.signature(name.thing).parameters if p not in said]
-        if not name.doc["Returns"] or not name.summary.endswith("."):
-            silent.append(name.full)
-    assert silent == []
+        if not name.doc["Returns"]:
+            silent.append(f"{name.full}: what it returns")
+        if not name.summary.endswith("."):
+            silent.append(f"{name.full}: a first sentence that ends with a full stop")
+    assert not silent, f"docstrings (numpydoc) that do not say: {'; '.join(silent)}"
 
 
 def test_every_flag_that_a_docstring_names_is_on_the_page(made):
