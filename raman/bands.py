@@ -215,7 +215,9 @@ def listing(name: str) -> Iterator[tuple[str, ...]]:
     found = [p for p in _shipped() if name in (p.name, *p.aliases)]
     if not found:
         find_phase(name)
-    yield "phase", "technique", "band", "position", "range", "intensity", "assignment", "status", "source"
+    yield (
+        "phase", "technique", "band", "position in 1/cm", "range in 1/cm", "intensity", "assignment", "status", "source",
+    )  # fmt: skip
     for phase in found:
         for band in phase.bands:
             span = f"{band.range[0]:g} to {band.range[1]:g}"

@@ -11,13 +11,25 @@ import tomllib
 from importlib import resources
 from typing import Any
 
+from spectra.errors import InvalidInput
+
 __all__ = ["number", "read_table"]
 
 
 @functools.cache
 def read_table(package: str, name: str) -> dict[str, Any]:
-    """The table ``name`` as it lies in ``package`` (``xps.tables``), to be read and not written to."""
-    return tomllib.loads((resources.files(package) / f"{name}.toml").read_text("utf-8"))
+    """The table ``name`` as it lies in ``package`` (``xps.tables``), to be read and not written to.
+
+    Raises
+    ------
+    InvalidInput
+        If the file is no TOML; the sentence says which, and in which line.
+    """
+    text = (resources.files(package) / f"{name}.toml").read_text("utf-8")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidInput(f"{package.replace('.', '/')}/{name}.toml is no TOML file: {error}.") from None
 
 
 def number(entry: dict[str, Any] | float) -> float:

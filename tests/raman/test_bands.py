@@ -16,14 +16,26 @@ def test_every_band_has_range_width_source_and_status(phase):
     assert phase.family
     assert [b.position for b in phase.bands] == sorted(b.position for b in phase.bands)
     for band in phase.bands:
-        assert band.status in STATUSES
-        assert band.source
+        assert band.status in STATUSES, f"{band.name} of {phase.name}: status {band.status!r}"
+        assert band.source, f"{band.name} of {phase.name} has no source"
         assert band.range[0] <= band.position <= band.range[1]
         assert 0 < band.fwhm_range[0] <= band.fwhm <= band.fwhm_range[1]
         assert band.intensity in {"", "s", "m", "w", "sh"}
         for other in band.also:
             assert {"value", "source", "status"} <= set(other)
             assert other["status"] in STATUSES
+
+
+@pytest.mark.parametrize("entry", load_table("bands")["phase"], ids=lambda e: f"{e['name']}-{e['technique']}")
+def test_a_band_with_a_source_of_its_own_was_not_read_where_the_phase_was(entry):
+    """A status that it does not say is the phase's, and must not call another source read."""
+    borrowed = [
+        f"{band['name']} of {entry['name']} names the source {band['position']['source']!r}: say its status, too"
+        for band in entry["bands"]
+        if "source" in band["position"] and "status" not in band["position"]
+        if entry["status"] != "to-verify"
+    ]
+    assert not borrowed, "; ".join(borrowed)
 
 
 def test_what_is_asked_of_the_table_is_there():

@@ -22,9 +22,10 @@ def table_of(monkeypatch, content, text=""):
 def test_every_number_says_its_unit_its_source_and_its_status(table):
     rows = numbers(table)
     assert rows
-    assert [r.name for r in rows if r.unit is None] == []
-    assert [r.name for r in rows if not r.source and r.status != "chosen"] == []
-    assert {r.status for r in rows} <= set(STATUSES)
+    faults = [f"{r.section} {r.name} has no unit" for r in rows if r.unit is None]
+    faults += [f"{r.section} {r.name} has no source" for r in rows if not r.source and r.status != "chosen"]
+    faults += [f"{r.section} {r.name}: status {r.status!r}" for r in rows if r.status not in STATUSES]
+    assert not faults, f"{table.path}: {'; '.join(faults)}. Allowed status: {', '.join(STATUSES)}."
 
 
 def test_an_entry_has_what_it_does_not_say_from_what_it_stands_in(monkeypatch):
