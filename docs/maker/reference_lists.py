@@ -104,6 +104,11 @@ def _status(status):
     return f"**{status}**" if status == "to-verify" else status
 
 
+def _ours(module):
+    """Whether a module is the project's, and not of another package that is installed beside it."""
+    return module.partition(".")[0] in {package.partition(".")[0] for _, package, _ in PACKAGES}
+
+
 def lists_page():
     """Readers, line shapes, backgrounds, baselines and recipes."""
     lines = [
@@ -112,7 +117,11 @@ def lists_page():
         "## Readers",
         "The content of a file decides, not its ending: [reading](../reading.md).",
     ]
-    rows = [(code(r.name), " ".join(map(code, r.extensions)), cell(r.summary)) for r in readers().values()]
+    rows = [
+        (code(r.name), " ".join(map(code, r.extensions)), cell(r.summary))
+        for r in readers().values()
+        if _ours(r.scans.__module__)
+    ]
     lines.append(table(("reader", "usual endings", "reads"), rows))
     lines += ["## Line shapes", "For components of any fit ([fitting](../fitting.md)). Widths are full widths at half maximum of "
               "what their name says; start value and limits hold where a component does not say its own."]  # fmt: skip
@@ -132,7 +141,7 @@ def lists_page():
         "## Recipes",
         "`spectra run NAME FILE… -o OUT.nxs`; `spectra init NAME` writes one to edit: [recipes](../recipes.md).",
     ]
-    plans = [parse_recipe(found.text, name=found.name) for found in list_recipes()]
+    plans = [parse_recipe(found.text, name=found.name) for found in list_recipes() if _ours(found.package)]
     rows = [
         (code(p.name), cell(p.title), " → ".join([p.read.verb, *(s.verb for s in p.steps)])) for p in plans
     ]

@@ -5,6 +5,7 @@ from functools import cache, partial
 from itertools import groupby
 
 from reference_markdown import cell, code, table
+from reference_names import PACKAGES
 
 from spectra.numbers import STATUSES, list_tables, numbers, of_simulations
 
@@ -21,10 +22,12 @@ def page_name(package):
 
 
 def packages():
-    """Packages that have tables, with their real ones."""
+    """Packages of the project that have tables, with their real ones."""
+    own = {package for _, package, _ in PACKAGES}
     return {
         package: [t for t in tables if not of_simulations(t)]
         for package, tables in groupby(list_tables(), lambda t: t.package)
+        if package in own
     }
 
 
