@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from spectra.dataset.conventions import spectral_axis
+from spectra.dataset.conventions import series_dims, spectral_axis
+from spectra.dataset.flags import flag
 from spectra.errors import InvalidInput, ReadError
 from spectra.reading.coordinate import with_coordinate, with_time
 from spectra.reading.registry import (
@@ -43,6 +44,14 @@ _SHORT = 200
 
 #: Relative difference of energies that are the same: what printing with 8 digits leaves.
 _SAME_GRID = 1e-8
+
+
+#: More points than any scan has by this factor are several between the same two measured ones.
+_DENSER = 1.5
+_OVERSAMPLED = (
+    "Interpolated to several points between the same two measured ones: noise and all uncertainties told from it are far "
+    "too small. Read with grid = first, which keeps the points of a scan, or read the scans apart."
+)
 
 
 def expand(paths: Paths) -> list[str]:
@@ -162,6 +171,9 @@ def stack(
         | _further_coordinates(datasets, axis, dim)
         | {"label": (dim, [label for label, _ in scans], {"long_name": "file and scan"})}
     )
+    if x.size > _DENSER * max(scan.sizes[axis] for scan in datasets):
+        every = np.ones([dataset.sizes[d] for d in series_dims(dataset)], bool)
+        dataset = flag(dataset, every, "oversampled", _OVERSAMPLED, severity="warning")
     return with_coordinate(with_time(dataset, datasets, dim), datasets, dim, coordinate)
 
 
@@ -218,7 +230,7 @@ def _common_grid(
     if grid is None:
         raise ReadError(
             f"{first_label} and {odd} have different {axis} values; say grid='first', 'union' or 'intersection' to "
-            "interpolate, or read them apart."
+            "interpolate (in a recipe below [read]), or read them apart."
         )
     grids = [scan[axis].values for _, scan in scans]
     low, high = max(g[0] for g in grids), min(g[-1] for g in grids)
@@ -235,11 +247,6 @@ def _common_grid(
     note(
         f"scans were interpolated linearly to {chosen.size} points ({grid}); outside of its own range a scan is NaN"
     )
-    if chosen.size > 1.5 * max(g.size for g in grids):
-        note(
-            "there are more points than any scan has, several between the same two measured ones: noise told from them "
-            "would be far too small; grid='first' keeps the points of a scan, or read the scans apart"
-        )
     return np.asarray(chosen)
 
 

@@ -85,7 +85,13 @@ def test_a_grid_denser_than_any_scan_is_said(folder):
     assert len(first.spectra.history[0]["notes"]) == 1
     both = spectra.read_series(path / "*.txt", grid="intersection")
     assert both.sizes["energy"] == 2 * grid.size - 2
-    assert "noise told from them would be far too small; grid='first'" in both.spectra.history[0]["notes"][1]
+    assert "oversampled" not in first.spectra.flags.flag.tolist()
+    (said,) = both.spectra.flags.itertuples()
+    assert (said.flag, said.severity, said.spectra) == ("oversampled", "warning", 2)
+    assert (
+        "noise and all uncertainties told from it are far too small. Read with grid = first"
+        in said.explanation
+    )
 
 
 def test_scans_that_share_no_range(folder):
