@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -95,12 +96,21 @@ def check_options(name: str, function: Callable[..., Any], given: Mapping[str, A
             raise UnknownOption(f"{name} has no option {key!r}; {did_you_mean(key, [*parameters, *others])}.")
     missing = [p.name for p in parameters.values() if p.default is p.empty and p.name not in given]
     if missing:
-        choices = _literals(option_types(function).get(missing[0], Any))
-        listed = f"; it is {' or '.join(map(repr, choices))}" if choices else ""
-        raise InvalidInput(f"{name} needs {missing[0]!r}, which was not given{listed}.")
+        raise InvalidInput(f"{name} needs {missing[0]!r}, which was not given{_meant(function, missing[0])}.")
     hints = option_types(function) | others
     values = {key: check_option(name, key, value, hints.get(key, Any)) for key, value in given.items()}
     return {key: parameter.default for key, parameter in parameters.items()} | values
+
+
+def _meant(function: Callable[..., Any], key: str) -> str:
+    """What an option may be, or else what it is, as the end of a sentence."""
+    from spectra.pipeline.describe import parameter_texts
+
+    choices = _literals(option_types(function).get(key, Any))
+    if choices:
+        return f"; it is {' or '.join(map(repr, choices))}"
+    text = parameter_texts(inspect.getdoc(function) or "").get(key, "").split(". ")[0].rstrip(".")
+    return f": {re.sub(r'(:[a-z]+:)?`+', '', text)}" if text else ""
 
 
 def check_option(name: str, key: str, value: Any, hint: Any) -> Any:

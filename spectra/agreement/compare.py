@@ -21,7 +21,7 @@ __all__ = ["compare_valence"]
 def compare_valence(
     sources: Mapping[str, Any],
     *,
-    element: str,
+    element: str | None = None,
     variables: Mapping[str, str | tuple[str, ...]] | None = None,
     depth: Mapping[str, float | tuple[float, float]] | None = None,
     systematic: Mapping[str, float] | None = None,
@@ -43,8 +43,8 @@ def compare_valence(
         Name of each source and what it says: a dataset with ``valence`` or ``mean_valence`` and its sigma (each valence
         in it becomes a source), ``(valence, sigma)``, or a table of ``valence``, ``sigma``, ``systematic``, ``depth``
         (nm), ``technique``, ``method``, ``element``, ``sample``, where numbers may be DataArrays along a series.
-    element : str
-        Whose valence.
+    element : str, optional
+        Whose valence. Default: the one element that the sources say they are of.
     variables : mapping, optional
         Variable, or variables, of a dataset by the name of its source. Default: ``valence``, ``mean_valence``,
         ``valence_mixture`` and what a calibration gave.
@@ -111,6 +111,7 @@ def compare_valence(
     if len(found) < 2:
         raise InvalidInput(f"a comparison takes at least two sources, got {len(found)}.")
     found = _told(found, depth or {}, systematic or {})
+    element = element or _their_element(found)
     named = _one_sample(found, element, sample)
     aligned = align_sources(found, tolerance)
     aligned = [_unstated(s) for s in aligned]
@@ -142,6 +143,15 @@ def _told(
         replace(s, systematic=s.value * 0 + float(systematic[s.name])) if s.name in systematic else s
         for s in made
     ]
+
+
+def _their_element(found: list[Source]) -> str:
+    """The element that all sources are of which name one."""
+    named = sorted({s.element for s in found if s.element})
+    if len(named) != 1:
+        said = f"the sources name {' and '.join(named)}" if named else "no source names one"
+        raise InvalidInput(f"compare_valence needs 'element', as in element='Mn': {said}.")
+    return named[0]
 
 
 def _one_sample(found: list[Source], element: str, sample: str | None) -> str:

@@ -353,3 +353,12 @@ def test_options_say_what_is_wrong(options, sentence):
 def test_takes_a_mapping():
     with pytest.raises(InvalidInput, match="sources is a mapping of names"):
         spectra.compare_valence([(3.9, 0.1)], **MN)
+
+
+def test_the_element_is_that_of_the_sources():
+    found = spectra.compare_valence({"A": _says(3.9, 0.1, element="Mn"), "B": (3.8, 0.1)})
+    assert found.data.attrs["element"] == "Mn"
+    with pytest.raises(InvalidInput, match="needs 'element', as in element='Mn': no source names one"):
+        spectra.compare_valence({"A": (3.9, 0.1), "B": (3.8, 0.1)})
+    with pytest.raises(InvalidInput, match="the sources name Fe and Mn"):
+        spectra.compare_valence({"A": _says(3.9, 0.1, element="Mn"), "B": _says(3.8, 0.1, element="Fe")})

@@ -112,7 +112,11 @@ class TestCheck:
                 "line 20: kitchen.read reads files and belongs into [read]",
             ),
             ('"kitchen.read_series"', '"kitchen.brew"', "line 9: kitchen.brew does not read files"),
-            ("limit = 800", "", "line 19: kitchen.taste needs 'limit', which was not given."),
+            (
+                "limit = 800",
+                "",
+                "line 19: kitchen.taste needs 'limit', which was not given: Highest strength that is fine.",
+            ),
             ('title = "Pots"', 'titel = "Pots"', "line 2: a recipe has no 'titel'; did you mean 'title'?"),
             ('title = "Pots"', "title = 3", "line 2: title must be text, got 3."),
             ("[read]", "[reed]", "line 8: a recipe has no 'reed'; did you mean 'read'?"),

@@ -134,6 +134,13 @@ def test_what_was_not_given_comes_with_what_it_may_be(data):
         choose(data)
 
 
+def test_what_was_not_given_is_said_in_words_where_it_is_no_choice(data):
+    with pytest.raises(
+        InvalidInput, match="'window', which was not given: Limits in the units of the spectral axis"
+    ):
+        spectra.crop(data)
+
+
 def test_one_text_where_several_are_wanted_is_shown_as_a_tuple(data):
     with pytest.raises(
         InvalidInput, match=r"names must be a valid tuple, got 'Mn'; one alone is \('Mn',\), with a comma"
