@@ -159,12 +159,17 @@ def test_run_on_a_cluster(demo_inputs, capsys):
 
 
 def test_add_a_reader(tmp_path, monkeypatch, installed, capsys):
+    from typer.testing import CliRunner
+
+    from spectra.cli import app
     from spectra.errors import ReadError, UnknownOption
     from spectra.reading import read
 
     text = text_of("add-a-reader")
     write_files(text, tmp_path)
-    rows = "".join(f"{energy:.1f} {400 + i}\n" for i, energy in enumerate(np.arange(598.0, 566.0, -0.1)))
+    energy = np.arange(598.0, 566.0, -0.1)
+    counts = 400 + 3000 * np.exp(-((energy - 577) ** 2) / 2) + 300 * (energy > 577)
+    rows = "".join(f"{e:.1f} {c:.0f}\n" for e, c in zip(energy, counts, strict=True))
     whole = (tmp_path / "scan.our").read_text().split("598.0")[0] + rows
     (tmp_path / "scan.our").write_text(whole + whole.replace("Cr 2p", "O 1s"))
     (tmp_path / "cut.our").write_text(whole[:-5])
@@ -183,6 +188,17 @@ def test_add_a_reader(tmp_path, monkeypatch, installed, capsys):
         read("cut.our")
     with pytest.raises(UnknownOption, match=r"spectra\.read has no option 'dwel'; did you mean 'dwell'"):
         read("scan.our", dwel=0.4)
+    result = CliRunner().invoke(app, ["run", "our_recipe.toml", "scan.our", "-o", "out.nxs", "--no-report"])
+    assert result.exit_code == 0, result.output
+
+
+def test_the_file_that_add_a_reader_shows_is_one_of_them(tmp_path, monkeypatch, installed):
+    from spectra.reading import read
+
+    write_files(text_of("add-a-reader"), tmp_path)
+    installed()
+    monkeypatch.chdir(tmp_path)
+    assert read("scan.our").counts.values.tolist() == [398, 421, 405, 412]
 
 
 def test_add_a_state(tmp_path, monkeypatch, capsys):

@@ -316,7 +316,7 @@ def _said(
     said: list[str] = []
     if packet:
         said += packet.said
-    elif row["multiplets"]:
+    elif row.get("multiplets"):
         said.append(
             "each state is one doublet: the multiplets of ions with unpaired d electrons are not resolved, and "
             "fractions are estimates"

@@ -16,7 +16,7 @@ from spectra.fitting.lineshapes import gaussian, sgl
 from spectra.verbs import history
 from xps.audit_evidence import splitting_of
 from xps.calibration import line_top
-from xps.doublets import known_states
+from xps.doublets import doublet_components, known_states
 from xps.tables import load_table, number
 
 ROWS = {row["name"]: row for row in load_table("states")["state"]}
@@ -168,6 +168,15 @@ class TestEveryState:
 
 
 class TestTables:
+    def test_a_state_that_does_not_say_whether_it_has_multiplets_is_one_doublet(self, monkeypatch):
+        rows = [{k: v for k, v in row.items() if k not in ("multiplets", "packet")} for row in ROWS.values()]
+        monkeypatch.setattr(
+            "xps.own_tables.load_table",
+            lambda name: {"state": rows} if name == "states" else load_table(name),
+        )
+        _, said = doublet_components(("Mn3+",))
+        assert not any("multiplets" in sentence for sentence in said)
+
     def test_every_number_has_unit_source_and_status(self):
         for row in (*ROWS.values(), *LEVELS.values()):
             for key, entry in row.items():
