@@ -184,6 +184,7 @@ def test_scans_are_chosen_by_title_region_sample_or_number():
     assert choose(scans, "Mn2p", file="f") is scans[1]
     assert choose(scans, "B Mn 2p", file="f") is scans[1]
     assert choose(scans, "b", file="f") is scans[1]
+    assert choose(scans, "o1s", file="f") is scans[2]  # spaces do not matter where none fits as written
     assert choose(scans, -1, file="f") is scans[2]
     with pytest.raises(InvalidInput, match="f holds 2 scans called 'A': choose one with select="):
         choose(scans, "A", file="f")
