@@ -11,13 +11,13 @@ import contextvars
 import datetime
 import functools
 import importlib
-import importlib.metadata
 import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from spectra.announced import announced_verbs
 from spectra.errors import InvalidInput, RecipeError, did_you_mean
 from spectra.options import by_name, check_options, plain
 
@@ -324,9 +324,12 @@ def as_measured(dataset: xr.Dataset) -> xr.Dataset:
 def find_verb(name: str) -> Verb:
     """The verb called ``name``, from whichever installed package announces it."""
     package, _, short = name.rpartition(".")
-    announced = _announced()
-    if package in announced and short in announced[package]:
-        function = getattr(importlib.import_module(package), short)
+    if short in announced_verbs().get(package, ()):
+        function = getattr(importlib.import_module(package), short, None)
+        if function is None:
+            raise RecipeError(
+                f"STEPS of {package} announces {short!r}, which {package} has not: add it to __init__.pyi."
+            )
         traits = {key: vars(function).get(key, default) for key, default in _TRAITS.items()}
         return Verb(name, function, _summary(function), short.startswith("read"), **traits)
     raise RecipeError(f"no verb {name!r}; {did_you_mean(name, _all_names())}.")
@@ -338,13 +341,7 @@ def list_verbs() -> list[Verb]:
 
 
 def _all_names() -> list[str]:
-    return sorted(f"{package}.{short}" for package, shorts in _announced().items() for short in shorts)
-
-
-@functools.cache
-def _announced() -> dict[str, tuple[str, ...]]:
-    entries = importlib.metadata.entry_points(group="spectra.steps")
-    return {entry.value.partition(":")[0]: tuple(entry.load()) for entry in entries}
+    return sorted(f"{package}.{short}" for package, shorts in announced_verbs().items() for short in shorts)
 
 
 def _summary(function: Callable[..., Any]) -> str:

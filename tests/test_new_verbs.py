@@ -6,12 +6,17 @@ The list of steps is in CONTRIBUTING.md, "A new verb".
 import functools
 import importlib
 import inspect
+import logging
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from spectra.verbs import list_verbs
+import spectra.verbs
+from spectra.announced import announced_verbs
+from spectra.errors import RecipeError
+from spectra.verbs import find_verb, list_verbs
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("spectra", "xas", "xps", "raman")
@@ -51,3 +56,22 @@ def test_a_verb_has_an_example_a_page_and_a_test(name):
     assert short in _text("tests", "*.py", "test_verb_contract.py"), (
         f"nothing below tests/ calls {name}: recover a known truth, refuse bad input"
     )
+
+
+def test_a_step_that_its_package_does_not_have_is_named(monkeypatch):
+    monkeypatch.setattr(spectra.verbs, "announced_verbs", lambda: {"spectra": ("crop", "normalize_area")})
+    with pytest.raises(RecipeError, match=r"spectra announces 'normalize_area', .* add it to __init__\.pyi"):
+        find_verb("spectra.normalize_area")
+
+
+def test_a_broken_package_is_logged_and_the_verbs_of_others_are_there(monkeypatch, caplog):
+    def load():
+        raise ImportError("no module named vendor")
+
+    ours = SimpleNamespace(value="spectra:STEPS", load=lambda: ("crop",))
+    broken = SimpleNamespace(name="vendor", value="vendor:STEPS", dist=None, load=load)
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [broken, ours])
+    with caplog.at_level(logging.WARNING, "spectra.announced"):
+        found = announced_verbs.__wrapped__()
+    assert found == {"spectra": ("crop",)}
+    assert "steps vendor (vendor:STEPS) cannot be loaded: no module named vendor" in caplog.text

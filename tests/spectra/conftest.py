@@ -110,8 +110,8 @@ def kitchen(monkeypatch):
     for function in (read, read_series, brew, taste):
         setattr(module, function.__name__, function)
     monkeypatch.setitem(sys.modules, "kitchen", module)
-    announced = {**spectra.verbs._announced(), "kitchen": ("read", "read_series", "brew", "taste")}
-    monkeypatch.setattr(spectra.verbs, "_announced", lambda: announced)
+    announced = {**spectra.verbs.announced_verbs(), "kitchen": ("read", "read_series", "brew", "taste")}
+    monkeypatch.setattr(spectra.verbs, "announced_verbs", lambda: announced)
     return module
 
 

@@ -57,8 +57,8 @@ def faulty(monkeypatch):
     module = types.ModuleType("faulty")
     module.explode = explode
     monkeypatch.setitem(sys.modules, "faulty", module)
-    announced = {**spectra.verbs._announced(), "faulty": ("explode",)}
-    monkeypatch.setattr(spectra.verbs, "_announced", lambda: announced)
+    announced = {**spectra.verbs.announced_verbs(), "faulty": ("explode",)}
+    monkeypatch.setattr(spectra.verbs, "announced_verbs", lambda: announced)
 
 
 class TestTheSame:
