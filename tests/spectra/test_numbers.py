@@ -96,3 +96,12 @@ def test_the_command_lists_them_and_names_the_close_match(kind, name, shown):
     wrong = CliRunner().invoke(app, ["list", kind, f"{name}x"])
     assert wrong.exit_code != 0
     assert "did you mean" in wrong.output
+
+
+def test_a_table_that_is_no_toml_is_named_with_its_line(tmp_path, monkeypatch):
+    from spectra.knowledge import read_table
+
+    (tmp_path / "bands.toml").write_text("a = 1\nb = { value = 1\nc = 2\n")
+    monkeypatch.setattr("importlib.resources.files", lambda package: tmp_path)
+    with pytest.raises(InvalidInput, match=r"raman/tables/bands\.toml is no TOML file: .*line 2"):
+        read_table.__wrapped__("raman.tables", "bands")
