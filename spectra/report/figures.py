@@ -143,7 +143,7 @@ def _default(dataset: xr.Dataset, name: str, picked: int) -> str:
 def _where_fitted(dataset: xr.Dataset) -> xr.Dataset:
     """The stretch of the axis that was fitted; all of it where nothing was."""
     axis = conventions.axes_of(dataset, "best_fit")[0]
-    fitted = np.flatnonzero(np.isfinite(dataset["best_fit"].values))
+    fitted = np.flatnonzero(np.isfinite(dataset["best_fit"].values + dataset["residual"].values))
     return dataset.isel({axis: slice(fitted[0], fitted[-1] + 1)}) if fitted.size > 1 else dataset
 
 

@@ -556,3 +556,12 @@ def test_the_power_of_ten_stands_in_the_label_where_the_residual_would_hide_it(s
     ax.figure.canvas.draw()
     assert ax.get_ylabel() == label
     assert ax.yaxis.get_offset_text().get_text() == ""
+
+
+def test_the_axis_of_a_fit_ends_where_its_background_does(single):
+    """A background of a window leaves nothing to draw outside of it, where the fit's own curve goes on."""
+    window = (single.binding_energy >= 638) & (single.binding_energy <= 646)
+    ax = plot(single.assign({name: single[name].where(window) for name in ("net", "background", "residual")}))
+    high, low = ax.get_xlim()
+    assert 638 <= low < 638.5
+    assert 645.5 < high <= 646
