@@ -257,10 +257,22 @@ def _tables(
     elif components == "khervefitting":
         tables, said = khervefitting_components(dataset), []
     else:
-        tables, said = tuple(dict(c) for c in components or () if isinstance(c, Mapping)), []
+        tables = tuple(dict(c) for c in components or () if isinstance(c, Mapping))
+        said = _kept(tables)
     for sentence in said:
         note(sentence)
     return tables
+
+
+def _kept(tables: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A plain number looks like a start value, and is none."""
+    names = [str(t.get("name")) for t in tables if isinstance(t.get("position"), int | float)]
+    if not names:
+        return []
+    return [
+        f"kept where they were put, because their position is a plain number: {', '.join(names)}; a table with value, min "
+        "and max is fitted"
+    ]
 
 
 def _changed(

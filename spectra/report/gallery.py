@@ -267,4 +267,5 @@ def _trends(dataset: xr.Dataset, most: int | None = None) -> Iterator[Drawing]:
     names = [n for n in names if np.isfinite(dataset[n].values).any()]
     for name in names[:most]:
         bars = "; bars are one standard uncertainty" if f"{name}_sigma" in dataset else ""
+        bars += ", pale ones what all may be off by together" if f"{name}_systematic" in dataset else ""
         yield Drawing(name, f"{_caption(dataset, name)} along the series{bars}.", _drawn(dataset, name))

@@ -179,6 +179,7 @@ def draw_trend(ax: Axes, dataset: xr.Dataset, variable: str) -> None:
     for j in range(values.shape[1]):
         error = sigma[:, j] if sigma is not None else None
         _draw_line(ax, one, values[:, j], error, j, names[j] if j < len(names) else None)
+    _draw_systematic(ax, one, dataset, variable, [dim, *others])
     if names:  # the best place takes long to find among many points
         ax.legend(loc="best" if len(values) <= _MOST_BARS else "upper right")
     ax.set_ylabel(conventions.variable_label(dataset, variable))
@@ -216,6 +217,24 @@ def _draw_line(
         elinewidth=0.8,
         label=label,
     )
+
+
+def _draw_systematic(ax: Axes, one: Coordinate, dataset: xr.Dataset, variable: str, dims: list[str]) -> None:
+    """Pale bars of what all values may be off by together; the limits stay those of the values and their noise."""
+    named = f"{variable}_systematic"
+    if named not in dataset or one.values.size > _MOST_BARS:
+        return
+    shape = (one.values.size, -1)
+    values = dataset[variable].transpose(*dims).values.reshape(shape)
+    common = np.broadcast_to(dataset[named], dataset[variable].shape) if dataset[named].ndim == 0 else None
+    wide = (dataset[named].transpose(*dims).values if common is None else common).reshape(shape)
+    limits = ax.get_ylim()
+    for j in range(values.shape[1]):
+        low, high = values[:, j] - wide[:, j], values[:, j] + wide[:, j]
+        ax.vlines(
+            one.values, low, high, color=style.COLOURS[j % len(style.COLOURS)], lw=4, alpha=0.2, zorder=0
+        )
+    ax.set_ylim(limits)
 
 
 def _band(

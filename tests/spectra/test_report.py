@@ -179,6 +179,19 @@ class TestPlot:
         assert not ax.containers
         assert len(ax.collections) == 1
 
+    def test_what_all_may_be_off_by_together_is_pale_and_moves_no_limits(self, fitted):
+        before = plot(fitted, "mean_valence").get_ylim()
+        wide = fitted.assign(mean_valence_systematic=("charge", np.full(5, 3.0)))
+        ax = plot(wide, "mean_valence")
+        assert ax.get_ylim() == before
+        (pale,) = [c for c in ax.collections if c.get_alpha() == 0.2]
+        ends = np.array(pale.get_segments())[:, :, 1]
+        np.testing.assert_allclose(ends[:, 1] - ends[:, 0], 6.0)
+        captions = {
+            p.name: p.caption for p in gallery(wide[["counts", "mean_valence", "mean_valence_systematic"]])
+        }
+        assert "off by together" in captions["mean_valence"]
+
     def test_the_band_of_a_hundred_thousand_holds_every_bar(self):
         n = 100_000
         value, sigma = np.sin(np.arange(n)), np.linspace(0.1, 0.2, n)

@@ -236,6 +236,7 @@ class TestComponents:
         np.testing.assert_allclose(result.fwhm, [2.2, 2.6], rtol=1e-5)
         assert "fraction" not in result
         assert "mean_valence" not in result
+        assert "kept where they were put" not in str(result.spectra.history[-1]["notes"])
 
     def test_states_without_valence_have_fractions_only(self):
         own = (
@@ -246,6 +247,9 @@ class TestComponents:
         result = xps.deconvolve(data, components=own)
         np.testing.assert_allclose(result.fraction, [0.75, 0.25], rtol=1e-6)
         assert "mean_valence" not in result
+        assert "kept where they were put, because their position is a plain number: a, b" in str(
+            result.spectra.history[-1]["notes"]
+        )
 
     def test_asymmetric_shapes(self):
         own = (

@@ -196,14 +196,15 @@ class Plot {
     };
     if (kind === "area") return [node("path", { d: `${path(y)}${path(layer.low, true)}Z`, fill: stroke, "fill-opacity": 0.25 })];
     if (kind === "line") return [node("path", { d: path(y), stroke, fill: "none", "stroke-width": layer.width ?? 1.4, "stroke-dasharray": layer.dash ?? "none" })];
-    let dots = "", bars = "";
+    let dots = "", bars = "", pale = "";
     for (let i = 0; i < y.length; i++) {
       if (!Number.isFinite(y[i]) || !Number.isFinite(x[i])) continue;
       const px = X(x[i]).toFixed(1);
       dots += `M${px} ${atY(y[i]).toFixed(1)}h0`;
+      if (layer.systematic && layer.systematic[i] > 0) pale += `M${px} ${atY(y[i] - layer.systematic[i]).toFixed(1)}V${atY(y[i] + layer.systematic[i]).toFixed(1)}`;
       if (layer.sigma && layer.sigma[i] > 0) bars += `M${px} ${atY(y[i] - layer.sigma[i]).toFixed(1)}V${atY(y[i] + layer.sigma[i]).toFixed(1)}`;
     }
-    return [node("path", { d: bars, stroke, fill: "none", "stroke-width": 1 }),
+    return [node("path", { d: pale, stroke, fill: "none", "stroke-width": 5, "stroke-opacity": 0.2 }), node("path", { d: bars, stroke, fill: "none", "stroke-width": 1 }),
       node("path", { d: dots, stroke, fill: "none", "stroke-width": layer.width ?? 3, "stroke-linecap": "round" })];
   }
 

@@ -57,11 +57,11 @@ class SeriesView {
     this.draw();
   }
 
-  // Lines of a group of columns: one per component or label, [name, values, sigma].
+  // Lines of a group of columns: one per component or label, [name, values, sigma, systematic].
   lines() {
     const { columns } = this.item, [one] = columns, { section } = this;
-    if (one.component) return this.names.map((name, k) => [name, section.values(one, k), section.values(one, k, "sigma")]);
-    return columns.map((c, k) => [this.names[k] ?? null, section.values(c), section.values(c, 0, "sigma")]);
+    if (one.component) return this.names.map((name, k) => [name, section.values(one, k), section.values(one, k, "sigma"), section.values(one, k, "systematic")]);
+    return columns.map((c, k) => [this.names[k] ?? null, section.values(c), section.values(c, 0, "sigma"), section.values(c, 0, "systematic")]);
   }
 
   draw() {
@@ -82,10 +82,10 @@ class SeriesView {
   trend() {
     const axis = this.axes[+this.against.value], x = axis.values, many = x.length > 1500;
     const lines = this.lines(), layers = [];
-    lines.forEach(([name, y, sigma], k) => {
+    lines.forEach(([name, y, sigma, systematic], k) => {
       const c = PALETTE[k % 8], ordered = axis.names == null && !many && x.length > 1;
       if (ordered) layers.push({ kind: "line", x, y, colour: c, width: 0.8 });
-      layers.push({ kind: "points", x, y, sigma: many ? null : sigma, colour: c, width: many ? 2 : 5, name });
+      layers.push({ kind: "points", x, y, sigma: many ? null : sigma, systematic: many ? null : systematic, colour: c, width: many ? 2 : 5, name });
     });
     const range = extent([x]), air = 0.02 * (range[1] - range[0]) || 0.5;
     const nearest = (px, py) => {
@@ -96,7 +96,7 @@ class SeriesView {
       }
       return best;
     };
-    const bars = lines.some(l => l[2]) ? (many ? "; too many points for their error bars" : "; bars are one standard uncertainty") : "";
+    const bars = lines.some(l => l[2]) ? (many ? "; too many points for their error bars" : `; bars are one standard uncertainty${lines.some(l => l[3]) ? ", pale ones what all may be off by together" : ""}`) : "";
     this.note.textContent = `${x.length} of ${this.section.data.total} spectra${bars}. A click on a point opens its fit where the page has it.`;
     return { x: { label: axis.names ? "" : axis.label, range: [range[0] - air, range[1] + air], names: axis.names },
       panels: [{ main: true, label: this.item.name, layers }], told: `${this.item.name} against ${axis.label}, ${x.length} spectra${bars}`,
