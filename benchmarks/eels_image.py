@@ -166,10 +166,10 @@ def two_lines_data(loss, core, rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 def agreement(loss, core, low, made, theirs, rows: int) -> dict[str, str]:
     """What comes out, beside each other, by operation."""
-    from xas.eels.curves import Curve
-    from xas.eels.line_fit import fit_lines
-    from xas.eels.linear_variance import Noise
-    from xas.eels.zero_loss import zero_loss_position
+    from xas.eels.channels.curves import Curve
+    from xas.eels.channels.linear_variance import Noise
+    from xas.eels.energy_axis.zero_loss import zero_loss_position
+    from xas.eels.white_lines.fit import fit_lines
 
     lines = {}
     both = made[ALIGN].counts.values, theirs[ALIGN].data

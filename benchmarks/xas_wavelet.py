@@ -28,8 +28,8 @@ from table import add_rows_option, beside, hand_over
 import spectra
 import xas
 from spectra.larch_guard import larch_attribute, quiet_larch
-from xas.wavelet_filter import cone_of_influence, wavelet_filter, wavelet_magnitude
-from xas.wavenumber import k_grid
+from xas.exafs.wavelet_filter import cone_of_influence, wavelet_filter, wavelet_magnitude
+from xas.points.wavenumber import k_grid
 
 KWEIGHT, RMAX = 2, 6.0
 

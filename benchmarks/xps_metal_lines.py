@@ -18,7 +18,7 @@ from scipy.optimize import least_squares
 import xps
 from spectra.fitting.asymmetric import lf
 from spectra.fitting.lineshapes import gaussian
-from xps.shirley import shirley
+from xps.background.shirley import shirley
 
 REACH = 10.0  # eV
 #: Window (eV), natural width (eV), splitting to start from (eV), losses to start from (distance and width, eV).

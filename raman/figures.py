@@ -21,7 +21,7 @@ MOST = 4
 def figures(dataset: xr.Dataset) -> Iterator[tuple[str, str, Any]]:
     """Name, caption and matplotlib figure of each: a verdict's evidence, and maps of the bands, grey where nothing is."""
     if "evidence_weight" in dataset:
-        from raman.ordering_picture import plot_ordering
+        from raman.order.picture import plot_ordering
 
         first = dict.fromkeys(series_dims(dataset), 0)
         caption = "Bands that were judged, and what each row of evidence weighs" + (
@@ -34,7 +34,7 @@ def figures(dataset: xr.Dataset) -> Iterator[tuple[str, str, Any]]:
         or min(dataset.sizes[d] for d in series_dims(dataset)) < 2
     ):
         return
-    from raman.band_maps import plot_map
+    from raman.bands.maps import plot_map
 
     strength = dataset["height"].median(series_dims(dataset), skipna=True).values
     order = [int(i) for i in np.argsort(-np.nan_to_num(strength, nan=-np.inf)) if np.isfinite(strength[i])]

@@ -204,7 +204,7 @@ def test_the_file_that_add_a_reader_shows_is_one_of_them(tmp_path, monkeypatch, 
 def test_add_a_state(tmp_path, monkeypatch, capsys):
     from spectra.pipeline.recipe import parse_recipe
     from spectra.results.rerun import rerun
-    from xps.doublets import doublet_components
+    from xps.states.doublets import doublet_components
 
     text = text_of("add-a-state")
     write_files(text, tmp_path)

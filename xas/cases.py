@@ -28,7 +28,7 @@ _CHANNEL, _SUBPIXELS = 0.01, 4  # of the RIXS spectrometer: eV per channel, chan
 
 def write_inputs(row: Mapping[str, Any], folder: Path) -> list[Path]:
     """Write the files of one demo, each labelled as simulated: HyperSpy, XDI or SLS ADRESS by its kind."""
-    from xas.eels.line_scan_demo import write_inputs as write_line_scan
+    from xas.eels.profiles.demo import write_inputs as write_line_scan
 
     if row["kind"] == "eels":
         return write_line_scan(folder)

@@ -21,7 +21,7 @@ def figures(dataset: xr.Dataset) -> Iterator[tuple[str, str, Any]]:
         return
     chosen = _ends(dataset)
     if "wavelet" in dataset:
-        from xas.wavelet_picture import plot_wavelet
+        from xas.exafs.wavelet_picture import plot_wavelet
 
         most = max((float(dataset["wavelet"].isel(one).max()) for one, _ in chosen), default=None)
         for one, which in chosen:
@@ -31,7 +31,7 @@ def figures(dataset: xr.Dataset) -> Iterator[tuple[str, str, Any]]:
             )
             yield _name("wavelet", one), caption, plot_wavelet(dataset, vmax=most, **one)
     if "chi_fit" in dataset:
-        from xas.path_picture import plot_paths
+        from xas.paths.picture import plot_paths
 
         for one, which in chosen:
             caption = (

@@ -14,7 +14,7 @@ from spectra.pipeline.recipe import parse_recipe
 from spectra.pipeline.shipped import list_recipes
 from spectra.preprocessing.baselines import COMPILED
 from spectra.reading.registry import readers
-from xps.rule_listing import backgrounds, listing
+from xps.rules.listing import backgrounds, listing
 
 
 def flags_page():

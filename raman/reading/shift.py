@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from raman.wavelengths import raman_shift, vacuum_wavelength
+from raman.reading.wavelengths import raman_shift, vacuum_wavelength
 
 __all__ = ["EV_TO_WAVENUMBER", "AxisUnits", "Medium", "shift_of"]
 

@@ -98,7 +98,7 @@ def _calibration(path: Path, reader: str | None) -> None:
 
 
 def _tables(path: Path, reader: str | None) -> None:
-    from raman.bands import read_phases
+    from raman.bands.table import read_phases
 
     assert read_phases(path), "no phase"
 

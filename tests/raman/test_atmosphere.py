@@ -5,7 +5,7 @@ import pytest
 
 import raman
 import spectra
-from raman.atmosphere import fit_atmosphere, line_windows
+from raman.infrared.atmosphere import fit_atmosphere, line_windows
 from spectra.dataset import flag_names
 from spectra.errors import InvalidInput
 from spectra.results.rerun import rerun
@@ -80,7 +80,7 @@ def test_sigmas_cover(rng, known):
 
 def test_the_fit_is_the_obvious_one(rng):
     """The slow sum of squares of one spectrum, with its weights, by another solver."""
-    from raman.atmosphere import _splines
+    from raman.infrared.atmosphere import _splines
 
     y = SAMPLE + 0.4 * WATER + rng.normal(scale=1e-3, size=NU.size)
     sigma = 1e-3 * (1 + rng.random(NU.size))

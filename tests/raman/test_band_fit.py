@@ -9,8 +9,8 @@ import xarray as xr
 
 import raman
 import spectra
-from raman.bands import list_phases
-from raman.noise import local_mean
+from raman.bands.noise import local_mean
+from raman.bands.table import list_phases
 from spectra.dataset import failed, flag_names
 from spectra.errors import InvalidInput, UnknownOption
 from spectra.fitting.from_lmfit import build

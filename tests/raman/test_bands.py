@@ -2,7 +2,7 @@
 
 import pytest
 
-from raman.bands import find_phase, list_phases, listing, read_phases
+from raman.bands.table import find_phase, list_phases, listing, read_phases
 from raman.tables import load_table
 from spectra.errors import InvalidInput
 

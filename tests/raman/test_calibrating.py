@@ -7,11 +7,11 @@ import pytest
 
 import raman
 import spectra
-from raman.axis_calibration import AxisCalibration
-from raman.line_matching import match_lines
-from raman.line_positions import find_lines
+from raman.axis.calibration import AxisCalibration
+from raman.axis.line_matching import match_lines
+from raman.axis.line_positions import find_lines
+from raman.reading.wavelengths import raman_shift, vacuum_wavelength
 from raman.tables import load_table
-from raman.wavelengths import raman_shift, vacuum_wavelength
 from spectra.dataset import flag_names
 
 TABLE = {s["name"]: s for s in load_table("calibration_lines")["standard"]}

@@ -5,8 +5,8 @@ import pytest
 
 import raman
 import spectra
-from raman.crystallites import size_formula
-from raman.end_line import EndLine
+from raman.carbon.crystallites import size_formula
+from raman.carbon.end_line import EndLine
 from raman.tables import load_table
 from spectra.dataset import flag_names
 from spectra.errors import InvalidInput

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import raman
 import spectra
-from raman.transmission import absorbance
+from raman.infrared.transmission import absorbance
 from spectra.dataset import flag_names
 from spectra.errors import InvalidInput
 from spectra.results.rerun import rerun

@@ -5,7 +5,7 @@ import pytest
 
 import raman
 import spectra
-from raman.interferograms import apodization_window, spectrum_of_interferogram
+from raman.infrared.interferograms import apodization_window, spectrum_of_interferogram
 from raman.tables import load_table
 from spectra.dataset import flag_names
 from spectra.errors import InvalidInput

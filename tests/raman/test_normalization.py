@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import raman
 import spectra
-from raman.normalization import scales
+from raman.scale.normalization import scales
 from spectra.dataset import flag_names
 
 METHODS = ["area", "max", "vector", "band", "snv"]

@@ -10,10 +10,10 @@ from scipy.special import logsumexp
 
 import raman
 import spectra
-from raman.ordering_doublet import doublet_evidence
-from raman.ordering_infrared import infrared_bands
-from raman.ordering_lines import find_lines, log_presence
-from raman.ordering_rows import ROWS, combined, infrared_rows
+from raman.order.doublet import doublet_evidence
+from raman.order.infrared import infrared_bands
+from raman.order.lines import find_lines, log_presence
+from raman.order.rows import ROWS, combined, infrared_rows
 from raman.tables import load_table
 from spectra.dataset import failed, flag_names
 from tests.raman.ordering_samples import SHIFT, draw, draw_infrared, infrared, lnmo

@@ -5,8 +5,8 @@ import pytest
 
 import raman
 import spectra
-from raman.band_seeking import find_peaks, noise_size
-from raman.bands import list_phases
+from raman.bands.seeking import find_peaks, noise_size
+from raman.bands.table import list_phases
 from spectra.dataset import flag_names
 from spectra.errors import InvalidInput
 from spectra.verbs import history

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 import raman
 import spectra
-from raman.mie_scatter import Spheres, extinction_curves
-from raman.scatter_correction import multiplicative_correction
+from raman.infrared.mie_scatter import Spheres, extinction_curves
+from raman.infrared.scatter_correction import multiplicative_correction
 from spectra.dataset import flag_names
 from spectra.errors import InvalidInput
 from spectra.results.rerun import rerun

@@ -11,7 +11,7 @@ import xas
 from spectra.dataset import failed, flag_names
 from spectra.errors import InvalidInput
 from tests.xas.conftest import absorption, grid
-from xas.shifts import Reference, measure_shifts, move_spectra, smoother
+from xas.preparation.shifts import Reference, measure_shifts, move_spectra, smoother
 
 WINDOW = (6525.0, 6600.0)
 

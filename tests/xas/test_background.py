@@ -10,8 +10,8 @@ from scipy.interpolate import UnivariateSpline, splev, splrep
 import spectra
 import xas
 from spectra.dataset import failed, flag_names
-from xas.spline_operator import BackgroundOptions, autobk_operator
-from xas.wavenumber import K_STEP, window
+from xas.exafs.spline_operator import BackgroundOptions, autobk_operator
+from xas.points.wavenumber import K_STEP, window
 
 RANGES = {"e0": 6548.0, "pre": (-150.0, -30.0), "post": (50.0, 700.0)}
 

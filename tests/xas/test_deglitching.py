@@ -10,8 +10,8 @@ import xas
 from spectra.dataset import failed, flag_names
 from spectra.errors import InvalidInput
 from tests.xas.conftest import absorption, grid
-from xas.e0 import series_e0
-from xas.glitches import fill_glitches, find_glitches
+from xas.normalization.e0 import series_e0
+from xas.preparation.glitches import fill_glitches, find_glitches
 
 ENERGY = grid()
 EDGE = [(6518.0, 6608.0)]

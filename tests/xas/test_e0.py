@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 import spectra
 import xas
 from spectra.errors import InvalidInput
-from xas.e0 import find_e0, has_edge, local_slope, measure_e0
-from xas.origins import choose_origins
+from xas.normalization.e0 import find_e0, has_edge, local_slope, measure_e0
+from xas.normalization.origins import choose_origins
 from xas.tables import edge_energy, load_table, next_edge
 
 

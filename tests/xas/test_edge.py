@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import spectra
 import xas
 from spectra.dataset import failed, flag_names
-from xas.edge import half_step, integral_edge
+from xas.xanes.edge import half_step, integral_edge
 
 RANGES = {"e0": 6548.0, "pre": (-150.0, -30.0), "post": (50.0, 700.0)}
 SHORT_SCANS = {"e0": 6548.0, "pre": (-28.0, -12.0), "post": (42.0, 82.0), "pre_order": 0, "order": 0}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import spectra
 import xas
 from spectra.dataset import failed, flag_names
-from xas.edge import derivative_maximum, half_step, integral_edge, second_derivative_zero
+from xas.xanes.edge import derivative_maximum, half_step, integral_edge, second_derivative_zero
 
 RANGES = {"e0": 6548.0, "pre": (-150.0, -30.0), "post": (50.0, 700.0)}
 KERNELS = (derivative_maximum, second_derivative_zero)

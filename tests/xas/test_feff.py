@@ -11,10 +11,10 @@ import pytest
 import xas
 from spectra.errors import InvalidInput, ReadError, SpectraError
 from spectra.larch_guard import larch_function
-from xas.feff import FeffPath, feff_paths
-from xas.path_curve import path_chi, path_table
-from xas.path_expressions import path_expression
-from xas.path_kernels import SLOTS, compiled_path
+from xas.paths.curve import path_chi, path_table
+from xas.paths.expressions import path_expression
+from xas.paths.feff import FeffPath, feff_paths
+from xas.paths.kernels import SLOTS, compiled_path
 
 FILES = [
     *(f"feff_Cu_larch/feff00{n}.dat" for n in ("01", "02", "03", "06", "11")),
@@ -233,7 +233,7 @@ class TestPathsFromCrystals:
         [("import sys; sys.exit('no memory')", "has failed: no memory"), ("pass", "left no path")],
     )
     def test_a_program_that_fails(self, tmp_path, monkeypatch, code, sentence):
-        from xas import feff_run
+        from xas.paths import feff_run
 
         def run(command, **options):
             import sys
@@ -247,7 +247,7 @@ class TestPathsFromCrystals:
             feff_run._run("", tmp_path)
 
     def test_no_program(self, tmp_path, monkeypatch):
-        from xas import feff_run
+        from xas.paths import feff_run
 
         monkeypatch.setattr(feff_run, "larch_attribute", lambda *_: lambda _name: None)
         with pytest.raises(SpectraError, match="has no FEFF8L for this machine"):

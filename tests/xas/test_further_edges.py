@@ -7,7 +7,7 @@ import spectra
 import xas
 from spectra.verbs import verb
 from tests.xas.conftest import absorption
-from xas.further_edges import following_edge, following_energy, further_edges, seen_steps
+from xas.normalization.further_edges import following_edge, following_energy, further_edges, seen_steps
 
 ENERGY = np.concatenate([np.arange(5300.0, 5455, 5), np.arange(5455, 5520, 0.3), np.arange(5520, 6400, 2.5)])
 

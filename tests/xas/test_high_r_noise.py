@@ -6,8 +6,8 @@ import pytest
 import xas
 from spectra.dataset import failed, flag_names
 from spectra.larch_guard import larch_function
-from xas.high_r_noise import high_r_noise
-from xas.wavenumber import k_grid
+from xas.exafs.high_r_noise import high_r_noise
+from xas.points.wavenumber import k_grid
 
 
 @pytest.mark.parametrize("kweight", [0.0, 1.0, 2.0, 2.5, 3.0])

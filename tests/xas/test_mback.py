@@ -7,7 +7,7 @@ import spectra
 import xas
 from spectra.dataset import failed, flag_names
 from spectra.larch_guard import larch_attribute, quiet_larch
-from xas.tabulated_f2 import tabulated_f2
+from xas.normalization.tabulated_f2 import tabulated_f2
 
 MEASURED = (("Cu_foil_rt_larch", "Cu", 29), ("Fe2O3_rt_xaslib", "Fe", 26), ("Mn-Bixbyite_bmm", "Mn", 25))
 

@@ -10,7 +10,7 @@ import xas
 from spectra.dataset import failed, flag, flag_names
 from spectra.errors import InvalidInput
 from tests.xas.conftest import absorption, grid
-from xas.merging import merge_spectra
+from xas.preparation.merging import merge_spectra
 
 ENERGY = grid()
 CLEAN = absorption(ENERGY)

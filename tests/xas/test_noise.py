@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xas.finite import on_finite_points
-from xas.noise import estimate_noise
+from xas.points.finite import on_finite_points
+from xas.points.noise import estimate_noise
 
 
 def uneven_grid():

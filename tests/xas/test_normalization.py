@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import spectra
 import xas
 from spectra.dataset import failed, flag_names
-from xas.ranges import choose_ranges
+from xas.normalization.ranges import choose_ranges
 
 RANGES = {"e0": 6548.0, "pre": (-150.0, -30.0), "post": (50.0, 700.0)}
 

@@ -6,7 +6,7 @@ import pytest
 import spectra
 import xas
 from spectra.dataset import failed, flag_names
-from xas.saturation import saturated
+from xas.normalization.saturation import saturated
 
 RANGES = {"e0": 6548.0, "pre": (-150.0, -30.0), "post": (50.0, 700.0)}
 

@@ -9,7 +9,7 @@ import spectra
 import xas
 from spectra.dataset import failed, flag_names
 from spectra.larch_guard import larch_attribute, quiet_larch
-from xas.self_absorption import Sample, fluorescence, sample_absorption, true_absorption
+from xas.normalization.self_absorption import Sample, fluorescence, sample_absorption, true_absorption
 
 RANGES = {"e0": 8345.0, "pre": (-150.0, -30.0), "post": (100.0, 900.0)}
 GRID = np.concatenate([np.arange(8150.0, 8320, 5), np.arange(8320, 8400, 0.25), np.arange(8400, 9300, 2.0)])

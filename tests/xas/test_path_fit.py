@@ -13,12 +13,12 @@ from spectra.dataset import failed, flag_names
 from spectra.errors import InvalidInput
 from spectra.larch_guard import larch_attribute, larch_function
 from spectra.verbs import history
-from xas.feff import feff_paths
-from xas.path_curve import path_chi
-from xas.path_expressions import path_expression
-from xas.path_fit import fit_chi, path_problem
-from xas.transform import fourier_matrix
-from xas.wavenumber import R_STEP
+from xas.exafs.transform import fourier_matrix
+from xas.paths.curve import path_chi
+from xas.paths.expressions import path_expression
+from xas.paths.feff import feff_paths
+from xas.paths.fit import fit_chi, path_problem
+from xas.points.wavenumber import R_STEP
 
 K = 0.05 * np.arange(341)
 SHELLS = ("feff0001", "feff0002", "feff0003")  # the third is a triangle: multiple scattering

@@ -7,7 +7,7 @@ import xas
 from spectra.errors import InvalidInput
 from spectra.report import write_report
 from xas.figures import figures
-from xas.path_picture import plot_paths
+from xas.paths.picture import plot_paths
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 import spectra
 import xas
 from spectra.dataset import failed, flag_names
-from xas.pre_edge_baseline import Sides, fit_baseline
+from xas.xanes.pre_edge_baseline import Sides, fit_baseline
 
 BASELINES = ("arctan", "erf", "spline", "pchip", "polynomial", "victoreen")
 GRID = np.arange(5365.0, 5800.0, 0.25)

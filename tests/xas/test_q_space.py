@@ -7,9 +7,9 @@ import xarray as xr
 import xas
 from spectra.dataset import failed, flag_names
 from spectra.larch_guard import larch_function
-from xas.q_space import back_matrix
-from xas.transform import fourier_matrix
-from xas.wavenumber import K_STEP, R_STEP, k_grid, window
+from xas.exafs.q_space import back_matrix
+from xas.exafs.transform import fourier_matrix
+from xas.points.wavenumber import K_STEP, R_STEP, k_grid, window
 
 WINDOWS = ("hanning", "parzen", "welch", "kaiser", "sine", "gaussian")
 

@@ -7,9 +7,9 @@ import pytest
 
 import spectra
 import xas
-from xas.range_choice import RangeFamily, other_ranges
-from xas.ranges import Ranges
-from xas.tabulated_f2 import tabulated_f2
+from xas.normalization.range_choice import RangeFamily, other_ranges
+from xas.normalization.ranges import Ranges
+from xas.normalization.tabulated_f2 import tabulated_f2
 
 RANGES = Ranges((-150.0, -30.0), (50.0, 700.0), 1, 2)
 OPTIONS = {"e0": 6548.0, "pre": RANGES.pre, "post": RANGES.post, "order": 2}

@@ -10,7 +10,7 @@ import xas
 from spectra.dataset import failed
 from spectra.errors import InvalidInput
 from tests.xas.conftest import absorption
-from xas.rebinning import bin_limits, bin_means
+from xas.preparation.rebinning import bin_limits, bin_means
 
 FINE = np.arange(6340.0, 7340.0, 0.2)
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 import spectra
 import xas
 from spectra.dataset import failed, flag_names
-from xas.transform import fourier_matrix
-from xas.wavenumber import INVERSE_KINETIC, K_STEP, energy_of, k_grid, wavenumber, window
+from xas.exafs.transform import fourier_matrix
+from xas.points.wavenumber import INVERSE_KINETIC, K_STEP, energy_of, k_grid, wavenumber, window
 
 WINDOWS = ("hanning", "parzen", "welch", "kaiser", "sine", "gaussian")
 

@@ -96,7 +96,7 @@ def test_stated_uncertainties_cover(rng):
         slope, intercept = np.polyfit(known, position[:5], 1)
         left = position[:5] - np.polyval([slope, intercept], known)
         line = xas.Calibration(
-            "Mn", "K", "edge_position", "half", {}, tuple(xas.calibration.StandardPosition("", v, 0.0, 0.0) for v in known),
+            "Mn", "K", "edge_position", "half", {}, tuple(xas.xanes.calibration.StandardPosition("", v, 0.0, 0.0) for v in known),
             slope, intercept, np.sqrt((left**2).sum() / 3), "", 0.0,
         )  # fmt: skip
         value, sigma = line.valence(position[5], np.array(0.0))
@@ -121,7 +121,7 @@ def test_a_line_comes_back_and_noise_alone_never_counts():
 def test_any_line_is_inverted(slope, offset):
     valences = np.array([2.0, 3.0, 4.0])
     standards = tuple(
-        xas.calibration.StandardPosition(str(v), v, 6540 + offset + slope * v, 0.0) for v in valences
+        xas.xanes.calibration.StandardPosition(str(v), v, 6540 + offset + slope * v, 0.0) for v in valences
     )
     line = xas.Calibration("Mn", "K", "edge_position", "", {}, standards, slope, 6540 + offset, 0.1)
     value, sigma = line.valence(6540 + offset + slope * np.linspace(2, 4, 5), np.zeros(5))

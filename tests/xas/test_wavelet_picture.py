@@ -8,8 +8,8 @@ import pytest
 import xas
 from spectra.report import style, write_report
 from spectra.report.gallery import gallery
+from xas.exafs.wavelet_picture import plot_wavelet
 from xas.figures import figures
-from xas.wavelet_picture import plot_wavelet
 
 
 @pytest.fixture(scope="module")

@@ -12,16 +12,16 @@ import spectra
 import xas
 from spectra.dataset import failed, flag_names
 from spectra.larch_guard import larch_function
-from xas import wavelets
-from xas.wavelet_filter import (
+from xas.exafs import wavelets
+from xas.exafs.wavelet_filter import (
     adjoint,
     cone_of_influence,
     wavelet_filter,
     wavelet_magnitude,
     wavelet_transform,
 )
-from xas.wavelet_regions import trapezoid_weights
-from xas.wavenumber import k_grid
+from xas.exafs.wavelet_regions import trapezoid_weights
+from xas.points.wavenumber import k_grid
 
 KINDS = ("cauchy", "morlet")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xps.audit_evidence import Component, Evidence, Setting, named
+from xps.rules.evidence import Component, Evidence, Setting, named
 
 
 def line(name, position, *, region=None, **numbers):

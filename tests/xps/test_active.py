@@ -14,7 +14,7 @@ import tests.test_verb_contract as contract
 import xps
 from spectra.errors import InvalidInput
 from spectra.fitting.lineshapes import sgl
-from xps.tougaard import Loss, cross_section, named_loss
+from xps.background.tougaard import Loss, cross_section, named_loss
 
 X = np.arange(630.0, 668.0, 0.1)
 K = 0.012

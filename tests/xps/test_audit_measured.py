@@ -10,8 +10,8 @@ import pytest
 
 import spectra
 import xps
-from xps.audit_sources import evidence
-from xps.audit_tails import outside
+from xps.rules.sources import evidence
+from xps.rules.tails import outside
 
 FEO = "xps/pynxtools/FeO_analyzed.vms"
 ASSIGNED = "xps/cheminfo/assigned.vms"

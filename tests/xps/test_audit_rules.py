@@ -9,8 +9,8 @@ import pytest
 
 from spectra.errors import InvalidInput
 from tests.xps.audit_samples import FREE, TIED, X, counted, doublet, given, line
-from xps.audit_evidence import Setting
-from xps.auditing import RULES, audit_assignments, judge
+from xps.rules.auditing import RULES, audit_assignments, judge
+from xps.rules.evidence import Setting
 from xps.tables import load_table
 
 BOUND = Setting(641.0, 642.0)

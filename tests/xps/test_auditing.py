@@ -14,8 +14,8 @@ from spectra.dataset import flag_names
 from spectra.errors import InvalidInput
 from spectra.findings import Audit, Finding, audit_of
 from spectra.fitting.lineshapes import sgl
-from xps.audit_evidence import named, splitting_of
-from xps.audit_sources import evidence
+from xps.rules.evidence import named, splitting_of
+from xps.rules.sources import evidence
 
 X = np.arange(520.0, 540.0, 0.1)
 TOLD = {

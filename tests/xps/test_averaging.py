@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm, truncnorm
 
-from xps.averaging import evidence, mean_within, possible, radius, weights_of
+from xps.deconvolution.averaging import evidence, mean_within, possible, radius, weights_of
 
 
 def test_one_fit_keeps_its_sigma(frozen):

@@ -12,8 +12,8 @@ import spectra
 import xps
 from spectra.dataset import flag_names
 from spectra.errors import InvalidInput, UnknownOption
-from xps.background import BACKGROUNDS, Method, linear, polynomial, shirley, slope
-from xps.tougaard import Loss, cross_section, known_losses, named_loss, tougaard
+from xps.background.subtraction import BACKGROUNDS, Method, linear, polynomial, shirley, slope
+from xps.background.tougaard import Loss, cross_section, known_losses, named_loss, tougaard
 
 X = np.linspace(630, 665, 351)
 

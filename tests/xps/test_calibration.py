@@ -13,7 +13,7 @@ import spectra
 import xps
 from spectra.dataset import flag_names
 from spectra.errors import InvalidInput
-from xps.calibration import line_top
+from xps.energy_scale.calibration import line_top
 
 X = np.arange(278, 296, 0.1)
 

@@ -10,7 +10,7 @@ import spectra
 import xps
 from spectra.errors import InvalidInput
 from spectra.fitting.lineshapes import sgl
-from xps.quantification import atomic_fractions
+from xps.quantities.quantification import atomic_fractions
 
 STATES = ("V5+", "O 1s lattice")
 COMPONENTS = {"V 2p": ("V5+ 2p3/2", "V5+ 2p1/2"), "O 1s": ("O 1s lattice",)}

@@ -9,7 +9,7 @@ import spectra
 import xps
 from spectra.dataset import flag_names
 from spectra.errors import InvalidInput
-from xps.seeking import Sought, line_limits
+from xps.quantities.seeking import Sought, line_limits
 
 MN = np.arange(630.0, 666.0, 0.2)
 NA = np.arange(1060.0, 1084.0, 0.1)

@@ -10,7 +10,7 @@ import spectra
 import xps
 from spectra.dataset import flag_names
 from spectra.errors import InvalidInput
-from xps.fermi_edge import BOLTZMANN, NORMALS, fermi_edge
+from xps.energy_scale.fermi_edge import BOLTZMANN, NORMALS, fermi_edge
 
 X = np.arange(-3, 3, 0.05)
 FINE = np.arange(-8, 8, 0.002)

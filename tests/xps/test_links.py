@@ -11,9 +11,9 @@ import spectra
 from spectra.errors import InvalidInput
 from spectra.fitting.from_lmfit import build
 from spectra.fitting.spec import from_tables
-from xps.casaxps import casaxps_components
-from xps.doublets import doublet_components, known_states
+from xps.deconvolution.casaxps import casaxps_components
 from xps.links import linked_model
+from xps.states.doublets import doublet_components, known_states
 from xps.tables import load_table
 
 FIRST = {"name": "Mn3+ 2p3/2", "position": {"value": 641.2, "min": 640.7, "max": 641.7}, "fwhm": 2.5}

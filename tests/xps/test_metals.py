@@ -15,8 +15,8 @@ from spectra.errors import InvalidInput
 from spectra.fitting.asymmetric import lf
 from spectra.fitting.lineshapes import gaussian, sgl
 from spectra.verbs import history
-from xps.metals import metal_line
-from xps.shirley import shirley
+from xps.background.shirley import shirley
+from xps.states.metals import metal_line
 from xps.tables import load_table, number
 
 ROWS = {row["name"]: row for row in load_table("states")["state"]}

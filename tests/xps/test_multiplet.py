@@ -12,7 +12,7 @@ import xps
 from spectra.dataset import flag_names
 from spectra.errors import InvalidInput
 from spectra.fitting.lineshapes import sgl
-from xps.multiplet import splitting_valence
+from xps.quantities.multiplet import splitting_valence
 
 X = np.arange(75.0, 98.0, 0.1)
 

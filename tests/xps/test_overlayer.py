@@ -12,8 +12,8 @@ import spectra
 import xps
 from spectra.dataset import flag_names
 from spectra.errors import InvalidInput
-from xps.attenuation import find_material, tpp2m
-from xps.overlayer import layer_thickness
+from xps.quantities.attenuation import find_material, tpp2m
+from xps.quantities.overlayer import layer_thickness
 from xps.tables import load_table
 
 

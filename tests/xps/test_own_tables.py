@@ -13,7 +13,7 @@ import xps
 from spectra.errors import InvalidInput
 from spectra.results.rerun import rerun
 from spectra.verbs import history
-from xps.doublets import doublet_components
+from xps.states.doublets import doublet_components
 
 TEXT = """
 [[level]]

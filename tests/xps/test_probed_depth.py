@@ -7,7 +7,7 @@ import spectra
 import xps
 from spectra.errors import InvalidInput
 from spectra.verbs import history
-from xps.attenuation import find_material
+from xps.quantities.attenuation import find_material
 
 
 def region(**attrs):

@@ -14,10 +14,10 @@ from spectra.errors import InvalidInput
 from spectra.fitting.from_lmfit import build
 from spectra.fitting.lineshapes import sgl
 from spectra.fitting.spec import from_tables
-from xps.areas import fitted_areas, integrated_area
-from xps.background import Method
-from xps.quantification import atomic_fractions
-from xps.sensitivity import binding_energy, cross_section, parse_level
+from xps.background.subtraction import Method
+from xps.quantities.areas import fitted_areas, integrated_area
+from xps.quantities.quantification import atomic_fractions
+from xps.quantities.sensitivity import binding_energy, cross_section, parse_level
 from xps.tables import load_table, number
 
 AL = 1486.6

@@ -12,7 +12,7 @@ import xps
 from spectra.dataset import flag_names
 from spectra.errors import InvalidInput
 from spectra.fitting.lineshapes import sgl
-from xps.reference_fit import Reference, fit_reference_spectra
+from xps.references.fit import Reference, fit_reference_spectra
 
 WINDOW = (633.0, 667.0)
 VALENCES = {"MnO": 2.0, "Mn2O3": 3.0, "MnO2": 4.0}

@@ -3,7 +3,7 @@
 import pytest
 
 from spectra.errors import InvalidInput
-from xps.state_listing import listing
+from xps.states.listing import listing
 from xps.tables import load_table
 
 

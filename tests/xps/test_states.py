@@ -14,9 +14,9 @@ from spectra.errors import InvalidInput
 from spectra.fitting.asymmetric import lf
 from spectra.fitting.lineshapes import gaussian, sgl
 from spectra.verbs import history
-from xps.audit_evidence import splitting_of
-from xps.calibration import line_top
-from xps.doublets import doublet_components, known_states
+from xps.energy_scale.calibration import line_top
+from xps.rules.evidence import splitting_of
+from xps.states.doublets import doublet_components, known_states
 from xps.tables import load_table, number
 
 ROWS = {row["name"]: row for row in load_table("states")["state"]}
@@ -171,7 +171,7 @@ class TestTables:
     def test_a_state_that_does_not_say_whether_it_has_multiplets_is_one_doublet(self, monkeypatch):
         rows = [{k: v for k, v in row.items() if k not in ("multiplets", "packet")} for row in ROWS.values()]
         monkeypatch.setattr(
-            "xps.own_tables.load_table",
+            "xps.states.own_tables.load_table",
             lambda name: {"state": rows} if name == "states" else load_table(name),
         )
         _, said = doublet_components(("Mn3+",))
@@ -218,7 +218,7 @@ class TestTables:
                 assert table["positions"] == sorted(table["positions"]), name
 
     def test_names_are_told_apart_in_expressions(self):
-        from xps.linefit import fraction_name
+        from xps.deconvolution.linefit import fraction_name
 
         assert len({fraction_name(name) for name in ROWS}) == len(ROWS)
 

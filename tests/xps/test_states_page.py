@@ -5,7 +5,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 
-from xps.doublets import known_states
+from xps.states.doublets import known_states
 
 PAGE = Path(__file__).parents[2] / "docs" / "xps-states.md"
 MARKS = ("<!-- states: made from xps/tables/states.toml -->\n", "<!-- end of states -->")

@@ -16,9 +16,9 @@ from spectra.errors import InvalidInput, did_you_mean
 from spectra.report import conventions, style
 from spectra.report.figures import spectrum_name
 from spectra.report.maps import draw_map, warned
-from xas.eels.background import AXES
-from xas.eels.curves import Curve
-from xas.eels.iron_windows import IronWindows
+from xas.eels.background.subtraction import AXES
+from xas.eels.channels.curves import Curve
+from xas.eels.iron.windows import IronWindows
 
 if TYPE_CHECKING:
     import xarray as xr

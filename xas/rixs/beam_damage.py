@@ -12,8 +12,8 @@ from spectra.dataset.conventions import series_dims, spectral_axis
 from spectra.dataset.flags import flag
 from spectra.errors import InvalidInput, did_you_mean
 from spectra.verbs import note, verb
-from xas.added_parts import added_up
-from xas.named_windows import window_masks
+from xas.points.added_parts import added_up
+from xas.points.named_windows import window_masks
 from xas.rixs.alignment import align_channels
 from xas.rixs.homogeneity import same_shape
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spectra.errors import InvalidInput
-from xas.counted_groups import group_starts
+from xas.points.counted_groups import group_starts
 
 __all__ = ["Homogeneity", "same_shape"]
 

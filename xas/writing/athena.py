@@ -15,7 +15,7 @@ from spectra.dataset import as_dataset, signal_name, spectral_axis
 from spectra.errors import InvalidInput
 from spectra.results.atomic import replace_file
 from spectra.verbs import history
-from xas.wavenumber import INVERSE_KINETIC
+from xas.points.wavenumber import INVERSE_KINETIC
 from xas.writing.single import each_spectrum
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import spectra
 import xas
 from spectra.dataset import flag_names
 from spectra.errors import InvalidInput
-from xas.eels.background_fit import fit_curve
-from xas.eels.curves import Curve, exponential, polynomial, power_law, power_laws
-from xas.eels.neighbourhood import box_sum
+from xas.eels.background.fit import fit_curve
+from xas.eels.background.neighbourhood import box_sum
+from xas.eels.channels.curves import Curve, exponential, polynomial, power_law, power_laws
 
 LOSS = np.arange(572.0, 690.0, 0.3)
 WINDOW = (592.0, 632.0)
@@ -153,7 +153,7 @@ def test_each_estimator_covers_where_counts_are_many(estimator, rng):
 )
 def test_each_model_covers(method, options, rng):
     """What is left behind the window of a background of the model's own shape, within the sigma of all its parts."""
-    from xas.eels.linear_variance import Noise
+    from xas.eels.channels.linear_variance import Noise
 
     t = (LOSS - 612) / 20
     shapes = {

@@ -14,8 +14,8 @@ from spectra.errors import InvalidInput, ReadError
 from spectra.reading.scan import notes_of
 from spectra.verbs import history
 from tests.xas.eels.eels_files import digital_micrograph, dm_image, emsa
-from xas.eels.doubts_background import stretches
-from xas.eels.energy_scale import highest
+from xas.eels.background.doubts import stretches
+from xas.eels.energy_axis.known_features import highest
 
 LOSS = np.arange(560.0, 700.0, 0.5)
 

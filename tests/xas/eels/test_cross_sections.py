@@ -5,7 +5,7 @@ import pytest
 
 from spectra.errors import InvalidInput
 from xas.eels import cross_section
-from xas.eels.hydrogenic import k_strength, l_strength
+from xas.eels.composition.hydrogenic import k_strength, l_strength
 
 #: (keV, mrad): O K and Mn L for 50 eV, for 100 eV, in barn, as programs after Egerton compute them.
 TABLE = {

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from xas.eels.curves import power_law
-from xas.eels.line_fit import BEHIND, FRONT, fit_lines
-from xas.eels.linear_variance import Noise
+from xas.eels.channels.curves import power_law
+from xas.eels.channels.linear_variance import Noise
+from xas.eels.white_lines.fit import BEHIND, FRONT, fit_lines
 
 LOSS = np.arange(600.0, 700.0, 0.2)
 PLACES = np.array([[643.0], [654.2]])

@@ -22,8 +22,8 @@ from tests.xas.eels.deconvolution_samples import (
     dataset,
     low_truth,
 )
-from xas.eels.low_loss import CUT, HOLES, MISSING, SOUND, find_zero_loss, on_step
-from xas.eels.single_scattering import single_scattering
+from xas.eels.deconvolution.low_loss import CUT, HOLES, MISSING, SOUND, find_zero_loss, on_step
+from xas.eels.deconvolution.single_scattering import single_scattering
 
 BEHIND = LOW > 3
 INSIDE = (CORE > 604) & (CORE < 744)

@@ -79,7 +79,7 @@ def test_the_band_is_the_covariance_of_the_background():
     loss = one.energy_loss.values
     rng = np.random.default_rng(1)
     drawn = rng.multivariate_normal(one.background_parameter, one.background_covariance, 4000)
-    from xas.eels.curves import Curve
+    from xas.eels.channels.curves import Curve
 
     spread = Curve.from_attrs(one.background.attrs).value(loss, drawn).std(0)
     np.testing.assert_allclose(_background_sigma(one, loss), spread, rtol=0.06)

@@ -8,7 +8,7 @@ import xas.eels
 import xas.rixs
 from spectra.dataset import failed, flag_names
 from spectra.errors import InvalidInput
-from xas.eels.frame_change import compare_ends
+from xas.eels.frames.change import compare_ends
 
 LOSS = np.arange(600.0, 700.0, 0.25)
 WINDOWS = {"L3": (638.0, 647.0), "L2": (650.0, 657.0)}

@@ -11,8 +11,8 @@ import xas.eels
 from spectra.dataset import flag_names
 from spectra.errors import InvalidInput
 from spectra.verbs import history
-from xas.eels.iron_curve import ratio_of_share, share_of_ratio
-from xas.eels.iron_scale import maxima
+from xas.eels.iron.curve import ratio_of_share, share_of_ratio
+from xas.eels.iron.scale import maxima
 from xas.eels.tables import load_table
 
 TABLE = load_table("iron")["van_aken_liebscher"]

@@ -9,10 +9,10 @@ import spectra
 import xas
 from spectra.dataset import flag_names
 from spectra.errors import InvalidInput
-from xas.eels.line_positions import find_lines
-from xas.eels.line_weights import Windows, curvature_weights, overlap, step_weights
-from xas.eels.linear_variance import ratio_variance
-from xas.eels.white_lines import METHODS
+from xas.eels.channels.linear_variance import ratio_variance
+from xas.eels.white_lines.areas import METHODS
+from xas.eels.white_lines.positions import find_lines
+from xas.eels.white_lines.weights import Windows, curvature_weights, overlap, step_weights
 
 LOSS = np.arange(590.0, 690.0, 0.3)
 WINDOW = (592.0, 632.0)

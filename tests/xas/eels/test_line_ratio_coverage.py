@@ -6,8 +6,8 @@ import pytest
 import spectra
 import xas
 from spectra.dataset import flag_names
-from xas.eels.linear_variance import ratio_limits, ratio_sigma
-from xas.eels.white_lines import METHODS
+from xas.eels.channels.linear_variance import ratio_limits, ratio_sigma
+from xas.eels.white_lines.areas import METHODS
 
 LOSS = np.arange(590.0, 750.0, 0.3)
 WINDOW = (592.0, 632.0)

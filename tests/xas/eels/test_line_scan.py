@@ -13,8 +13,8 @@ from spectra.dataset import flag_names
 from spectra.errors import InvalidInput, ReadError
 from spectra.results.rerun import rerun
 from tests.xas.eels.eels_files import digital_micrograph, dm_image
-from xas.eels.line_scan_demo import simulate_line_scan, write_inputs
-from xas.eels.line_scan_picture import figures
+from xas.eels.profiles.demo import simulate_line_scan, write_inputs
+from xas.eels.profiles.picture import figures
 
 WINDOWS = {"background": ((465.0, 524.0), (595.0, 632.0)), "signal": ((528.0, 578.0), (637.0, 687.0))}
 CORE = {"core": {"distance": (9.0, 15.0)}, "core_ratio": 1.0}

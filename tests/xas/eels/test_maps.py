@@ -10,7 +10,7 @@ import xas.eels
 from spectra.dataset import flag_names
 from spectra.errors import InvalidInput
 from spectra.verbs import history
-from xas.eels.frame_drift import frame_shifts, moved_frames
+from xas.eels.frames.drift import frame_shifts, moved_frames
 from xas.eels.optical_density import empty_pixels
 
 ENERGY = np.arange(700.0, 731.0, 0.5)

@@ -5,8 +5,8 @@ import pytest
 import spectra
 import xas
 from spectra.errors import InvalidInput
-from xas.eels.printed_ratios import listing
 from xas.eels.tables import load_table
+from xas.eels.white_lines.printed_ratios import listing
 
 
 def test_every_point_has_an_element_a_range_and_sources():

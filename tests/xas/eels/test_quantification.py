@@ -7,7 +7,7 @@ import spectra
 import xas.eels
 from spectra.dataset import failed
 from spectra.errors import InvalidInput
-from xas.eels.edge_intensities import window_weights
+from xas.eels.composition.edge_intensities import window_weights
 
 WINDOWS = {"background": ((460.0, 525.0), (590.0, 635.0)), "signal": ((532.0, 582.0), (640.0, 690.0))}
 LOSS = np.arange(450.0, 720.0, 0.5)

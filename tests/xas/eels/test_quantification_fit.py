@@ -8,8 +8,8 @@ import xas.eels
 from spectra.dataset import failed
 from spectra.errors import InvalidInput
 from xas.eels import cross_section, effective_collection_angle
-from xas.eels.edge_model import convolved, edge_profile, fit_edges
-from xas.eels.line_scan_demo import simulate_line_scan
+from xas.eels.composition.edge_model import convolved, edge_profile, fit_edges
+from xas.eels.profiles.demo import simulate_line_scan
 
 WINDOWS = {"background": ((465.0, 524.0), (595.0, 632.0)), "signal": ((530.5, 580.5), (639.0, 689.0))}
 FIT = {"method": "fit", "model": "sigmak_sigmal", **WINDOWS}

@@ -13,8 +13,8 @@ import spectra
 import xas
 from spectra.errors import InvalidInput
 from spectra.verbs import history
-from xas.eels.reference_curves import ReferenceCurve
-from xas.eels.reference_fit import fit_reference_curves
+from xas.eels.references.curves import ReferenceCurve
+from xas.eels.references.fit import fit_reference_curves
 
 VALENCES = {"MnO": 2.0, "LaMnO3": 3.0, "SrMnO3": 4.0}
 #: Shares, shift in eV and energies in eV of the simulated mixtures.

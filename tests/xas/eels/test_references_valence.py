@@ -10,7 +10,7 @@ import spectra
 import xas
 from spectra.dataset import flag_names
 from spectra.errors import InvalidInput
-from xas.eels.reference_curves import ReferenceCurve
+from xas.eels.references.curves import ReferenceCurve
 
 VALENCES = {"MnO": 2.0, "LaMnO3": 3.0, "SrMnO3": 4.0, "YBaMn3AlO7": 2.0}
 

@@ -11,7 +11,7 @@ import spectra
 import xas.eels
 from spectra.dataset import flag_names
 from spectra.errors import InvalidInput
-from xas.eels.surface_profile_evidence import MODELS, Line, change_point, describe, find_step, gradient
+from xas.eels.profiles.evidence import MODELS, Line, change_point, describe, find_step, gradient
 
 DEPTH = np.arange(0.0, 15.25, 0.5)
 ONE = {"quantities": ("l3_l2_ratio",)}
@@ -62,7 +62,7 @@ def slow_evidence(line, position, width):
 
 
 def test_the_evidence_is_that_of_slow_integration(rng):
-    from xas.eels.surface_profile_evidence import _ask, _log_mean, rise
+    from xas.eels.profiles.evidence import _ask, _log_mean, rise
 
     x = np.arange(8.0)
     line = Line.of(

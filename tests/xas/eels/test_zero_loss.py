@@ -8,7 +8,7 @@ import xas
 from spectra.dataset import flag_names
 from spectra.errors import InvalidInput
 from tests.xas.eels.test_measured_ratios import columns
-from xas.eels.zero_loss import move_rows, zero_loss_position
+from xas.eels.energy_axis.zero_loss import move_rows, zero_loss_position
 
 LOSS = np.arange(-20.0, 80.0, 0.25)
 

@@ -1,0 +1,1 @@
+"""The Raman axis: standards found, matched, fitted, applied."""

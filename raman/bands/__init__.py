@@ -1,0 +1,1 @@
+"""Bands: tables, fits of spectra and maps, what else may be there."""

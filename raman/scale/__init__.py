@@ -1,0 +1,1 @@
+"""Intensities brought to one scale."""

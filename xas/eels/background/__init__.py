@@ -1,0 +1,1 @@
+"""The background in front of an edge: fitted, extrapolated, subtracted, doubted."""

@@ -1,0 +1,1 @@
+"""Ratios of elements: intensities of edges, cross-sections."""

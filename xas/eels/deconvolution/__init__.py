@@ -1,0 +1,1 @@
+"""Plural scattering and the instrument's broadening taken off."""

@@ -1,0 +1,1 @@
+"""The energy scale: the zero-loss peak, features of known energy."""

@@ -1,0 +1,1 @@
+"""Stacks of frames: drift between energies, change under the beam."""

@@ -1,0 +1,1 @@
+"""Fe3+ and Fe2+ from the white lines of iron."""

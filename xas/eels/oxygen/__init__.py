@@ -1,0 +1,1 @@
+"""The pre-edge of O K."""

@@ -1,0 +1,1 @@
+"""Line scans from the surface into the bulk."""

@@ -1,0 +1,1 @@
+"""Series as mixtures: combinations of standards, principal components, curve resolution."""

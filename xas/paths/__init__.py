@@ -1,0 +1,1 @@
+"""Scattering paths of FEFF fitted to the fine structure."""

@@ -1,0 +1,1 @@
+"""Points and channels of spectra: which are there, how noisy they are, their wavenumbers, windows and groups."""

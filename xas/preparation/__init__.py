@@ -1,0 +1,1 @@
+"""Scans made ready: energies aligned, glitches taken out, repeats merged, points rebinned."""

@@ -1,0 +1,1 @@
+"""Inelastic backgrounds of core levels, static and inside the fit."""

@@ -1,0 +1,1 @@
+"""Core levels fitted with linked lines, and how sure each number is."""

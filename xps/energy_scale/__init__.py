@@ -1,0 +1,1 @@
+"""The binding-energy scale: reference lines and Fermi edges."""

@@ -1,0 +1,1 @@
+"""What areas of lines stand for: composition, layers, limits of detection, splittings."""

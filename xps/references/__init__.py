@@ -1,0 +1,1 @@
+"""Whole measured spectra as components of a fit."""

@@ -1,0 +1,1 @@
+"""The audit: what is asked of a fit."""

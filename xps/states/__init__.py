@@ -1,0 +1,1 @@
+"""Chemical states as linked lines: doublets, packets of multiplets, metals, tables of one's own."""
