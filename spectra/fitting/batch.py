@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from spectra.fitting.compiled import entry_point, kernel, open_kernel
 from spectra.fitting.drawing import add_tail, below_peaks, component, evaluate, scratch, set_rows
+from spectra.fitting.first_use import say_when_compiled
 from spectra.fitting.leastsq import CAUTIOUS, CONVERGED, NOT_CONVERGED, NOT_FINITE, fit_counts, space
 from spectra.fitting.linear import copy, fill
 from spectra.fitting.observing import QUANTITIES, observe
@@ -276,3 +277,6 @@ def fit_spectra(stamp):
                     last = i
 
     return run
+
+
+say_when_compiled(fit_spectra)

@@ -231,8 +231,15 @@ def _draw_systematic(ax: Axes, one: Coordinate, dataset: xr.Dataset, variable: s
     limits = ax.get_ylim()
     for j in range(values.shape[1]):
         low, high = values[:, j] - wide[:, j], values[:, j] + wide[:, j]
+        known = np.isfinite(high)  # of lines that are unknown, matplotlib asks for the extent
         ax.vlines(
-            one.values, low, high, color=style.COLOURS[j % len(style.COLOURS)], lw=4, alpha=0.2, zorder=0
+            one.values[known],
+            low[known],
+            high[known],
+            color=style.COLOURS[j % len(style.COLOURS)],
+            lw=4,
+            alpha=0.2,
+            zorder=0,
         )
     ax.set_ylim(limits)
 
