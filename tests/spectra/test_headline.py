@@ -84,14 +84,14 @@ def test_the_results_say_where_when_and_with_what_they_were_measured(results):
     assert results["failed"] == []
     assert set(results["machine"]) == {"cpu", "cores", "memory_gib", "system"}
     assert {"Python", "numpy", "numba", "lmfit", "xraylarch", "pybaselines"} <= set(results["versions"])
-    assert results["load"] >= 0
+    assert results["others"] >= 0
     assert results["date"].endswith("UTC")
 
 
 def test_a_busy_machine_and_few_spectra_are_said(headline, results):
-    said = headline.circumstances({**results, "quick": True, "load": 7.0})
+    said = headline.circumstances({**results, "quick": True, "others": 1.0})
     assert "with few spectra and while others used the machine: the numbers are rough" in said
-    assert "rough" not in headline.circumstances({**results, "quick": False, "load": 0.1})
+    assert "rough" not in headline.circumstances({**results, "quick": False, "others": 0.1})
 
 
 def test_a_ratio_is_that_of_medians_and_its_range_that_of_the_repetitions(table):
