@@ -9,6 +9,7 @@ import numpy as np
 from raman.tables import load_table
 from spectra.dataset import series_dims, signal_name, spectral_axis
 from spectra.errors import InvalidInput
+from spectra.report import conventions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,6 +115,8 @@ def _bands(axes: Any, one: xr.Dataset) -> None:
             transform=axes.transAxes, va="top", fontsize=8,
         )  # fmt: skip
     axes.set(xlabel="Raman shift (cm⁻¹)" if kind == "raman" else "Wavenumber (cm⁻¹)", ylabel=name, yticks=[])
+    if conventions.descends(axis):
+        axes.invert_xaxis()
 
 
 def _weights(axes: Any, one: xr.Dataset) -> None:

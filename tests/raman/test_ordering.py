@@ -277,7 +277,11 @@ def test_the_evidence_as_a_table_and_as_a_picture():
     np.testing.assert_allclose(table.ordered, result.evidence_weight.isel(scan=1).sel(order="ordered"))
     figure = raman.plot_ordering(result, scan=0)
     assert "ordered" in figure.get_suptitle()
+    assert not figure.axes[0].xaxis_inverted()
     plt.close(figure)
+    wavenumbers = raman.plot_ordering(raman.diagnose_ordering(infrared(0.6))).axes[0]
+    assert wavenumbers.xaxis_inverted()  # as the field draws them
+    plt.close(wavenumbers.figure)
     with pytest.raises(ValueError, match="which spectrum is not said; give scan=0"):
         raman.ordering_evidence(result)
     with pytest.raises(ValueError, match="call raman.diagnose_ordering first"):
