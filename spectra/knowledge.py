@@ -9,11 +9,12 @@ from __future__ import annotations
 import functools
 import tomllib
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from spectra.errors import InvalidInput
 
-__all__ = ["number", "read_table"]
+__all__ = ["number", "read_table", "read_toml"]
 
 
 @functools.cache
@@ -30,6 +31,22 @@ def read_table(package: str, name: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidInput(f"{package.replace('.', '/')}/{name}.toml is no TOML file: {error}.") from None
+
+
+def read_toml(path: str | Path, called: str) -> dict[str, Any]:
+    """Content of a TOML file that a user names; ``called`` is what errors say it should hold.
+
+    Raises
+    ------
+    InvalidInput
+        If it cannot be read, or is no TOML; the sentence says which file, and in which line.
+    """
+    try:
+        return tomllib.loads(Path(path).expanduser().read_text("utf-8"))
+    except OSError as error:
+        raise InvalidInput(f"{called} {path} cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{Path(path).name} is no TOML file: {error}.") from None
 
 
 def number(entry: dict[str, Any] | float) -> float:

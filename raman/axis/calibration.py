@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spectra.errors import InvalidInput, WriteError
+from spectra.knowledge import read_toml
 
 __all__ = ["AxisCalibration", "CalibrationLine", "Disagreement", "load_calibration"]
 
@@ -199,7 +199,7 @@ def load_calibration(path: str | Path) -> AxisCalibration:
 
     source = Path(path)
     if source.suffix == ".toml":
-        return AxisCalibration.from_spec(tomllib.loads(source.read_text(encoding="utf-8")))
+        return AxisCalibration.from_spec(read_toml(source, "the calibration"))
     import spectra
 
     data = spectra.load(source)

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from raman.bands.table import Band, Phase, find_phase, read_file, read_phases
+from raman.bands.table import Band, Phase, find_phase, read_phases
 from spectra.errors import InvalidInput, did_you_mean
+from spectra.knowledge import read_toml
 
 __all__ = [
     "BASELINE",
@@ -96,7 +97,7 @@ def with_content(bands: Bands) -> tuple[Any, ...] | None:
     listed = _listed(bands)
     if not any(_is_file(wanted) for wanted in listed):
         return None
-    return tuple(read_file(wanted) if _is_file(wanted) else wanted for wanted in listed)
+    return tuple(read_toml(wanted, "the table of bands") if _is_file(wanted) else wanted for wanted in listed)
 
 
 def _listed(bands: Bands) -> Sequence[Any]:

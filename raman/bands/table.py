@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Any
 
 from raman.tables import load_table
 from spectra.errors import InvalidInput, did_you_mean
-from spectra.knowledge import number
+from spectra.knowledge import number, read_toml
 
-__all__ = ["TECHNIQUES", "Band", "Phase", "find_phase", "list_phases", "listing", "read_file", "read_phases"]
+__all__ = ["TECHNIQUES", "Band", "Phase", "find_phase", "list_phases", "listing", "read_phases"]
 
 #: Technique of a table by the axis that its spectra lie along.
 TECHNIQUES = {"raman_shift": "raman", "wavenumber": "ftir"}
@@ -122,21 +121,11 @@ def read_phases(table: Mapping[str, Any] | str | Path, technique: str = "raman")
     """
     where = "the table of bands"
     if isinstance(table, str | Path):
-        where, table = Path(table).name, read_file(table)
+        where, table = Path(table).name, read_toml(table, "the table of bands")
     phases = table.get("phase")
     if not isinstance(phases, Sequence) or not phases:
         raise InvalidInput(f"{where} has no [[phase]]: give at least one, with name and bands.")
     return tuple(_phase(entry, technique, where) for entry in phases)
-
-
-def read_file(path: str | Path) -> dict[str, Any]:
-    """Content of a TOML file."""
-    try:
-        return tomllib.loads(Path(path).read_text("utf-8"))
-    except OSError as error:
-        raise InvalidInput(f"the table of bands {path} cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{Path(path).name} is no TOML file: {error}.") from None
 
 
 def _phase(entry: Mapping[str, Any], technique: str, where: str) -> Phase:

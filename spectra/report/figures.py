@@ -95,6 +95,8 @@ def _place(dataset: xr.Dataset, dim: str, which: int | str) -> int:
         if which not in names:
             raise InvalidInput(f"there is no {dim} {which!r}; {did_you_mean(which, names)}.")
         return names.index(which)
+    if not isinstance(which, int | np.integer):
+        raise InvalidInput(f"{dim} = {which!r} is no place along it: give a whole number, 0 for the first.")
     size = dataset.sizes[dim]
     if not -size <= which < size:
         raise InvalidInput(
@@ -102,7 +104,7 @@ def _place(dataset: xr.Dataset, dim: str, which: int | str) -> int:
             if dim in series
             else f"{dim} = {which} is not there: 0 to {size - 1} are, or a name."
         )
-    return which
+    return int(which)
 
 
 def spectrum_name(dataset: xr.Dataset, **index: int) -> str:

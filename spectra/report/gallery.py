@@ -250,13 +250,11 @@ def fits_to_show(dataset: xr.Dataset, most: int) -> list[int]:
     """Flat places of spectra whose fit is shown: those that failed first, then evenly spread ones, in their order."""
     if "best_fit" not in dataset or most < 1:
         return []
-    bad = np.flatnonzero(np.asarray(failed(dataset).values).ravel())[: max(most // 2, 1)]
-    total = math.prod(dataset.sizes[d] for d in series_dims(dataset))
-    good = np.setdiff1d(np.arange(total), bad)
-    spread = good[
-        np.unique(np.linspace(0, good.size - 1, min(most - bad.size, good.size)).round().astype(int))
-    ]
-    return sorted([*bad.tolist(), *spread.tolist()])
+    bad = np.flatnonzero(np.asarray(failed(dataset).values).ravel())
+    good = np.setdiff1d(np.arange(math.prod(dataset.sizes[d] for d in series_dims(dataset))), bad)
+    bad = bad[: most // 2 if good.size else most]
+    spread = np.linspace(0, good.size - 1, min(most - bad.size, good.size)).round().astype(int)
+    return sorted([*bad.tolist(), *good[np.unique(spread)].tolist()])
 
 
 def _trends(dataset: xr.Dataset, most: int | None = None) -> Iterator[Drawing]:

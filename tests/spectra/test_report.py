@@ -310,6 +310,7 @@ class TestPlot:
                 {"chrge": 0},
                 "there is no series dimension 'chrge' to pick from; did you mean 'charge'?",
             ),
+            ("counts", {"charge": 1.5}, "charge = 1.5 is no place along it: give a whole number"),
             ("counts", {"charge": 9}, "charge = 9 is outside the series: it holds 5 spectra, 0 to 4."),
             (
                 "mean_valence",

@@ -75,7 +75,7 @@ def test_the_sigma_covers(noise):
 @pytest.mark.parametrize("noise", [1e-3, 8e-3])
 @pytest.mark.parametrize("other_grid", [False, True])
 def test_the_sigma_covers_in_many_draws(noise, other_grid):
-    check_coverage(noise, draws=400, low=0.63, high=0.74, other_grid=other_grid)
+    check_coverage(noise, draws=600, low=0.63, high=0.74, other_grid=other_grid)
 
 
 def check_coverage(noise, *, draws, low, high, other_grid=False):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spectra.errors import InvalidInput, WriteError
+from spectra.knowledge import read_toml
 from xas.tables import load_table
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ def load_calibration(path: str | Path) -> Calibration:
     """
     source = Path(path)
     if source.suffix == ".toml":
-        return Calibration.from_spec(tomllib.loads(source.read_text(encoding="utf-8")))
+        return Calibration.from_spec(read_toml(source, "the calibration"))
     if not source.exists():
         from xas.eels.white_lines.printed_ratios import refuse_printed
 

@@ -7,8 +7,6 @@ look at, their texts and thresholds in ``tables/audit.toml``.
 from __future__ import annotations
 
 import math
-import os
-import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ import numpy as np
 
 from spectra.errors import InvalidInput, did_you_mean
 from spectra.findings import Audit, Finding, Severity
+from spectra.knowledge import read_toml
 from spectra.verbs import history, note, verb
 from xps.rules import background, doublets, scale, states, statistics
 from xps.rules.breach import Breach, Limits
@@ -118,10 +117,10 @@ def _changed(thresholds: Thresholds | str | None) -> Thresholds:
     if thresholds is None:
         return {}
     if isinstance(thresholds, str):
-        path = Path(os.fspath(thresholds))
+        path = Path(thresholds)
         if not path.is_file():
             raise InvalidInput(f"thresholds: no file {thresholds!r}; give a TOML file or a table by rule.")
-        thresholds = tomllib.loads(path.read_text("utf-8"))
+        thresholds = read_toml(path, "the table of thresholds")
     known = {row["id"]: row.get("thresholds", {}) for row in load_table("audit")["rule"]}
     for rule, values in thresholds.items():
         if rule not in known:
