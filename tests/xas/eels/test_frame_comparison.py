@@ -172,6 +172,8 @@ class TestVerb:
             xas.eels.compare_frames(dataset(stacks(rng, 6, 100)[0]), **options)
 
     def test_few_frames_need_a_gain(self, rng):
+        with pytest.raises(InvalidInput, match="along: 'frame' holds one frame, and two at least"):
+            xas.eels.compare_frames(dataset(stacks(rng, 6, 100)[0]).isel(frame=[0]))
         pair = dataset(stacks(rng, 2, 1000)[0])
         with pytest.raises(
             InvalidInput, match="2 frames do not show their own noise, at least 4 do: give gain="

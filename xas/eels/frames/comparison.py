@@ -99,7 +99,11 @@ def compare_frames(
     """
     dims, axis, signal = series_dims(dataset), spectral_axis(dataset), signal_name(dataset)
     count = dataset.sizes.get(along, 0)
-    if along not in dims or count < 2:
+    if along in dims and count < 2:
+        raise InvalidInput(
+            f"along: {along!r} holds one frame, and two at least can be compared: read the stack."
+        )
+    if along not in dims:
         raise InvalidInput(
             f"along: {along!r} must be a dimension with at least two frames; {did_you_mean(along, dims)}."
         )
